@@ -1,0 +1,246 @@
+/*
+ * definition.c
+ *		Creating and dropping the objects of a feature view.
+ *
+ * Order matters: the definition view comes first, because making it parses and
+ * analyzes the query as the caller; the compiled query then says which columns
+ * history and foreign table get.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+
+#include "catalog/compile.h"
+#include "catalog/definition.h"
+#include "catalog/definition_objects.h"
+#include "catalog/extension.h"
+#include "catalog/feature_view.h"
+#include "catalog/window.h"
+
+/* Suffixes of the names of a feature view's other objects. */
+#define DEFINITION_SUFFIX "_definition"
+#define HISTORY_SUFFIX "_history"
+
+/* The shared statistics have room for this many views of a stream. */
+#define MAX_VIEWS_PER_STREAM 32
+
+/* What is captured at creation and pinned wherever the view is computed. */
+static const char *const pinned_settings[] = {
+	"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits",
+	"bytea_output"
+};
+
+/*
+ * Resolves the name the user gave: sets view->schema and name.  The right to
+ * create there is checked by the commands that create.
+ */
+static void
+resolve_name(FsViewDef *view, const char *name)
+{
+	RangeVar   *range = makeRangeVarFromNameList(stringToQualifiedNameList(name));
+	Oid			namespace = RangeVarGetCreationNamespace(range);
+	const char *const suffixes[] = {"", DEFINITION_SUFFIX, HISTORY_SUFFIX};
+
+	if (isAnyTempNamespace(namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a feature view cannot be temporary"),
+				 errdetail("Workers cannot see temporary objects.")));
+	view->schema = get_namespace_name(namespace);
+	view->name = pstrdup(range->relname);
+	if (strlen(view->name) + strlen(DEFINITION_SUFFIX) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("feature view name \"%s\" is too long", view->name),
+				 errdetail("It can have %d bytes, to leave room for \"%s\".",
+						   (int) (NAMEDATALEN - 1 - strlen(DEFINITION_SUFFIX)),
+						   DEFINITION_SUFFIX)));
+	for (int i = 0; i < lengthof(suffixes); i++)
+	{
+		char	   *relname = psprintf("%s%s", view->name, suffixes[i]);
+
+		if (OidIsValid(get_relname_relid(relname, namespace)))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_TABLE),
+					 errmsg("relation \"%s\" already exists", relname),
+					 i == 2 ?
+					 errhint("The history of a dropped feature view is kept: drop the table or rename it.") :
+					 errhint("Choose another name for the feature view.")));
+	}
+}
+
+/* "schema.name<suffix>", quoted as needed. */
+static char *
+object_name(const FsViewDef *view, const char *suffix)
+{
+	return quote_qualified_identifier(view->schema,
+									  psprintf("%s%s", view->name, suffix));
+}
+
+static Oid
+object_oid(const FsViewDef *view, const char *suffix)
+{
+	return get_relname_relid(psprintf("%s%s", view->name, suffix),
+							 get_namespace_oid(view->schema, false));
+}
+
+/* Makes the definition view and returns its analyzed query. */
+static Query *
+create_definition(FsViewDef *view, const char *query)
+{
+	Relation	rel;
+	Query	   *analyzed;
+
+	fs_user_execute(psprintf("CREATE VIEW %s AS %s",
+							 object_name(view, DEFINITION_SUFFIX), query),
+					SPI_OK_UTILITY);
+	view->definition = object_oid(view, DEFINITION_SUFFIX);
+	rel = relation_open(view->definition, AccessShareLock);
+	analyzed = copyObject(get_view_query(rel));
+	relation_close(rel, NoLock);
+	return analyzed;
+}
+
+/* Throws unless the current user may read the stream and it has room for one more view. */
+static void
+check_stream(const FsStreamDef *stream)
+{
+	if (pg_class_aclcheck(stream->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE,
+					   get_rel_name(stream->relid));
+	if (list_length(fs_view_list(stream->relid)) >= MAX_VIEWS_PER_STREAM)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("stream %s cannot have more than %d feature views",
+						stream->name, MAX_VIEWS_PER_STREAM)));
+}
+
+/* Takes the settings that can change how values look or are read. */
+static void
+capture_settings(FsViewDef *view)
+{
+	view->settings = NIL;
+	for (int i = 0; i < lengthof(pinned_settings); i++)
+	{
+		const char *value = GetConfigOption(pinned_settings[i], false, false);
+
+		view->settings = lappend(view->settings, pstrdup(pinned_settings[i]));
+		view->settings = lappend(view->settings, pstrdup(value));
+	}
+}
+
+/*
+ * Ties the foreign table to what it cannot be without, so that DROP ... CASCADE
+ * of the stream or of the online server takes it along.  The history stands
+ * alone: it survives.
+ */
+static void
+record_dependencies(const FsViewDef *view)
+{
+	ObjectAddress self;
+	ObjectAddress other;
+
+	Assert(OidIsValid(view->relid) && OidIsValid(view->definition));
+	ObjectAddressSet(self, RelationRelationId, view->relid);
+	ObjectAddressSet(other, RelationRelationId, view->definition);
+	recordDependencyOn(&self, &other, DEPENDENCY_NORMAL);
+	if (OidIsValid(view->online_server))
+	{
+		ObjectAddressSet(other, ForeignServerRelationId, view->online_server);
+		recordDependencyOn(&self, &other, DEPENDENCY_NORMAL);
+	}
+}
+
+/* Default privileges may give new tables to PUBLIC; features are given on purpose only. */
+static void
+revoke_from_public(Oid relid)
+{
+	fs_user_execute(psprintf("REVOKE ALL ON %s FROM PUBLIC",
+							 fs_relation_name(relid)), SPI_OK_UTILITY);
+}
+
+/* See definition.h. */
+FsViewDef *
+fs_definition_create(FsViewRequest *request)
+{
+	FsViewDef  *view = palloc0(sizeof(FsViewDef));
+	FsStreamDef *stream;
+	Query	   *query;
+
+	/* One creator at a time: names and keys are checked against the others'. */
+	fs_owner_execute("LOCK TABLE feature_stream.feature_view IN SHARE ROW EXCLUSIVE MODE",
+					 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
+	view->owner = GetUserId();
+	resolve_name(view, request->name);
+	fs_definition_check_query(request->query);
+	fs_definition_check_arguments(view, request);
+	query = create_definition(view, request->query);
+	view->stream = fs_compile_stream(query);
+	stream = fs_stream_load(view->stream);
+	check_stream(stream);
+	fs_view_compile(view, query, stream);
+	fs_window_check(view->windows, view->nwindows, view->slide, stream->slice);
+	view->suffixes = palloc(view->nwindows * sizeof(char *));
+	for (int i = 0; i < view->nwindows; i++)
+		view->suffixes[i] = fs_window_suffix(view->windows[i]);
+	fs_definition_check_online(view, request);
+	capture_settings(view);
+	fs_objects_create(view, stream, object_name(view, HISTORY_SUFFIX));
+	if (view->history_mode != FS_HISTORY_NONE)
+		view->history = object_oid(view, HISTORY_SUFFIX);
+	fs_objects_register(view, stream, query, request);
+	record_dependencies(view);
+	revoke_from_public(view->definition);
+	revoke_from_public(view->relid);
+	if (OidIsValid(view->history))
+		revoke_from_public(view->history);
+	return view;
+}
+
+/* See definition.h. */
+void
+fs_definition_forget(Oid view, Oid definition)
+{
+	static const char *const tables[] = {"feature_view", "firing", "view_state"};
+	Oid			types[1] = {OIDOID};
+	Datum		values[1];
+
+	values[0] = ObjectIdGetDatum(view);
+	for (int i = 0; i < lengthof(tables); i++)
+		fs_owner_execute(psprintf("DELETE FROM feature_stream.%s WHERE view = $1",
+								  tables[i]),
+						 SPI_OK_DELETE, 1, types, values, NULL);
+	if (get_rel_relkind(definition) == RELKIND_VIEW)
+		fs_owner_execute(psprintf("DROP VIEW %s", fs_relation_name(definition)),
+						 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
+}
+
+/* See definition.h. */
+void
+fs_definition_drop(const FsViewDef *view, bool drop_history)
+{
+	if (!pg_class_ownercheck(view->relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, view->name);
+	fs_user_execute(psprintf("DROP FOREIGN TABLE %s", object_name(view, "")),
+					SPI_OK_UTILITY);
+	fs_definition_forget(view->relid, view->definition);
+	if (drop_history && OidIsValid(view->history))
+		fs_user_execute(psprintf("DROP TABLE %s",
+								 fs_relation_name(view->history)),
+						SPI_OK_UTILITY);
+}

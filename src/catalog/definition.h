@@ -1,0 +1,52 @@
+/*
+ * definition.h
+ *		Creating and dropping the objects of a feature view.
+ *
+ * A feature view <name> is a foreign table of that name (what users select
+ * from), the view <name>_definition (the query), the partitioned table
+ * <name>_history, and rows in feature_stream.feature_view and feature.  All of
+ * it happens in the caller's transaction, with the rights of the caller.
+ */
+#ifndef FS_CATALOG_DEFINITION_H
+#define FS_CATALOG_DEFINITION_H
+
+#include "postgres.h"
+
+#include "catalog/feature_view_def.h"
+#include "catalog/view_request.h"
+
+/*
+ * Creates the feature view and returns its definition as fs_view_load would,
+ * in the current memory context.  Throws, with nothing left behind but what the
+ * transaction's abort removes.
+ */
+extern FsViewDef *fs_definition_create(FsViewRequest *request);
+
+/*
+ * Drops the feature view as the current user, who must own it; its history only
+ * when asked.  Throws when other objects depend on it.
+ */
+extern void fs_definition_drop(const FsViewDef *view, bool drop_history);
+
+/*
+ * Removes what the extension knows of a feature view whose foreign table is
+ * gone, and its definition view unless that is gone too.  May be called twice.
+ */
+extern void fs_definition_forget(Oid view, Oid definition);
+
+/* The checks of create_feature_view's arguments, in definition_check.c. */
+
+/* Throws unless the text is exactly one SELECT. */
+extern void fs_definition_check_query(const char *query);
+
+/* Sets windows and emission of 'view' from the request.  Throws for values that cannot be. */
+extern void fs_definition_check_arguments(FsViewDef *view, FsViewRequest *request);
+
+/*
+ * Checks online server and key of the compiled view against the request and
+ * the other views of the same server; sets request->online_key to the default
+ * when there is none.
+ */
+extern void fs_definition_check_online(FsViewDef *view, FsViewRequest *request);
+
+#endif							/* FS_CATALOG_DEFINITION_H */

@@ -1,0 +1,314 @@
+/*
+ * definition_objects.c
+ *		The relations, comments and registry rows of a new feature view.
+ *
+ * The history is made by an ordinary command as the caller.  The foreign table
+ * is on the extension's own server, for which callers have no USAGE: it is made
+ * by PostgreSQL's own functions with the caller as its owner, whose right to
+ * create in the schema has been checked when the definition view was made.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/comment.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/timestamp.h"
+
+#include "catalog/definition_objects.h"
+#include "catalog/extension.h"
+#include "catalog/view_columns.h"
+
+/* The server of wrapper feature_stream_view that the install script makes. */
+#define VIEW_SERVER "feature_stream"
+
+/* Features can be NULL; what identifies and dates a row cannot. */
+static bool
+is_never_null(const FsViewColumn *column)
+{
+	return column->aggregate < 0;
+}
+
+/* Appends "name type [COLLATE c] [NOT NULL], ". */
+static void
+append_column(StringInfo sql, const FsViewColumn *column)
+{
+	appendStringInfo(sql, "%s %s", quote_identifier(column->name),
+					 format_type_extended(column->typid, -1,
+										  FORMAT_TYPE_FORCE_QUALIFY));
+	if (OidIsValid(column->collation) &&
+		column->collation != DEFAULT_COLLATION_OID)
+		appendStringInfo(sql, " COLLATE %s",
+						 generate_collation_name(column->collation));
+	if (is_never_null(column))
+		appendStringInfoString(sql, " NOT NULL");
+	if (strcmp(column->name, "backfilled") == 0)
+		appendStringInfoString(sql, " DEFAULT false");
+	appendStringInfoString(sql, ", ");
+}
+
+/* Creates the history, as the current user. */
+static void
+create_history(const FsViewColumn *columns, int ncolumns, const char *name)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (", name);
+	for (int i = 0; i < ncolumns; i++)
+		append_column(&sql, &columns[i]);
+	appendStringInfoString(&sql, "PRIMARY KEY (");
+	for (int i = 0; i < ncolumns; i++)
+		if (columns[i].stream_column >= 0)
+			appendStringInfo(&sql, "%s, ", quote_identifier(columns[i].name));
+	appendStringInfoString(&sql, "window_end)) PARTITION BY RANGE (window_end)");
+	fs_user_execute(sql.data, SPI_OK_UTILITY);
+	pfree(sql.data);
+}
+
+/*
+ * Creates the foreign table, owned by the view's owner.  The switch of the user
+ * is for CreateForeignTable's check of USAGE on the server alone; no code of
+ * the user's runs meanwhile.
+ */
+static void
+create_foreign_table(FsViewDef *view, const FsViewColumn *columns, int ncolumns)
+{
+	CreateForeignTableStmt *stmt = makeNode(CreateForeignTableStmt);
+	FsOwnerScope scope;
+
+	stmt->base.relation = makeRangeVar(view->schema, view->name, -1);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		ColumnDef  *column;
+
+		if (columns[i].history_only)
+			continue;
+		column = makeColumnDef(columns[i].name, columns[i].typid, -1,
+							   columns[i].collation);
+		column->is_not_null = is_never_null(&columns[i]);
+		stmt->base.tableElts = lappend(stmt->base.tableElts, column);
+	}
+	stmt->base.oncommit = ONCOMMIT_NOOP;
+	stmt->servername = VIEW_SERVER;
+	fs_owner_begin(&scope);
+	view->relid = DefineRelation(&stmt->base, RELKIND_FOREIGN_TABLE,
+								 view->owner, NULL, NULL).objectId;
+	CommandCounterIncrement();
+	CreateForeignTable(stmt, view->relid);
+	CommandCounterIncrement();
+	fs_owner_end(&scope);
+}
+
+/* See definition_objects.h. */
+void
+fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *history_name)
+{
+	int			ncolumns;
+	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
+
+	if (view->history_mode != FS_HISTORY_NONE)
+		create_history(columns, ncolumns, history_name);
+	create_foreign_table(view, columns, ncolumns);
+	Assert(OidIsValid(view->relid));
+}
+
+/* The aggregates of the query as text, in the order of view->aggregates. */
+static char **
+deparse_aggregates(const FsViewDef *view, const FsStreamDef *stream, Query *query)
+{
+	char	  **texts = palloc0(view->naggregates * sizeof(char *));
+	List	   *context = deparse_context_for(get_rel_name(stream->relid),
+											  stream->relid);
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		Node	   *expr = (Node *) copyObject(lfirst_node(TargetEntry, lc)->expr);
+		Index		varno;
+
+		if (!IsA(expr, Aggref))
+			continue;
+		varno = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
+		ChangeVarNodes(expr, varno, 1, 0);
+		texts[n++] = deparse_expression(expr, context, false, false);
+	}
+	Assert(n == view->naggregates);
+	return texts;
+}
+
+/* A text array of the captured settings. */
+static Datum
+settings_datum(const FsViewDef *view)
+{
+	Datum	   *elements = palloc(list_length(view->settings) * sizeof(Datum));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, view->settings)
+		elements[n++] = CStringGetTextDatum(lfirst(lc));
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false,
+										   TYPALIGN_INT));
+}
+
+/* Sets one parameter of a command; a NULL pointer is SQL NULL. */
+static void
+set_value(Datum *values, char *nulls, int i, bool isnull, Datum value)
+{
+	nulls[i] = isnull ? 'n' : ' ';
+	values[i] = isnull ? (Datum) 0 : value;
+}
+
+/* Enters the row of feature_stream.feature_view. */
+static void
+insert_view(const FsViewDef *view, const FsViewRequest *request)
+{
+	static const char *const modes[] = {"all", "thinned", "none"};
+	Oid			types[15] = {OIDOID, OIDOID, OIDOID, OIDOID,
+		INTERVALARRAYOID, INTERVALOID, NAMEOID, TEXTOID, INTERVALOID, TEXTOID,
+	TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, TEXTARRAYOID};
+	Datum		values[15];
+	char		nulls[15];
+
+	set_value(values, nulls, 0, false, ObjectIdGetDatum(view->relid));
+	set_value(values, nulls, 1, false, ObjectIdGetDatum(view->stream));
+	set_value(values, nulls, 2, false, ObjectIdGetDatum(view->definition));
+	set_value(values, nulls, 3, !OidIsValid(view->history),
+			  ObjectIdGetDatum(view->history));
+	set_value(values, nulls, 4, false, PointerGetDatum(request->windows));
+	set_value(values, nulls, 5, false, IntervalPGetDatum(request->slide));
+	set_value(values, nulls, 6, request->online == NULL,
+			  request->online == NULL ? (Datum) 0 :
+			  DirectFunctionCall1(namein, CStringGetDatum(request->online)));
+	set_value(values, nulls, 7, view->online_key == NULL,
+			  view->online_key == NULL ? (Datum) 0 :
+			  CStringGetTextDatum(view->online_key));
+	set_value(values, nulls, 8, request->online_ttl == NULL,
+			  IntervalPGetDatum(request->online_ttl));
+	set_value(values, nulls, 9, false, CStringGetTextDatum(request->on_empty));
+	set_value(values, nulls, 10, false, CStringGetTextDatum(request->emit));
+	set_value(values, nulls, 11, false,
+			  CStringGetTextDatum(modes[view->history_mode]));
+	set_value(values, nulls, 12, request->history_interval == NULL,
+			  IntervalPGetDatum(request->history_interval));
+	set_value(values, nulls, 13, request->history_retention == NULL,
+			  IntervalPGetDatum(request->history_retention));
+	set_value(values, nulls, 14, false, settings_datum(view));
+	fs_owner_execute("INSERT INTO feature_stream.feature_view"
+					 " (view, stream, definition, history, windows, slide, online,"
+					 " online_key, online_ttl, on_empty, emit, history_mode,"
+					 " history_interval, history_retention, settings) VALUES"
+					 " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+					 SPI_OK_INSERT, lengthof(types), types, values, nulls);
+}
+
+/* Enters the row of one feature: a column of the foreign table. */
+static void
+insert_feature(const FsViewDef *view, const FsViewColumn *column, int position,
+			   const char *expression)
+{
+	Oid			types[6] = {OIDOID, NAMEOID, INT4OID, OIDOID, INTERVALOID, TEXTOID};
+	Datum		values[6];
+	Interval	window = {0};
+
+	Assert(column->window >= 0 && position > view->nentity);
+	window.day = view->windows[column->window] / USECS_PER_DAY;
+	window.time = view->windows[column->window] % USECS_PER_DAY;
+	values[0] = ObjectIdGetDatum(view->relid);
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(column->name));
+	values[2] = Int32GetDatum(position);
+	values[3] = ObjectIdGetDatum(column->typid);
+	values[4] = IntervalPGetDatum(&window);
+	values[5] = CStringGetTextDatum(expression);
+	fs_owner_execute("INSERT INTO feature_stream.feature"
+					 " (view, name, position, type, \"window\", expression)"
+					 " VALUES ($1, $2, $3, $4, $5, $6)",
+					 SPI_OK_INSERT, lengthof(types), types, values, NULL);
+}
+
+/* Comments on the column of the foreign table and, when there is one, of the history. */
+static void
+comment_column(const FsViewDef *view, const FsViewColumn *column, int attnum,
+			   const char *comment)
+{
+	if (!column->history_only)
+		CreateComments(view->relid, RelationRelationId, attnum, comment);
+	if (OidIsValid(view->history))
+		CreateComments(view->history, RelationRelationId, attnum, comment);
+}
+
+/* What the columns that every view has are. */
+static const char *
+fixed_comment(const char *name)
+{
+	if (strcmp(name, "window_end") == 0)
+		return "the instant the row speaks for: events before it, not at it";
+	if (strcmp(name, "computed_at") == 0)
+		return "when the row became known";
+	if (strcmp(name, "available_at") == 0)
+		return "when serving could have known the row";
+	if (strcmp(name, "complete") == 0)
+		return "the windows were fully covered by events read";
+	return "the row was computed from the log after the fact";
+}
+
+/* Comments on the relations themselves. */
+static void
+comment_relations(const FsViewDef *view, const FsStreamDef *stream)
+{
+	char	   *name = fs_relation_name(view->relid);
+
+	CreateComments(view->relid, RelationRelationId, 0,
+				   psprintf("feature view over stream %s: the row in force of each entity",
+							stream->name));
+	CreateComments(view->definition, RelationRelationId, 0,
+				   psprintf("query of feature view %s", name));
+	if (OidIsValid(view->history))
+		CreateComments(view->history, RelationRelationId, 0,
+					   psprintf("history of feature view %s: every row emitted",
+								name));
+}
+
+/* See definition_objects.h. */
+void
+fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
+					Query *query, const FsViewRequest *request)
+{
+	int			ncolumns;
+	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
+	char	  **expressions = deparse_aggregates(view, stream, query);
+
+	insert_view(view, request);
+	for (int i = 0; i < ncolumns; i++)
+	{
+		const FsViewColumn *column = &columns[i];
+		const char *comment;
+
+		if (column->aggregate >= 0)
+		{
+			insert_feature(view, column, i + 1, expressions[column->aggregate]);
+			comment = psprintf("%s over %s", expressions[column->aggregate],
+							   view->suffixes[column->window]);
+		}
+		else if (column->stream_column >= 0)
+			comment = GetComment(stream->relid, RelationRelationId,
+								 stream->columns[column->stream_column].attnum);
+		else
+			comment = fixed_comment(column->name);
+		if (comment != NULL)
+			comment_column(view, column, i + 1, comment);
+	}
+	comment_relations(view, stream);
+}

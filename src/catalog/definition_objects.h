@@ -1,0 +1,28 @@
+/*
+ * definition_objects.h
+ *		The relations, comments and registry rows of a new feature view.
+ */
+#ifndef FS_CATALOG_DEFINITION_OBJECTS_H
+#define FS_CATALOG_DEFINITION_OBJECTS_H
+
+#include "nodes/parsenodes.h"
+
+#include "catalog/feature_view_def.h"
+#include "catalog/view_request.h"
+
+/*
+ * Creates the history table of the given (quoted) name, unless there is to be
+ * none, and the foreign table, whose Oid goes to view->relid.  Both belong to
+ * the current user.
+ */
+extern void fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *history_name);
+
+/*
+ * Enters the view and its features into feature_stream.feature_view and
+ * feature, and comments on everything that was made.  'query' is the
+ * definition's.
+ */
+extern void fs_objects_register(const FsViewDef *view, const FsStreamDef *stream, Query *query,
+								const FsViewRequest *request);
+
+#endif							/* FS_CATALOG_DEFINITION_OBJECTS_H */

@@ -1,0 +1,235 @@
+/*
+ * stream_state.c
+ *		The rows and the partition of the event log that every stream has.
+ *
+ * The state of a stream (log, offsets, watermark) was computed under its
+ * definition.  Most options may change at any time; slice, source, event time
+ * column and column types may not once something has been read: they are
+ * recorded in stream_state and held against every later definition.
+ */
+#include "postgres.h"
+
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "catalog/extension.h"
+#include "catalog/stream_state.h"
+
+/* Parameters of the commands below: stream, slice, source, event time column, column types. */
+#define NPARAMETERS 5
+
+static Oid	parameter_types[NPARAMETERS] = {
+	OIDOID, INTERVALOID, TEXTOID, INT2OID, OIDARRAYOID
+};
+
+static void
+execute_utility(const char *command)
+{
+	fs_owner_execute(command, SPI_OK_UTILITY, 0, NULL, NULL, NULL);
+}
+
+/* Types of the columns by attribute number; 0 for dropped ones. */
+static Datum
+column_types_datum(const FsStreamDef *stream)
+{
+	Datum	   *types = palloc0((stream->natts + 1) * sizeof(Datum));
+
+	for (int i = 0; i < stream->ncolumns; i++)
+		types[stream->columns[i].attnum - 1] =
+			ObjectIdGetDatum(stream->columns[i].typid);
+	return PointerGetDatum(construct_array(types, stream->natts, OIDOID,
+										   sizeof(Oid), true, TYPALIGN_INT));
+}
+
+static void
+set_parameters(const FsStreamDef *stream, Datum *values)
+{
+	Interval   *slice = palloc0(sizeof(Interval));
+	char	   *source;
+
+	slice->time = stream->slice;
+	source = stream->kind == FS_SOURCE_KAFKA ?
+		psprintf("topic %s", stream->topic) :
+		psprintf("table %u", stream->table);
+	values[0] = ObjectIdGetDatum(stream->relid);
+	values[1] = IntervalPGetDatum(slice);
+	values[2] = CStringGetTextDatum(source);
+	values[3] = Int16GetDatum(stream->columns[stream->event_time].attnum);
+	values[4] = column_types_datum(stream);
+}
+
+static uint64
+execute(const char *command, int expected, Datum *values)
+{
+	return fs_owner_execute(command, expected, NPARAMETERS,
+							parameter_types, values, NULL);
+}
+
+/* Throws when 'condition' is true of the recorded definition and the new one. */
+static void
+check_unchanged(const FsStreamDef *stream, Datum *values, const char *condition,
+				const char *what)
+{
+	char	   *command = psprintf("SELECT FROM feature_stream.stream_state s"
+								   " WHERE stream = $1 AND %s", condition);
+
+	if (execute(command, SPI_OK_SELECT, values) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot change the %s of stream %s", what, stream->name),
+			 errdetail("Its state was computed under the present definition."),
+			 errhint("Create another stream, or drop this one and create it again.")));
+}
+
+/* Holds the new definition against the recorded one. */
+static void
+check_definition(const FsStreamDef *stream, Datum *values)
+{
+	check_unchanged(stream, values, "s.slice <> $2", "slice");
+	check_unchanged(stream, values, "s.source <> $3",
+					stream->kind == FS_SOURCE_KAFKA ? "topic" : "table");
+	check_unchanged(stream, values, "s.event_time <> $4", "event time column");
+	check_unchanged(stream, values,
+					"EXISTS (SELECT FROM unnest(s.column_types) WITH ORDINALITY old (type, n)"
+					" JOIN unnest($5) WITH ORDINALITY new (type, n) USING (n)"
+					" WHERE old.type <> 0 AND new.type <> 0 AND old.type <> new.type)",
+					"column types");
+}
+
+static char *
+log_name(Oid relid)
+{
+	return psprintf("event_log_%u", relid);
+}
+
+/* Drops the stream's partition of the event log; false when there is none. */
+static bool
+remove_log(Oid relid)
+{
+	if (!OidIsValid(fs_extension_relation(log_name(relid))))
+		return false;
+	execute_utility(psprintf("DROP TABLE feature_stream.%s", log_name(relid)));
+	return true;
+}
+
+/* Makes the stream's partition of the event log; below it upkeep makes those by slice. */
+static void
+create_log(const FsStreamDef *stream)
+{
+	char	   *log = log_name(stream->relid);
+	char	   *comment = psprintf("event log of stream %s", stream->name);
+
+	execute_utility(psprintf("CREATE TABLE feature_stream.%s"
+							 " (LIKE feature_stream.event_log INCLUDING STORAGE)"
+							 " PARTITION BY RANGE (slice)", log));
+	execute_utility(psprintf("ALTER TABLE feature_stream.event_log"
+							 " ATTACH PARTITION feature_stream.%s FOR VALUES IN (%u)",
+							 log, stream->relid));
+	execute_utility(psprintf("COMMENT ON TABLE feature_stream.%s IS %s", log,
+							 quote_literal_cstr(comment)));
+}
+
+/*
+ * Ties the stream to the table it reads: DROP TABLE needs CASCADE then, and
+ * pg_dump writes the table first.
+ */
+static void
+record_dependency(const FsStreamDef *stream)
+{
+	ObjectAddress self;
+	ObjectAddress table;
+
+	Assert(OidIsValid(stream->table));
+	ObjectAddressSet(self, RelationRelationId, stream->relid);
+	ObjectAddressSet(table, RelationRelationId, stream->table);
+	(void) deleteDependencyRecordsForSpecific(RelationRelationId, stream->relid,
+											  DEPENDENCY_NORMAL,
+											  RelationRelationId, stream->table);
+	recordDependencyOn(&self, &table, DEPENDENCY_NORMAL);
+}
+
+/* See stream_state.h. */
+void
+fs_stream_state_ensure(const FsStreamDef *stream)
+{
+	Datum		values[NPARAMETERS];
+	bool		is_new;
+
+	set_parameters(stream, values);
+	is_new = execute("INSERT INTO feature_stream.stream_state"
+					 " (stream, slice, source, event_time, column_types)"
+					 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+					 SPI_OK_INSERT, values) > 0;
+	if (!is_new)
+	{
+		(void) execute("SELECT FROM feature_stream.stream_state WHERE stream = $1"
+					   " FOR UPDATE", SPI_OK_SELECT, values);
+		if (execute("SELECT FROM feature_stream.partition_position WHERE stream = $1",
+					SPI_OK_SELECT, values) > 0)
+			check_definition(stream, values);
+		(void) execute("UPDATE feature_stream.stream_state SET slice = $2,"
+					   " source = $3, event_time = $4, column_types = $5"
+					   " WHERE stream = $1 AND (slice, source, event_time, column_types)"
+					   " IS DISTINCT FROM ($2, $3, $4, $5)",
+					   SPI_OK_UPDATE, values);
+	}
+	if (is_new)
+		remove_log(stream->relid);	/* restored from a dump: another stream's */
+	if (!OidIsValid(fs_extension_relation(log_name(stream->relid))))
+		create_log(stream);
+	if (stream->kind == FS_SOURCE_TABLE)
+		record_dependency(stream);
+}
+
+/* See stream_state.h. */
+bool
+fs_stream_state_remove(Oid relid)
+{
+	static const char *const tables[] = {
+		"partition_position", "partition_wakeup", "dead_letter", "stream_state"
+	};
+	Oid			types[1] = {OIDOID};
+	Datum		values[1];
+	uint64		removed = 0;
+
+	values[0] = ObjectIdGetDatum(relid);
+	for (int i = 0; i < lengthof(tables); i++)
+		removed += fs_owner_execute(psprintf("DELETE FROM feature_stream.%s"
+											 " WHERE stream = $1", tables[i]),
+									SPI_OK_DELETE, 1, types, values, NULL);
+	return remove_log(relid) || removed > 0;
+}
+
+/* See stream_state.h. */
+void
+fs_stream_state_pause(Oid relid, bool paused)
+{
+	Oid			types[2] = {OIDOID, BOOLOID};
+	Datum		values[2];
+
+	values[0] = ObjectIdGetDatum(relid);
+	values[1] = BoolGetDatum(paused);
+	fs_owner_execute("INSERT INTO feature_stream.stream_state (stream, paused)"
+					 " VALUES ($1, $2) ON CONFLICT (stream, shard)"
+					 " DO UPDATE SET paused = EXCLUDED.paused",
+					 SPI_OK_INSERT, 2, types, values, NULL);
+}
+
+/* See stream_state.h. */
+bool
+fs_stream_state_is_paused(Oid relid)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1];
+
+	values[0] = ObjectIdGetDatum(relid);
+	return fs_owner_execute("SELECT FROM feature_stream.stream_state"
+							" WHERE stream = $1 AND paused",
+							SPI_OK_SELECT, 1, types, values, NULL) > 0;
+}

@@ -1,0 +1,160 @@
+/*
+ * view_columns.c
+ *		The columns of a feature view's foreign table and history, in order.
+ *
+ * One description serves creation, which makes the relations from it, and
+ * every later change of them, which is held against it.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/tupdesc.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "catalog/extension.h"
+#include "catalog/view_columns.h"
+#include "catalog/window.h"
+
+/* Columns every view has besides entity and features; the last three are the history's alone. */
+static const struct
+{
+	const char *name;
+	Oid			typid;
+	bool		history_only;
+}			fixed_columns[] =
+{
+	{"window_end", TIMESTAMPTZOID, false},
+	{"computed_at", TIMESTAMPTZOID, false},
+	{"available_at", TIMESTAMPTZOID, true},
+	{"complete", BOOLOID, true},
+	{"backfilled", BOOLOID, true},
+};
+
+/* Throws when the last of the columns has a name that cannot be. */
+static void
+check_name(const FsViewColumn *columns, int ncolumns)
+{
+	const char *name = columns[ncolumns - 1].name;
+
+	if (strlen(name) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("column name \"%s\" is too long", name),
+				 errdetail("Names can have %d bytes; those of features end in the length of their window.",
+						   NAMEDATALEN - 1),
+				 errhint("Give the column a shorter name with AS.")));
+	for (int i = 0; i < ncolumns - 1; i++)
+		if (strcmp(columns[i].name, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column name \"%s\" appears twice", name),
+					 errdetail("A feature view has its entity columns, <feature>_<window> for each feature and window, and window_end, computed_at, available_at, complete and backfilled."),
+					 errhint("Give the column another name with AS.")));
+}
+
+static FsViewColumn *
+add_column(FsViewColumn *columns, int *ncolumns, char *name, Oid typid, Oid collation)
+{
+	FsViewColumn *column = &columns[(*ncolumns)++];
+
+	column->name = name;
+	column->typid = typid;
+	column->collation = collation;
+	column->aggregate = column->window = column->stream_column = -1;
+	column->history_only = false;
+	check_name(columns, *ncolumns);
+	return column;
+}
+
+/* Type of a view's column for an entity column or feature is the query's own. */
+static void
+add_feature(FsViewColumn *columns, int *ncolumns, const FsViewDef *view,
+			int window, int aggregate)
+{
+	const FsAggregate *agg = &view->aggregates[aggregate];
+	FsViewColumn *column;
+	Oid			collation = InvalidOid;
+
+	Assert(window < view->nwindows && aggregate < view->naggregates);
+	if (OidIsValid(get_typcollation(agg->result_type)))
+		collation = agg->collation;
+	column = add_column(columns, ncolumns,
+						psprintf("%s_%s", agg->name, view->suffixes[window]),
+						agg->result_type, collation);
+	column->window = window;
+	column->aggregate = aggregate;
+}
+
+/* See view_columns.h. */
+FsViewColumn *
+fs_view_columns(const FsViewDef *view, const FsStreamDef *stream, int *ncolumns)
+{
+	FsViewColumn *columns;
+
+	columns = palloc0((fs_view_natts(view) + lengthof(fixed_columns)) *
+					  sizeof(FsViewColumn));
+	*ncolumns = 0;
+	for (int i = 0; i < view->noutputs; i++)
+	{
+		const FsOutput *output = &view->outputs[i];
+		int			index;
+
+		if (!output->is_entity)
+			continue;
+		index = view->entity[output->index];
+		add_column(columns, ncolumns, output->name,
+				   stream->columns[index].typid,
+				   stream->columns[index].collation)->stream_column = index;
+	}
+	for (int w = 0; w < view->nwindows; w++)
+		for (int a = 0; a < view->naggregates; a++)
+			add_feature(columns, ncolumns, view, w, a);
+	for (int i = 0; i < lengthof(fixed_columns); i++)
+		add_column(columns, ncolumns, pstrdup(fixed_columns[i].name),
+				   fixed_columns[i].typid,
+				   InvalidOid)->history_only = fixed_columns[i].history_only;
+	Assert(*ncolumns == fs_view_natts(view) + 3);
+	return columns;
+}
+
+/* Throws unless the relation's columns are 'columns', in order and without others. */
+static void
+check_relation(const FsViewDef *view, Oid relid, const FsViewColumn *columns,
+			   int ncolumns)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		same = desc->natts == ncolumns;
+
+	for (int i = 0; same && i < ncolumns; i++)
+	{
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
+
+		same = !attr->attisdropped && attr->atttypid == columns[i].typid &&
+			strcmp(NameStr(attr->attname), columns[i].name) == 0;
+	}
+	relation_close(rel, NoLock);
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change the columns of %s",
+						fs_relation_name(relid)),
+				 errdetail("They follow from the query and the windows of feature view %s.",
+						   quote_qualified_identifier(view->schema, view->name)),
+				 errhint("Create another feature view, or drop this one with feature_stream.drop_feature_view() and create it again.")));
+}
+
+/* See view_columns.h. */
+void
+fs_view_check_relations(const FsViewDef *view, const FsStreamDef *stream)
+{
+	int			ncolumns;
+	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
+
+	check_relation(view, view->relid, columns, fs_view_natts(view));
+	if (OidIsValid(view->history))
+		check_relation(view, view->history, columns, ncolumns);
+}

@@ -1,0 +1,50 @@
+/*
+ * hash.h
+ *		A fast, stable hash of short byte strings.
+ *
+ * Multiply-and-fold of 8-byte words, after wyhash (Wang Yi, public domain).
+ * The value of an entity's key is part of the fire cursor in the checkpoint,
+ * so the function must never change.
+ */
+#ifndef FS_CORE_HASH_H
+#define FS_CORE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint64_t
+fs_hash_fold(uint64_t a, uint64_t b)
+{
+	__uint128_t p = (__uint128_t) a * b;
+
+	return (uint64_t) p ^ (uint64_t) (p >> 64);
+}
+
+static inline uint64_t
+fs_hash_word(const char *p)
+{
+	uint64_t	w;
+
+	memcpy(&w, p, 8);
+	return w;
+}
+
+static inline uint32_t
+fs_hash_bytes(const char *p, size_t len)
+{
+	uint64_t	seed = UINT64_C(0xa0761d6478bd642f) ^ len;
+	uint64_t	tail = 0;
+
+	while (len > 8)
+	{
+		seed = fs_hash_fold(fs_hash_word(p) ^ UINT64_C(0xe7037ed1a0b428db), seed);
+		p += 8;
+		len -= 8;
+	}
+	memcpy(&tail, p, len);
+	seed = fs_hash_fold(tail ^ UINT64_C(0x8ebc6af09c88c6e3), seed ^ UINT64_C(0x589965cc75374cc3));
+	return (uint32_t) (seed ^ (seed >> 32));
+}
+
+#endif							/* FS_CORE_HASH_H */

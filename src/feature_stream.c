@@ -1,0 +1,120 @@
+/*
+ * feature_stream.c
+ *		Where PostgreSQL enters: settings, shared memory, hooks, the launcher.
+ *
+ * Nothing calls into this file.  All others, in reading order; a folder's files
+ * include only headers of their own and of folders further down this list:
+ *
+ *	pipeline/	The data's way, in one ingest worker.  Read this first.
+ *		pipeline.c			the loop of an ingest worker, in verbs
+ *		shard.c				making a shard: definitions, arena, dictionaries, rings
+ *		partitions.c		the partitions of a shard: where they stand, which is next
+ *		contract.c			from record to event by the stream's data contract
+ *		admit.c				which events count, judged by the data alone
+ *		dead_letters.c		those that do not
+ *		fold.c				an accepted event becomes state
+ *		fire.c				window ends that are due: entities, their rows, what expires
+ *		row.c, aggregate.c, values.c	the feature row of one entity at one window end
+ *		checkpoint.c		one transaction that makes all of it durable together
+ *		publish.c, online_key.c			rows in force, to the online store
+ *		recover.c			from the tables back to memory
+ *		report.c			what the shard knows, told to the stat_* views
+ *	worker/		Process life.
+ *		launcher.c			finds databases with the extension; the only starter of workers
+ *		ingest_worker.c		the owner of a stream's shard
+ *		export_worker.c		says which streams of a database are to run
+ *		upkeep.c			partitions made ahead and dropped, for the export worker
+ *		process.c			signals, connection, settings, error capture of them all
+ *		wakeup.c			tells workers at commit what DDL changed
+ *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
+ *	sql/		What SQL calls, one file a subject.
+ *		streams.c, stream_fdw.c, stream_events.c, fdw_validators.c
+ *		feature_views.c, view_*.c (SELECT on a feature view), event_log.c
+ *		statistics.c, access.c, test_clock.c
+ *	source/		Where records come from, behind the operations of source.h.
+ *		kafka*.c, table.c
+ *	online/		The online store, behind the operations of online.h.
+ *		redis*.c
+ *	offline/	Tables partitioned by time.
+ *		partition.c			create ahead, drop after retention
+ *		table_writer.c		fast inserts, as COPY does them
+ *	catalog/	From catalog rows to structs, and back.
+ *		stream*.c, start.c, options.c, *_options.c, option_hint.c
+ *		feature_view.c, compile*.c, definition*.c, view_columns.c, window.c, online_key.c
+ *		extension.c			writing the extension's own tables for any user
+ *	state/		What is shared, and what is kept in it.
+ *		shared.c			slots and statistics of databases and streams
+ *		arena.c				the memory of all window state
+ *		table.c, dictionary.c, ring.c, entity.c, touch.c	what is built in the arena
+ *		event_log.c			reading the event log's table
+ *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
+ *		decode*.c, json*.c, number.c, time_text.c, utf8.c	records
+ *		segment*.c, crc32c.c			the event log's format
+ *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
+ *	ground/		settings.c, clock.c, fault.c
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "ground/settings.h"
+#include "state/arena.h"
+#include "state/shared.h"
+#include "worker/launcher.h"
+#include "worker/utility_hook.h"
+#include "worker/wakeup.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+static shmem_request_hook_type next_shmem_request_hook = NULL;
+static shmem_startup_hook_type next_shmem_startup_hook = NULL;
+
+/* Asks for our part of the main shared memory segment. */
+static void
+request_shared_memory(void)
+{
+	if (next_shmem_request_hook)
+		next_shmem_request_hook();
+	RequestAddinShmemSpace(fs_shared_size());
+	RequestAddinShmemSpace(fs_arena_shared_size());
+	RequestNamedLWLockTranche("feature_stream", 1);
+}
+
+/* Attaches to it, or initialises it: at start and after a crash restart. */
+static void
+start_shared_memory(void)
+{
+	if (next_shmem_startup_hook)
+		next_shmem_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	fs_shared_init();
+	fs_arena_shared_init();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/*
+ * Called when the library is loaded.  Loaded later than by
+ * shared_preload_libraries it does nothing: fs_require_preload() then says so
+ * in whatever needs more.  In pg_upgrade no worker is to run.
+ */
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	fs_settings_define();
+	next_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shared_memory;
+	next_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = start_shared_memory;
+	fs_wakeup_init();
+	fs_utility_hook_install();
+	if (!IsBinaryUpgrade)
+		fs_launcher_register();
+}

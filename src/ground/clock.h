@@ -1,0 +1,24 @@
+/*
+ * clock.h
+ *		The one wall clock of the extension.
+ *
+ * All decisions that depend on "now" (arrival clock, idleness, expiry) ask
+ * fs_clock_now(), so that tests can set it.  Timers and back-off use the real
+ * clock.
+ */
+#ifndef FS_GROUND_CLOCK_H
+#define FS_GROUND_CLOCK_H
+
+#include "postgres.h"
+
+#include "port/atomics.h"
+
+#include "core/value.h"
+
+/* Where the test clock lives in shared memory; NULL before attach. */
+extern void fs_clock_attach(pg_atomic_uint64 *test_clock);
+
+/* Now, or what feature_stream.set_test_clock() said. */
+extern FsTime fs_clock_now(void);
+
+#endif							/* FS_GROUND_CLOCK_H */

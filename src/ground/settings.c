@@ -1,0 +1,75 @@
+/*
+ * settings.c
+ *		Definition of the settings (GUCs) of feature_stream, in alphabetical order.
+ *
+ * Few on purpose: what belongs to one stream, one Redis or one view is an
+ * option of its definition.  Written by the GUC machinery alone.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "ground/fault.h"
+#include "ground/settings.h"
+
+int			fs_checkpoint_interval = 30000;
+int			fs_max_workers = 8;
+int			fs_memory = 256;
+int			fs_poll_batch_size = 1000;
+int			fs_sink_timeout = 5000;
+int			fs_worker_restart_delay = 1000;
+
+/*
+ * Defines the settings and reserves their prefix.  Only while
+ * shared_preload_libraries is processed: some of them size shared memory.
+ */
+void
+fs_settings_define(void)
+{
+	DefineCustomIntVariable("feature_stream.checkpoint_interval",
+							"Sets the longest time between two checkpoints of a stream.",
+							"State, offsets and output become durable together with each checkpoint.",
+							&fs_checkpoint_interval,
+							30000, 100, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("feature_stream.max_workers",
+							"Sets the maximum number of streams of the cluster, each with one ingest worker.",
+							"Each one takes a slot of max_worker_processes while it runs.",
+							&fs_max_workers,
+							8, 1, 1024,
+							PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("feature_stream.memory",
+							"Sets the shared memory that holds the window state of all streams.",
+							NULL,
+							&fs_memory,
+							256, 16, 65535,
+							PGC_POSTMASTER, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("feature_stream.poll_batch_size",
+							"Sets how many records an ingest worker takes from a partition at once.",
+							NULL,
+							&fs_poll_batch_size,
+							1000, 1, FS_POLL_BATCH_MAX,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("feature_stream.sink_timeout",
+							"Sets the time after which an online store that does not answer counts as down.",
+							NULL,
+							&fs_sink_timeout,
+							5000, 100, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("feature_stream.worker_restart_delay",
+							"Sets the time before a worker that failed is started again.",
+							"It doubles with each failure, up to five minutes.",
+							&fs_worker_restart_delay,
+							1000, 10, 300000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	fs_fault_define();
+	MarkGUCPrefixReserved("feature_stream");
+}

@@ -1,0 +1,22 @@
+/*
+ * settings.h
+ *		The settings (GUCs) of feature_stream.
+ */
+#ifndef FS_GROUND_SETTINGS_H
+#define FS_GROUND_SETTINGS_H
+
+#include "postgres.h"
+
+/* Largest feature_stream.poll_batch_size. */
+#define FS_POLL_BATCH_MAX 10000
+
+extern int	fs_checkpoint_interval;	/* ms */
+extern int	fs_max_workers;			/* ingest workers = streams of the cluster */
+extern int	fs_memory;				/* MB, the arena */
+extern int	fs_poll_batch_size;		/* records */
+extern int	fs_worker_restart_delay;	/* ms, first back-off */
+extern int	fs_sink_timeout;		/* ms, Redis */
+
+extern void fs_settings_define(void);
+
+#endif							/* FS_GROUND_SETTINGS_H */

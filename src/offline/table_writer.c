@@ -1,0 +1,239 @@
+/*
+ * table_writer.c
+ *		Routed multi-inserts; see table_writer.h.
+ *
+ * Rows that follow each other mostly go to one partition (all rows of a firing
+ * have one window end), so one buffer is enough: it is flushed when the
+ * partition changes.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "executor/execPartition.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "offline/table_writer.h"
+
+#define BUFFER_ROWS 500
+#define BUFFER_BYTES (1024 * 1024)
+
+struct FsTableWriter
+{
+	/* Info */
+	Relation	rel;
+	Oid			run_as;
+	EState	   *estate;
+	ModifyTableState *mtstate;
+	PartitionTupleRouting *routing; /* NULL: not partitioned */
+	ResultRelInfo *root;
+	TupleTableSlot *root_slot;
+
+	/* Buffer */
+	ResultRelInfo *target;		/* of the buffered rows */
+	TupleTableSlot *slots[BUFFER_ROWS];
+	int			nslots;
+	Size		bytes;
+	BulkInsertState bulk;
+	MemoryContext context;		/* of the writer and its slots */
+};
+
+static void
+refuse_triggers(Relation rel)
+{
+	if (rel->trigdesc != NULL &&
+		(rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_after_row ||
+		 rel->trigdesc->trig_insert_instead_row))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"%s\" must not have row triggers for INSERT", RelationGetRelationName(rel)),
+				 errhint("Drop the trigger; read the table from a job of its own instead.")));
+}
+
+FsTableWriter *
+fs_table_writer_open(Oid relid, Oid run_as)
+{
+	FsTableWriter *writer = palloc0(sizeof(FsTableWriter));
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	writer->context = CurrentMemoryContext;
+	writer->run_as = run_as;
+	writer->rel = table_open(relid, RowExclusiveLock);
+	refuse_triggers(writer->rel);
+	writer->estate = CreateExecutorState();
+	rte->rtekind = RTE_RELATION;
+	rte->relid = relid;
+	rte->relkind = writer->rel->rd_rel->relkind;
+	rte->rellockmode = RowExclusiveLock;
+	ExecInitRangeTable(writer->estate, list_make1(rte));
+	writer->root = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->root, writer->rel, 1, NULL, 0);
+	writer->estate->es_output_cid = GetCurrentCommandId(true);
+	writer->mtstate = makeNode(ModifyTableState);
+	writer->mtstate->ps.plan = NULL;
+	writer->mtstate->ps.state = writer->estate;
+	writer->mtstate->operation = CMD_INSERT;
+	writer->mtstate->mt_nrels = 1;
+	writer->mtstate->resultRelInfo = writer->root;
+	writer->mtstate->rootResultRelInfo = writer->root;
+	if (writer->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		writer->routing = ExecSetupPartitionTupleRouting(writer->estate, writer->rel);
+	else
+		ExecOpenIndices(writer->root, false);
+	writer->root_slot = table_slot_create(writer->rel, NULL);
+	return writer;
+}
+
+/* Leaves the user's identity aside while their expressions run. */
+static void
+enter_user(FsTableWriter *writer, Oid *user, int *security)
+{
+	GetUserIdAndSecContext(user, security);
+	if (OidIsValid(writer->run_as))
+		SetUserIdAndSecContext(writer->run_as, *security | SECURITY_RESTRICTED_OPERATION);
+}
+
+/* Writes the buffered rows and their index entries. */
+static void
+flush_buffer(FsTableWriter *writer)
+{
+	ResultRelInfo *target = writer->target;
+	EState	   *estate = writer->estate;
+	MemoryContext old;
+
+	if (writer->nslots == 0)
+		return;
+	estate->es_output_cid = GetCurrentCommandId(true);
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	table_multi_insert(target->ri_RelationDesc, writer->slots, writer->nslots,
+					   estate->es_output_cid, 0, writer->bulk);
+	MemoryContextSwitchTo(old);
+	for (int i = 0; i < writer->nslots; i++)
+	{
+		if (target->ri_NumIndices > 0)
+			list_free(ExecInsertIndexTuples(target, writer->slots[i], estate, false, false,
+											NULL, NIL));
+		ExecClearTuple(writer->slots[i]);
+		ResetPerTupleExprContext(estate);
+	}
+	writer->nslots = 0;
+	writer->bytes = 0;
+}
+
+void
+fs_table_writer_flush(FsTableWriter *writer)
+{
+	Oid			user;
+	int			security;
+
+	enter_user(writer, &user, &security);
+	flush_buffer(writer);
+	SetUserIdAndSecContext(user, security);
+}
+
+/* Makes 'target' the partition of the rows that come. */
+static void
+change_target(FsTableWriter *writer, ResultRelInfo *target)
+{
+	flush_buffer(writer);
+	for (int i = 0; i < BUFFER_ROWS && writer->slots[i] != NULL; i++)
+	{
+		ExecDropSingleTupleTableSlot(writer->slots[i]);
+		writer->slots[i] = NULL;
+	}
+	if (writer->bulk != NULL)
+		FreeBulkInsertState(writer->bulk);
+	writer->bulk = GetBulkInsertState();
+	refuse_triggers(target->ri_RelationDesc);
+	writer->target = target;
+}
+
+/* The next free slot of the buffer, of the target's row type. */
+static TupleTableSlot *
+next_slot(FsTableWriter *writer)
+{
+	if (writer->nslots == BUFFER_ROWS || writer->bytes > BUFFER_BYTES)
+		flush_buffer(writer);
+	if (writer->slots[writer->nslots] == NULL)
+		writer->slots[writer->nslots] = table_slot_create(writer->target->ri_RelationDesc, NULL);
+	return writer->slots[writer->nslots];
+}
+
+/* Buffers the row in root_slot for 'target', in its row type. */
+static void
+buffer_row(FsTableWriter *writer, ResultRelInfo *target)
+{
+	TupleConversionMap *map = NULL;
+	TupleTableSlot *slot;
+
+	if (target != writer->target)
+		change_target(writer, target);
+	slot = next_slot(writer);
+	if (writer->routing != NULL)
+		map = target->ri_RootToPartitionMap;
+	if (map != NULL)
+	{
+		slot = execute_attr_map_slot(map->attrMap, writer->root_slot, slot);
+		ExecMaterializeSlot(slot);
+	}
+	else
+		ExecCopySlot(slot, writer->root_slot);
+	slot->tts_tableOid = RelationGetRelid(target->ri_RelationDesc);
+	if (target->ri_RelationDesc->rd_att->constr)
+		ExecConstraints(target, slot, writer->estate);
+	writer->nslots++;
+}
+
+void
+fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = writer->root_slot;
+	int			natts = slot->tts_tupleDescriptor->natts;
+	ResultRelInfo *target = writer->root;
+	MemoryContext old = MemoryContextSwitchTo(writer->context);
+	Oid			user;
+	int			security;
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, sizeof(Datum) * natts);
+	memcpy(slot->tts_isnull, nulls, sizeof(bool) * natts);
+	ExecStoreVirtualTuple(slot);
+	enter_user(writer, &user, &security);
+	if (writer->routing != NULL)
+		target = ExecFindPartition(writer->mtstate, writer->root, writer->routing, slot,
+								   writer->estate);
+	buffer_row(writer, target);
+	for (int i = 0; i < natts; i++)
+		if (!nulls[i] && TupleDescAttr(slot->tts_tupleDescriptor, i)->attlen == -1)
+			writer->bytes += VARSIZE_ANY(DatumGetPointer(values[i]));
+	SetUserIdAndSecContext(user, security);
+	MemoryContextSwitchTo(old);
+}
+
+void
+fs_table_writer_close(FsTableWriter *writer)
+{
+	fs_table_writer_flush(writer);
+	for (int i = 0; i < BUFFER_ROWS && writer->slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(writer->slots[i]);
+	if (writer->bulk != NULL)
+	{
+		FreeBulkInsertState(writer->bulk);
+		table_finish_bulk_insert(writer->target->ri_RelationDesc, 0);
+	}
+	ExecDropSingleTupleTableSlot(writer->root_slot);
+	if (writer->routing != NULL)
+		ExecCleanupTupleRouting(writer->mtstate, writer->routing);
+	else
+		ExecCloseIndices(writer->root);
+	table_close(writer->rel, NoLock);
+	FreeExecutorState(writer->estate);
+	pfree(writer);
+}

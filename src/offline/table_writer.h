@@ -1,0 +1,32 @@
+/*
+ * table_writer.h
+ *		Fast inserts into a table partitioned by range: as COPY does it.
+ *
+ * Rows are routed to their partition, gathered and handed to
+ * table_multi_insert; indexes and constraints are served, triggers are not
+ * supported (a table that has some is refused, nothing is skipped silently).
+ */
+#ifndef FS_OFFLINE_TABLE_WRITER_H
+#define FS_OFFLINE_TABLE_WRITER_H
+
+#include "postgres.h"
+
+typedef struct FsTableWriter FsTableWriter;
+
+/*
+ * Opens a table for writing inside the current transaction.  Expressions of
+ * its indexes and constraints run as 'run_as' in a security-restricted context
+ * (InvalidOid: as the current user).  Memory is the current context's.
+ */
+extern FsTableWriter *fs_table_writer_open(Oid relid, Oid run_as);
+
+/* Adds one row; what 'values' point to is copied.  Throws when there is no partition for it. */
+extern void fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *nulls);
+
+/* Writes what is gathered. */
+extern void fs_table_writer_flush(FsTableWriter *writer);
+
+/* Flushes and closes. */
+extern void fs_table_writer_close(FsTableWriter *writer);
+
+#endif							/* FS_OFFLINE_TABLE_WRITER_H */

@@ -1,0 +1,171 @@
+/*
+ * admit.c
+ *		Which events count, judged by the data alone.
+ *
+ * An event counts in every window that ends after the watermark its own
+ * partition had reached just before it, or after the frontier where an idle
+ * partition woke up behind it (then the partition's watermark is raised to the
+ * frontier, and the checkpoint records that it was).
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "core/slice.h"
+#include "pipeline/dead_letters.h"
+#include "pipeline/shard.h"
+
+static const char *
+time_text(FsTime t)
+{
+	return timestamptz_to_str(t);
+}
+
+/* An idle partition that wakes up behind the frontier goes on from there; written down for good. */
+static void
+wake_up(FsShard *shard, FsPartition *partition, const FsEvent *event)
+{
+	MemoryContext old = MemoryContextSwitchTo(shard->pending.context);
+	FsWakeup   *wakeup = palloc(sizeof(FsWakeup));
+
+	wakeup->partition = partition->id;
+	wakeup->offset = event->meta.offset;
+	wakeup->watermark = shard->frontier;
+	shard->pending.wakeups = lappend(shard->pending.wakeups, wakeup);
+	partition->clock.watermark = shard->frontier;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Sets meta.late_bound.  Returns false when no window of any view counts the
+ * event (or, with late_events 'strict', when any was missed).
+ */
+static bool
+judge_lateness(const FsShard *shard, FsEvent *event, FsTime bound)
+{
+	FsTime		t = event->meta.event_time;
+	bool		missed = false;
+	bool		counts = false;
+
+	event->meta.late_bound = FS_TIME_MIN;
+	if (bound == FS_TIME_MIN || t >= bound)
+		return true;
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		const FsViewDef *view = shard->views[v].def;
+
+		if (fs_time_next(t, view->slide) <= bound)
+			missed = true;
+		if (fs_time_next(bound, view->slide) <= t + fs_view_max_window(view))
+			counts = true;
+	}
+	if (missed)
+		event->meta.late_bound = bound;
+	return !missed || (counts && !shard->def->late_strict);
+}
+
+/* Event time's own limits: true when it may be counted at all. */
+static bool
+check_event_time(FsShard *shard, FsEvent *event)
+{
+	FsTime		t = event->meta.event_time;
+	const char *field = shard->def->columns[shard->def->event_time].field;
+
+	if (t < FS_UNIX_EPOCH)
+	{
+		event->reason = FS_REASON_BAD_VALUE;
+		event->message = psprintf("field \"%s\" has event time %s, before 1970", field, time_text(t));
+		return false;
+	}
+	if (t - shard->def->max_future > event->meta.arrival)
+	{
+		event->reason = FS_REASON_FUTURE;
+		event->message = psprintf("field \"%s\" has event time %s, more than max_future after its arrival",
+								  field, time_text(t));
+		return false;
+	}
+	return true;
+}
+
+/* A key longer than an entity may have; true when all are fine. */
+static bool
+check_keys(FsShard *shard, FsEvent *event)
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		const FsViewDef *view = shard->views[v].def;
+		int64		len = 0;
+
+		for (int i = 0; i < view->nentity; i++)
+			len += fs_type_is_bytes(shard->def->columns[view->entity[i]].type) ?
+				(int64) event->values[view->entity[i]].len + 5 : 8;
+		if (len > FS_ENTITY_MAX_KEY)
+		{
+			event->reason = FS_REASON_BAD_VALUE;
+			event->message = psprintf("field \"%s\" makes the key of feature view \"%s\" longer than %d bytes",
+									  shard->def->columns[view->entity[0]].field, view->name,
+									  FS_ENTITY_MAX_KEY);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+refuse_late(FsEvent *event, FsTime bound)
+{
+	char	   *t = pstrdup(time_text(event->meta.event_time));
+
+	event->reason = FS_REASON_LATE;
+	event->message = psprintf("event time %s is too far behind the watermark %s of its partition",
+							  t, time_text(bound));
+}
+
+/* Watermark, idleness and coverage after an accepted event. */
+static void
+note_accepted(FsShard *shard, FsPartition *partition, const FsEvent *event)
+{
+	if (partition->covered_from == FS_TIME_MIN && !partition->covers_all)
+		partition->covered_from = event->meta.event_time + shard->def->watermark_delay;
+	fs_watermark_observe(&partition->clock, event->meta.event_time, event->meta.arrival,
+						 shard->def->watermark_delay);
+	partition->accepted_count++;
+	if (event->meta.late_bound != FS_TIME_MIN)
+		partition->partially_late_count++;
+}
+
+/*
+ * Decides on one decoded event of 'partition', whose meta.arrival, offset and
+ * xid are set.  On return event->reason says whether it was accepted; a refused
+ * one has been put aside as a dead letter.  Counters and the partition's
+ * watermark have moved; state has not (that is fold's).
+ */
+void
+fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
+{
+	FsTime		before = partition->clock.watermark;
+	FsTime		bound;
+
+	partition->read_count++;
+	if (event->reason == FS_REASON_NONE)
+	{
+		const FsValue *value = &event->values[shard->def->event_time];
+
+		Assert(value->presence == FS_PRESENT);
+		event->meta.event_time = value->i;
+		if (check_event_time(shard, event) && check_keys(shard, event))
+		{
+			if (shard->frontier > partition->clock.watermark)
+				wake_up(shard, partition, event);
+			bound = before = partition->clock.watermark;
+			if (judge_lateness(shard, event, bound))
+			{
+				note_accepted(shard, partition, event);
+				return;
+			}
+			refuse_late(event, bound);
+		}
+	}
+	partition->dead_letter_count++;
+	fs_dead_letter_add(shard, event, before);
+}

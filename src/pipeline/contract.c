@@ -1,0 +1,487 @@
+/*
+ * contract.c
+ *		From record to event by the stream's data contract.
+ *
+ * Three steps for a batch: bytes to values (core/decode.h); DEFAULT and NOT
+ * NULL; then everything that needs PostgreSQL's functions: numeric and jsonb
+ * input, CHECK constraints and the WHERE of the feature views.  The last step
+ * runs as the owner of the stream (of the view for WHERE) in a
+ * security-restricted context, and an error raised there belongs to one event:
+ * the batch runs in one internal subtransaction, and only when an expression
+ * raises is it rolled back and begun again behind the culprit.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "pipeline/recover.h"
+#include "pipeline/shard.h"
+#include "pipeline/values.h"
+
+typedef struct FsContract
+{
+	FsJsonDecoder *decoder;
+	FsValue    *defaults;		/* per column; FS_ABSENT: none */
+	bool	   *converts;		/* per column: goes through PostgreSQL's input function */
+	bool	   *in_slot;		/* per column: read by some expression */
+	bool		has_expressions;	/* anything at all for the guarded step */
+	ExprState **checks;
+	TupleTableSlot *slot;
+	ExprContext *econtext;
+
+	/* Where the guarded step is, for its error handler */
+	FsEvent    *event;
+	int			column;			/* converting this one; -1 none */
+	int			check;			/* evaluating this one; -1 none */
+	int			view;			/* evaluating its WHERE; -1 none */
+	bool		only_where;		/* an event of the log: its values are final */
+} FsContract;
+
+/* Marks the columns that an expression reads. */
+static void
+mark_columns(FsShard *shard, FsContract *contract, Node *expr)
+{
+	Bitmapset  *attnums = NULL;
+	int			bit = -1;
+
+	pull_varattnos(expr, 1, &attnums);
+	while ((bit = bms_next_member(attnums, bit)) >= 0)
+	{
+		int			column = fs_stream_column_index(shard->def,
+													bit + FirstLowInvalidHeapAttributeNumber);
+
+		if (column >= 0)
+			contract->in_slot[column] = true;
+	}
+	contract->has_expressions = true;
+}
+
+/* A DEFAULT is immutable and reads no column, so it is one value for good. */
+static FsValue
+evaluate_default(FsContract *contract, const FsColumn *column)
+{
+	ExprState  *state = ExecInitExpr((Expr *) column->default_expr, NULL);
+	bool		isnull;
+	Datum		datum = ExecEvalExpr(state, contract->econtext, &isnull);
+	FsValue		null = {.presence = FS_NULL};
+
+	return isnull ? null : fs_datum_value(column, datum);
+}
+
+static FsJsonDecoder *
+create_decoder(const FsStreamDef *def)
+{
+	FsField    *fields = palloc0(sizeof(FsField) * def->ncolumns);
+	FsJsonDecoder *decoder;
+
+	for (int i = 0; i < def->ncolumns; i++)
+	{
+		fields[i].name = def->columns[i].field;
+		fields[i].name_len = strlen(def->columns[i].field);
+		fields[i].type = def->columns[i].type;
+		fields[i].unit = def->columns[i].unit;
+	}
+	decoder = fs_json_decoder_create(fields, def->ncolumns);
+	if (decoder == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Could not create the decoder of stream %s.", def->name)));
+	pfree(fields);
+	return decoder;
+}
+
+/*
+ * Prepares the contract of the shard's stream and the WHERE of its views, in
+ * shard->context.  The caller is in a transaction.
+ */
+FsContract *
+fs_contract_create(FsShard *shard)
+{
+	const FsStreamDef *def = shard->def;
+	MemoryContext old = MemoryContextSwitchTo(shard->context);
+	FsContract *contract = palloc0(sizeof(FsContract));
+	Relation	rel = table_open(def->relid, AccessShareLock);
+
+	contract->econtext = CreateStandaloneExprContext();
+	contract->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
+											  &TTSOpsVirtual);
+	table_close(rel, AccessShareLock);
+	contract->defaults = palloc0(sizeof(FsValue) * def->ncolumns);
+	contract->converts = palloc0(sizeof(bool) * def->ncolumns);
+	contract->in_slot = palloc0(sizeof(bool) * def->ncolumns);
+	contract->checks = palloc0(sizeof(ExprState *) * Max(def->nchecks, 1));
+	for (int i = 0; i < def->ncolumns; i++)
+	{
+		FsType		type = def->columns[i].type;
+
+		if (def->columns[i].default_expr != NULL)
+			contract->defaults[i] = evaluate_default(contract, &def->columns[i]);
+		contract->converts[i] = type == FS_TYPE_NUMERIC || type == FS_TYPE_JSONB;
+		contract->has_expressions |= contract->converts[i];
+	}
+	for (int i = 0; i < def->nchecks; i++)
+	{
+		mark_columns(shard, contract, def->checks[i].expr);
+		contract->checks[i] = ExecInitExpr((Expr *) def->checks[i].expr, NULL);
+	}
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsView	   *view = &shard->views[v];
+
+		if (view->def->where == NULL)
+			continue;
+		mark_columns(shard, contract, view->def->where);
+		view->where = ExecInitExpr((Expr *) view->def->where, NULL);
+	}
+	contract->decoder = create_decoder(def);
+	MemoryContextSwitchTo(old);
+	return contract;
+}
+
+/* Refuses an event; the message is copied into the batch's memory. */
+static void
+refuse(FsShard *shard, FsEvent *event, FsReason reason, const char *message)
+{
+	event->reason = reason;
+	event->message = MemoryContextStrdup(shard->batch, message);
+}
+
+/* DEFAULT for absent fields, then NOT NULL. */
+static void
+apply_nullness(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	for (int i = 0; i < shard->def->ncolumns; i++)
+	{
+		FsValue    *value = &event->values[i];
+		bool		absent = value->presence == FS_ABSENT;
+
+		if (value->presence == FS_PRESENT)
+			continue;
+		if (absent && contract->defaults[i].presence != FS_ABSENT)
+			*value = contract->defaults[i];
+		else
+			value->presence = FS_NULL;
+		if (value->presence == FS_NULL && shard->def->columns[i].not_null)
+		{
+			refuse(shard, event, FS_REASON_MISSING_FIELD,
+				   psprintf("field \"%s\" is %s", shard->def->columns[i].field,
+							absent ? "missing" : "null"));
+			return;
+		}
+	}
+}
+
+/* First step and second step for one record. */
+static void
+decode_record(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	const FsRecord *record = event->record;
+	FsDecodeError error;
+
+	if (record->value == NULL)
+		refuse(shard, event, FS_REASON_TOMBSTONE, "the record has no value");
+	else if ((int64) record->value_len > shard->def->max_record_bytes)
+		refuse(shard, event, FS_REASON_MALFORMED,
+			   psprintf("value has %zu bytes, more than max_record_bytes (" INT64_FORMAT ")",
+						record->value_len, shard->def->max_record_bytes));
+	else if (!fs_json_decode(contract->decoder, record->value, record->value_len,
+							 event->values, &error))
+	{
+		if (error.reason == FS_REASON_NONE)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory"),
+					 errdetail("Could not decode a record.")));
+		refuse(shard, event, error.reason, error.message);
+	}
+	else
+		apply_nullness(shard, contract, event);
+}
+
+/* Puts what expressions read into the slot. */
+static void
+fill_slot(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	TupleTableSlot *slot = contract->slot;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	for (int i = 0; i < shard->def->ncolumns; i++)
+	{
+		const FsColumn *column = &shard->def->columns[i];
+
+		if (!contract->in_slot[i] || event->values[i].presence != FS_PRESENT)
+			continue;
+		slot->tts_values[column->attnum - 1] = fs_value_datum(column, &event->values[i]);
+		slot->tts_isnull[column->attnum - 1] = false;
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+/* Runs numeric and jsonb values through their types; numeric takes on its column's scale. */
+static void
+convert_values(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	for (int i = 0; i < shard->def->ncolumns; i++)
+	{
+		const FsColumn *column = &shard->def->columns[i];
+		Datum		datum;
+
+		if (!contract->converts[i] || event->values[i].presence != FS_PRESENT)
+			continue;
+		contract->column = i;
+		datum = fs_value_datum(column, &event->values[i]);
+		if (column->type == FS_TYPE_NUMERIC)
+		{
+			MemoryContext old = MemoryContextSwitchTo(shard->batch);
+
+			event->values[i] = fs_datum_value(column, datum);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	contract->column = -1;
+}
+
+/* The values that a violated constraint saw: (user_id = '', amount = 12). */
+static char *
+describe_values(FsShard *shard, FsContract *contract, Node *expr)
+{
+	StringInfoData text;
+	Bitmapset  *attnums = NULL;
+	int			bit = -1;
+
+	initStringInfo(&text);
+	pull_varattnos(expr, 1, &attnums);
+	while ((bit = bms_next_member(attnums, bit)) >= 0)
+	{
+		int			at = fs_stream_column_index(shard->def, bit + FirstLowInvalidHeapAttributeNumber);
+		const FsColumn *column;
+		char	   *value;
+		uint32		len;
+
+		if (at < 0)
+			continue;
+		column = &shard->def->columns[at];
+		appendStringInfo(&text, "%s%s = ", text.len > 0 ? ", " : "", column->field);
+		if (contract->slot->tts_isnull[column->attnum - 1])
+		{
+			appendStringInfoString(&text, "null");
+			continue;
+		}
+		value = fs_datum_online_text(column->typid, contract->slot->tts_values[column->attnum - 1], &len);
+		appendStringInfo(&text, "\"%.*s\"", pg_mbcliplen(value, len, 80), value);
+	}
+	return text.data;
+}
+
+static void
+evaluate_checks(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	for (int i = 0; i < shard->def->nchecks; i++)
+	{
+		bool		isnull;
+		Datum		result;
+
+		contract->check = i;
+		result = ExecEvalExprSwitchContext(contract->checks[i], contract->econtext, &isnull);
+		if (!isnull && !DatumGetBool(result))
+		{
+			refuse(shard, event, FS_REASON_CHECK_VIOLATION,
+				   psprintf("check constraint \"%s\" is violated (%s)", shard->def->checks[i].name,
+							describe_values(shard, contract, shard->def->checks[i].expr)));
+			break;
+		}
+	}
+	contract->check = -1;
+}
+
+/* WHERE of each view, as its owner. */
+static void
+evaluate_where(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsView	   *view = &shard->views[v];
+		uint32		bit = (uint32) 1 << v;
+		bool		isnull;
+
+		if (view->where == NULL || (event->error_mask & bit) != 0)
+			continue;
+		contract->view = v;
+		event->where_mask &= ~bit;
+		SetUserIdAndSecContext(view->def->owner, SECURITY_RESTRICTED_OPERATION);
+		if (DatumGetBool(ExecEvalExprSwitchContext(view->where, contract->econtext, &isnull)) && !isnull)
+			event->where_mask |= bit;
+	}
+	contract->view = -1;
+}
+
+/* Third step for one event; whatever raises is told apart by contract->column, check, view. */
+static void
+evaluate_event(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	MemoryContext old;
+
+	ResetExprContext(contract->econtext);
+	old = MemoryContextSwitchTo(contract->econtext->ecxt_per_tuple_memory);
+	contract->event = event;
+	SetUserIdAndSecContext(shard->def->owner, SECURITY_RESTRICTED_OPERATION);
+	if (!contract->only_where)
+		convert_values(shard, contract, event);
+	fill_slot(shard, contract, event);
+	contract->econtext->ecxt_scantuple = contract->slot;
+	if (!contract->only_where)
+		evaluate_checks(shard, contract, event);
+	if (event->reason == FS_REASON_NONE)
+		evaluate_where(shard, contract, event);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Books an error raised by an event's expressions.  Returns true when the
+ * event is done with, false when it is to be evaluated again (without the WHERE
+ * that raised).
+ */
+static bool
+book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
+{
+	FsEvent    *event = contract->event;
+
+	if (contract->view >= 0)
+	{
+		event->error_mask |= (uint32) 1 << contract->view;
+		return false;
+	}
+	if (contract->check >= 0)
+		refuse(shard, event, FS_REASON_CHECK_VIOLATION,
+			   psprintf("check constraint \"%s\" raised an error: %s",
+						shard->def->checks[contract->check].name, error->message));
+	else
+		refuse(shard, event, FS_REASON_BAD_VALUE,
+			   psprintf("field \"%s\" cannot be a value of its type: %s",
+						contract->column >= 0 ? shard->def->columns[contract->column].field : "?",
+						error->message));
+	return true;
+}
+
+/*
+ * Evaluates events[*next .. n - 1] in one subtransaction, up to the first that
+ * raises.  *next is left at the first one still to do.
+ */
+static void
+evaluate_guarded(FsShard *shard, FsContract *contract, FsEvent *events, int n, volatile int *next)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Oid			user;
+	int			security;
+
+	GetUserIdAndSecContext(&user, &security);
+	contract->column = contract->check = contract->view = -1;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		for (; *next < n; ++*next)
+			if (events[*next].reason == FS_REASON_NONE)
+				evaluate_event(shard, contract, &events[*next]);
+		SetUserIdAndSecContext(user, security);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(shard->batch);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		SetUserIdAndSecContext(user, security);
+
+		/* Only what an expression may raise belongs to the event. */
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+			ReThrowError(error);
+		if (book_error(shard, contract, error))
+			++*next;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+/*
+ * Decodes events[0..n-1], whose 'record' is set: values, reason and message,
+ * where_mask.  Runs in the caller's transaction, or in one of its own when
+ * there is none and expressions want one.
+ */
+void
+fs_contract_decode(FsShard *shard, FsEvent *events, int n)
+{
+	FsContract *contract = shard->contract;
+	MemoryContext old = MemoryContextSwitchTo(shard->batch);
+	FsValue    *values = palloc(sizeof(FsValue) * (Size) n * shard->def->ncolumns);
+	bool		own_transaction = !IsTransactionState();
+	volatile int next = 0;
+
+	fs_json_decoder_reset(contract->decoder);
+	for (int i = 0; i < n; i++)
+	{
+		events[i].values = values + (Size) i * shard->def->ncolumns;
+		events[i].reason = FS_REASON_NONE;
+		events[i].message = NULL;
+		events[i].where_mask = PG_UINT32_MAX;
+		events[i].error_mask = 0;
+		decode_record(shard, contract, &events[i]);
+	}
+	if (contract->has_expressions)
+	{
+		if (own_transaction)
+			StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		MemoryContextSwitchTo(shard->batch);
+		while (next < n)
+			evaluate_guarded(shard, contract, events, n, &next);
+		PopActiveSnapshot();
+		if (own_transaction)
+			CommitTransactionCommand();
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * WHERE of an event from the log.  The log holds only what was accepted, so
+ * CHECKs and conversions are done with.
+ */
+uint32
+fs_contract_where(FsShard *shard, FsEvent *event)
+{
+	FsContract *contract = shard->contract;
+	volatile int next = 0;
+	bool		any = false;
+
+	event->reason = FS_REASON_NONE;
+	event->where_mask = PG_UINT32_MAX;
+	event->error_mask = 0;
+	for (int v = 0; v < shard->nviews; v++)
+		any |= shard->views[v].where != NULL;
+	if (!any)
+		return event->where_mask;
+	contract->only_where = true;
+	while (next < 1)
+		evaluate_guarded(shard, contract, event, 1, &next);
+	contract->only_where = false;
+	return event->where_mask & ~event->error_mask;
+}

@@ -1,0 +1,120 @@
+/*
+ * dead_letters.c
+ *		Refused events; see dead_letters.h.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "ground/clock.h"
+#include "offline/table_writer.h"
+#include "pipeline/dead_letters.h"
+
+/* Columns of feature_stream.dead_letter, in order. */
+enum
+{
+	COL_STREAM, COL_PARTITION, COL_OFFSET, COL_RECEIVED_AT, COL_TOPIC, COL_REASON, COL_MESSAGE,
+	COL_EVENT_TIME, COL_RECORD_TIME, COL_WATERMARK, COL_KEY, COL_PAYLOAD, COL_PAYLOAD_SIZE,
+	COL_HEADERS, COL_RECORDED_AT, NCOLUMNS
+};
+
+static bytea *
+make_bytea(const char *data, size_t len)
+{
+	bytea	   *result = palloc(VARHDRSZ + len);
+
+	SET_VARSIZE(result, VARHDRSZ + len);
+	memcpy(VARDATA(result), data, len);
+	return result;
+}
+
+void
+fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark)
+{
+	const FsRecord *record = event->record;
+	FsPending  *pending = &shard->pending;
+	MemoryContext old = MemoryContextSwitchTo(pending->context);
+	FsDeadLetter *letter = palloc0(sizeof(FsDeadLetter));
+	size_t		kept = Min(record->value_len, (size_t) shard->def->max_record_bytes);
+
+	letter->partition = record->partition;
+	letter->offset = record->offset;
+	letter->received_at = event->meta.arrival;
+	letter->recorded_at = fs_clock_now();
+	letter->reason = event->reason;
+	letter->message = pstrdup(event->message);
+	letter->event_time = event->reason == FS_REASON_LATE || event->reason == FS_REASON_FUTURE ?
+		event->meta.event_time : FS_TIME_MIN;
+	letter->record_time = record->record_time;
+	letter->watermark = watermark;
+	letter->payload_size = record->value == NULL ? -1 : (int64) record->value_len;
+	if (shard->def->dead_letter_payload && record->value != NULL)
+		letter->payload = make_bytea(record->value, kept);
+	if (shard->def->dead_letter_payload && record->key != NULL)
+		letter->key = make_bytea(record->key, record->key_len);
+	letter->headers = shard->source->ops->headers(shard->source, record);
+	pending->dead_letters = lappend(pending->dead_letters, letter);
+	pending->ndead++;
+	pending->bytes += sizeof(FsDeadLetter) + kept + record->key_len + 256;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+set_time(Datum *values, bool *nulls, int column, FsTime t)
+{
+	nulls[column] = t == FS_TIME_MIN;
+	values[column] = TimestampTzGetDatum(t);
+}
+
+static void
+write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
+{
+	Datum		values[NCOLUMNS];
+	bool		nulls[NCOLUMNS] = {false};
+
+	values[COL_STREAM] = ObjectIdGetDatum(shard->def->relid);
+	values[COL_PARTITION] = Int32GetDatum(letter->partition);
+	values[COL_OFFSET] = Int64GetDatum(letter->offset);
+	values[COL_RECEIVED_AT] = TimestampTzGetDatum(letter->received_at);
+	nulls[COL_TOPIC] = shard->def->topic == NULL;
+	if (shard->def->topic != NULL)
+		values[COL_TOPIC] = CStringGetTextDatum(shard->def->topic);
+	values[COL_REASON] = CStringGetTextDatum(fs_reason_name(letter->reason));
+	values[COL_MESSAGE] = CStringGetTextDatum(letter->message);
+	set_time(values, nulls, COL_EVENT_TIME, letter->event_time);
+	set_time(values, nulls, COL_RECORD_TIME, letter->record_time);
+	set_time(values, nulls, COL_WATERMARK, letter->watermark);
+	nulls[COL_KEY] = letter->key == NULL;
+	values[COL_KEY] = PointerGetDatum(letter->key);
+	nulls[COL_PAYLOAD] = letter->payload == NULL;
+	values[COL_PAYLOAD] = PointerGetDatum(letter->payload);
+	nulls[COL_PAYLOAD_SIZE] = letter->payload_size < 0;
+	values[COL_PAYLOAD_SIZE] = Int64GetDatum(letter->payload_size);
+	nulls[COL_HEADERS] = letter->headers == NULL;
+	if (letter->headers != NULL)
+		values[COL_HEADERS] = DirectFunctionCall1(jsonb_in, CStringGetDatum(letter->headers));
+	values[COL_RECORDED_AT] = TimestampTzGetDatum(letter->recorded_at);
+	fs_table_writer_put(writer, values, nulls);
+}
+
+void
+fs_dead_letters_write(FsShard *shard, FsPending *pending)
+{
+	Oid			schema = get_namespace_oid("feature_stream", false);
+	FsTableWriter *writer;
+	ListCell   *cell;
+
+	if (pending->dead_letters == NIL)
+		return;
+	writer = fs_table_writer_open(get_relname_relid("dead_letter", schema), InvalidOid);
+	foreach(cell, pending->dead_letters)
+		write_letter(shard, writer, lfirst(cell));
+	fs_table_writer_close(writer);
+}

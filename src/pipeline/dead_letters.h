@@ -1,0 +1,33 @@
+/*
+ * dead_letters.h
+ *		Events that were not counted, on their way to feature_stream.dead_letter.
+ */
+#ifndef FS_PIPELINE_DEAD_LETTERS_H
+#define FS_PIPELINE_DEAD_LETTERS_H
+
+#include "pipeline/shard.h"
+
+typedef struct FsDeadLetter
+{
+	int32		partition;
+	int64		offset;
+	FsTime		received_at;	/* arrival clock */
+	FsTime		recorded_at;	/* the clock when it was refused: the table is partitioned by it */
+	FsReason	reason;
+	char	   *message;
+	FsTime		event_time;		/* FS_TIME_MIN: not known */
+	FsTime		record_time;
+	FsTime		watermark;
+	bytea	   *key;
+	bytea	   *payload;
+	int64		payload_size;	/* -1: tombstone */
+	char	   *headers;		/* JSON, or NULL */
+} FsDeadLetter;
+
+/* Copies what is to be kept of a refused event into shard->pending. */
+extern void fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark);
+
+/* Writes them, inside the checkpoint's transaction. */
+extern void fs_dead_letters_write(FsShard *shard, FsPending *pending);
+
+#endif							/* FS_PIPELINE_DEAD_LETTERS_H */

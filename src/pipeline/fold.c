@@ -1,0 +1,261 @@
+/*
+ * fold.c
+ *		An accepted event becomes state: the log, and each view's rings.
+ *
+ * A fold can stop for want of memory.  It is then taken up again with the same
+ * event and the views that have not had it ('folded' in the caller's hands);
+ * nothing is counted twice, because an event enters a ring last of all.
+ */
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "utils/memutils.h"
+
+#include "core/hash.h"
+#include "core/slice.h"
+#include "pipeline/row.h"
+#include "pipeline/shard.h"
+
+/* How the kept columns of a view are stored in its rings. */
+void
+fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream)
+{
+	memset(layout, 0, sizeof(FsRingLayout));
+	layout->slice = stream->slice;
+	layout->ncells = view->nkept;
+	for (int i = 0; i < view->nkept; i++)
+	{
+		const FsColumn *column = &stream->columns[view->kept[i]];
+
+		if (fs_type_is_bytes(column->type))
+			layout->kinds[i] = FS_CELL_CODE;
+		else if (column->type == FS_TYPE_FLOAT4)
+			layout->kinds[i] = FS_CELL_FLOAT4;
+		else if (column->type == FS_TYPE_FLOAT8)
+			layout->kinds[i] = FS_CELL_FLOAT8;
+		else
+			layout->kinds[i] = FS_CELL_INT;
+		if (layout->kinds[i] != FS_CELL_CODE && !column->not_null)
+			layout->has_nulls = true;
+	}
+}
+
+/* A number that differs when layout, key or windows differ. */
+uint32
+fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream)
+{
+	int64		words[2 * FS_MAX_KEPT + FS_MAX_WINDOWS + 64];
+	int			n = 0;
+
+	words[n++] = stream->slice;
+	words[n++] = view->slide;
+	for (int i = 0; i < view->nentity && i < 30; i++)
+		words[n++] = stream->columns[view->entity[i]].attnum;
+	words[n++] = -1;
+	for (int i = 0; i < view->nkept; i++)
+	{
+		words[n++] = stream->columns[view->kept[i]].attnum;
+		words[n++] = stream->columns[view->kept[i]].type * 2 +
+			stream->columns[view->kept[i]].not_null;
+	}
+	for (int i = 0; i < view->nwindows; i++)
+		words[n++] = view->windows[i];
+	return fs_hash_bytes((const char *) words, sizeof(int64) * n) | 1;
+}
+
+/* The kept values as cells; false when memory is out. */
+static bool
+make_cells(FsShard *shard, FsView *view, const FsValue *values, uint32 slice, FsCell *cells)
+{
+	for (int i = 0; i < view->def->nkept; i++)
+	{
+		const FsValue *value = &values[view->def->kept[i]];
+		FsType		type = shard->def->columns[view->def->kept[i]].type;
+		FsCell	   *cell = &cells[i];
+
+		cell->isnull = value->presence != FS_PRESENT;
+		if (cell->isnull)
+			continue;
+		if (view->dictionary[i] >= 0)
+		{
+			cell->code = fs_dictionary_code(&shard->arena, &shard->root->dictionaries[view->dictionary[i]],
+											value->data, value->len, slice);
+			if (cell->code == 0)
+				return false;
+		}
+		else if (fs_type_is_float(type))
+			cell->f = value->f;
+		else
+			cell->i = value->i;
+	}
+	return true;
+}
+
+/* Writes down which slices (and, for a late event, which window end) the entity is to be looked at for. */
+static bool
+touch(FsShard *shard, FsView *view, FsHandle handle, uint32 slice, FsTime counts_from)
+{
+	FsEntity   *entity = fs_arena_ptr(handle);
+	bool		late = counts_from != FS_TIME_MIN;
+
+	if (late)
+	{
+		if (!fs_touch_add(&shard->arena, &view->late, fs_slice_index(counts_from, shard->def->slice),
+						  handle | FS_TOUCH_VERIFY) ||
+			!fs_touch_add(&shard->arena, &view->touches, slice, handle | FS_TOUCH_VERIFY))
+			return false;
+	}
+	else if (entity->last_touch != slice)
+	{
+		if (!fs_touch_add(&shard->arena, &view->touches, slice, handle))
+			return false;
+		entity->last_touch = slice;
+	}
+	return true;
+}
+
+/*
+ * Folds one event, which passed the view's WHERE, into the view.  Returns
+ * false when memory is out; nothing was counted then.
+ */
+bool
+fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values)
+{
+	char		key[FS_ENTITY_MAX_KEY];
+	FsCell		cells[FS_RING_MAX_CELLS];
+	uint32		slice = fs_slice_index(meta->event_time, shard->def->slice);
+	FsTime		counts_from = FS_TIME_MIN;
+	int			key_len;
+	uint32		hash;
+	FsHandle	handle;
+
+	if (meta->late_bound != FS_TIME_MIN &&
+		fs_time_next(meta->event_time, view->def->slide) <= meta->late_bound)
+	{
+		counts_from = fs_time_next(meta->late_bound, view->def->slide);
+		if (counts_from > meta->event_time + fs_view_max_window(view->def))
+		{
+			view->counts.late++;
+			return true;
+		}
+	}
+	key_len = fs_key_of_values(view->def, shard->def, values, key);
+	Assert(key_len >= 0);		/* admission refused longer ones */
+	if (!make_cells(shard, view, values, slice, cells))
+		return false;
+	hash = fs_hash_bytes(key, key_len);
+	handle = fs_entity_find(&view->shared->entities, key, key_len, hash);
+	if (handle == 0)
+		handle = fs_entity_add(&shard->arena, &view->shared->entities, key, key_len, hash);
+	if (handle == 0 || !touch(shard, view, handle, slice, counts_from) ||
+		!fs_entity_append(&shard->arena, fs_arena_ptr(handle), &view->layout, meta->event_time,
+						  meta->partition, counts_from, cells))
+		return false;
+	view->counts.counted++;
+	return true;
+}
+
+/* The pending segment of a slice, made when there is none. */
+static FsSegmentWriter *
+pending_segment(FsShard *shard, int64 slice)
+{
+	FsPending  *pending = &shard->pending;
+	FsSegmentColumn *columns;
+	int			at = pending->nslices;
+
+	while (at > 0 && pending->slices[at - 1].slice >= slice)
+		at--;
+	if (at < pending->nslices && pending->slices[at].slice == slice)
+		return pending->slices[at].writer;
+	if (pending->nslices == pending->maxslices)
+	{
+		pending->maxslices *= 2;
+		pending->slices = repalloc(pending->slices, sizeof(FsPendingSlice) * pending->maxslices);
+	}
+	memmove(&pending->slices[at + 1], &pending->slices[at],
+			sizeof(FsPendingSlice) * (pending->nslices - at));
+	pending->nslices++;
+	columns = palloc(sizeof(FsSegmentColumn) * shard->def->ncolumns);
+	for (int i = 0; i < shard->def->ncolumns; i++)
+	{
+		columns[i].number = shard->def->columns[i].attnum;
+		columns[i].type = shard->def->columns[i].type;
+	}
+	pending->slices[at].slice = slice;
+	pending->slices[at].writer = fs_segment_writer_create(fs_slice_start(slice, shard->def->slice),
+														  columns, shard->def->ncolumns);
+	pfree(columns);
+	if (pending->slices[at].writer == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Could not make a segment of the event log.")));
+	return pending->slices[at].writer;
+}
+
+/* Adds an event to the log that the next checkpoint writes. */
+static void
+log_event(FsShard *shard, const FsEvent *event)
+{
+	FsSegmentWriter *writer = pending_segment(shard, fs_slice_index(event->meta.event_time, shard->def->slice));
+	size_t		before = fs_segment_memory(writer);
+
+	if (fs_segment_append(writer, &event->meta, event->values) != FS_SEGMENT_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Could not add an event to a segment of the event log.")));
+	shard->pending.bytes += fs_segment_memory(writer) - before;
+	shard->pending.events++;
+}
+
+/*
+ * Folds an accepted event into every view that has not had it yet (bits of
+ * *folded) and then into the log.  False: memory is out, call again later.
+ */
+bool
+fs_fold(FsShard *shard, const FsEvent *event, uint32 *folded)
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsView	   *view = &shard->views[v];
+		uint32		bit = (uint32) 1 << v;
+
+		if ((*folded & bit) != 0)
+			continue;
+		if ((event->error_mask & bit) != 0)
+			view->counts.expression_errors++;
+		else if ((event->where_mask & bit) == 0)
+			view->counts.filtered++;
+		else if (!fs_fold_view(shard, view, &event->meta, event->values))
+			return false;
+		*folded |= bit;
+	}
+	log_event(shard, event);
+	return true;
+}
+
+/* Begins a pending set. */
+void
+fs_pending_init(FsShard *shard, FsPending *pending)
+{
+	MemoryContext old = MemoryContextSwitchTo(shard->context);
+
+	memset(pending, 0, sizeof(FsPending));
+	pending->context = AllocSetContextCreate(shard->context, "feature_stream pending",
+											 ALLOCSET_DEFAULT_SIZES);
+	pending->maxslices = 64;
+	pending->slices = palloc(sizeof(FsPendingSlice) * pending->maxslices);
+	MemoryContextSwitchTo(old);
+}
+
+/* Frees a pending set, written or given up. */
+void
+fs_pending_clear(FsPending *pending)
+{
+	for (int i = 0; i < pending->nslices; i++)
+		fs_segment_writer_free(pending->slices[i].writer);
+	pfree(pending->slices);
+	MemoryContextDelete(pending->context);
+	memset(pending, 0, sizeof(FsPending));
+}

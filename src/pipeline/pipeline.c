@@ -1,0 +1,429 @@
+/*
+ * pipeline.c
+ *		The loop of an ingest worker: the data's way, in verbs.
+ *
+ *	service the source -> choose a partition -> poll -> decode -> admit -> fold
+ *	-> advance the watermark -> checkpoint (and fire) -> prune -> publish
+ *
+ * No call waits for a peer: when nothing is to be done the loop waits for its
+ * latch, the source's descriptor, the stores' sockets, or the next thing due.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "catalog/extension.h"
+#include "ground/clock.h"
+#include "ground/settings.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/row.h"
+#include "pipeline/shard.h"
+
+#define IDLE_WAIT 100			/* ms: how often idleness and time are looked at without events */
+#define REPORT_INTERVAL 200		/* ms */
+
+/* The one shard of this process, for cleanup. */
+static FsShard *my_shard = NULL;
+
+/* Moves the partition behind a record. */
+static void
+advance_position(FsShard *shard, FsPartition *partition, const FsEvent *event)
+{
+	partition->position.offset = event->meta.offset +
+		(shard->def->kind == FS_SOURCE_KAFKA ? 1 : 0);
+	partition->position.xid = event->meta.xid;
+	partition->clock.last_arrival = Max(partition->clock.last_arrival, event->meta.arrival);
+	shard->pending.dirty = true;
+}
+
+/*
+ * Admits and folds the batch in hand as far as memory goes; true when it is
+ * done and its records are given back.
+ */
+static bool
+work_off(FsShard *shard)
+{
+	FsPartition *partition = shard->batch_partition;
+
+	for (; shard->next_event < shard->nevents; shard->next_event++)
+	{
+		FsEvent    *event = &shard->events[shard->next_event];
+
+		if (!shard->admitted)
+		{
+			fs_admit(shard, partition, event);
+			shard->admitted = true;
+			shard->folded = 0;
+		}
+		if (event->reason == FS_REASON_NONE && !fs_fold(shard, event, &shard->folded))
+			return false;
+		advance_position(shard, partition, event);
+		shard->admitted = false;
+	}
+	shard->source->ops->release(shard->source);
+	shard->nevents = 0;
+	MemoryContextReset(shard->batch);
+	return true;
+}
+
+/* Takes 'n' polled records as the batch in hand and decodes them. */
+static void
+take_batch(FsShard *shard, FsPartition *partition, int n)
+{
+	FsTime		now = fs_clock_now();
+
+	shard->events = MemoryContextAllocZero(shard->batch, sizeof(FsEvent) * n);
+	for (int i = 0; i < n; i++)
+	{
+		FsEvent    *event = &shard->events[i];
+		const FsRecord *record = &shard->records[i];
+
+		event->record = record;
+		event->meta.partition = record->partition;
+		event->meta.offset = record->offset;
+		event->meta.xid = record->xid;
+		event->meta.arrival = record->arrival != FS_TIME_MIN ? record->arrival : now;
+	}
+	partition->at_end_since = FS_TIME_MIN;
+	partition->clock.idle = false;
+	shard->batch_partition = partition;
+	shard->nevents = n;
+	shard->next_event = 0;
+	shard->admitted = false;
+	fs_contract_decode(shard, shard->events, n);
+}
+
+/* How much of the window fits now, and so how much memory all of it would take. */
+static void
+note_exhaustion(FsShard *shard)
+{
+	FsTime		oldest = FS_TIME_MAX;
+	int64		span;
+
+	for (int v = 0; v < shard->nviews; v++)
+		if (shard->views[v].touches.n > 0)
+			oldest = Min(oldest, shard->views[v].touches.lists[0].slice * shard->def->slice);
+	span = oldest == FS_TIME_MAX ? shard->def->slice :
+		Max(shard->partitions[0].clock.last_event_time - FS_UNIX_EPOCH - oldest, shard->def->slice);
+	shard->memory_needed = (int64) (fs_arena_total() * 1.25 *
+									Max(1.0, (double) (shard->max_window + shard->max_slide +
+													   shard->def->watermark_delay) / span));
+	if (!shard->exhausted)
+		ereport(LOG,
+				(errmsg("stream %s waits: feature_stream.memory is too small for its windows", shard->def->name),
+				 errhint("Raise \"feature_stream.memory\" to about %lld MB and restart the server.",
+						 (long long) (shard->memory_needed / 1024 / 1024 + 1))));
+	shard->exhausted = true;
+}
+
+/*
+ * One turn of ingestion: finishes the batch in hand, or takes one from the
+ * partition furthest behind that has any.  True when anything was done.
+ */
+static bool
+ingest(FsShard *shard)
+{
+	int			order[FS_MAX_PARTITIONS];
+	int			n;
+
+	CHECK_FOR_INTERRUPTS();
+	if (shard->nevents > 0)
+	{
+		if (!work_off(shard))
+		{
+			note_exhaustion(shard);
+			return false;
+		}
+		shard->exhausted = false;
+		return true;
+	}
+	if (shard->pending.bytes > FS_PENDING_BYTES * 2)
+		return false;			/* the checkpoint comes first */
+	n = fs_partitions_choose(shard, order);
+	for (int i = 0; i < n; i++)
+	{
+		FsPartition *partition = &shard->partitions[order[i]];
+		int			got = shard->source->ops->poll(shard->source, partition->source_index,
+												   shard->records, fs_poll_batch_size);
+
+		if (got == 0)
+			continue;
+		take_batch(shard, partition, got);
+		if (!work_off(shard))
+			note_exhaustion(shard);
+		return true;
+	}
+	return false;
+}
+
+/* Ingestion between the steps of a checkpoint. */
+static bool
+interleave(FsShard *shard)
+{
+	shard->source->ops->service(shard->source);
+	return ingest(shard);
+}
+
+/* State, trouble and statistics, a few times a second. */
+static void
+report(FsShard *shard)
+{
+	static TimestampTz next = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	FsStreamState state = FS_STREAM_RUNNING;
+
+	if (now < next)
+		return;
+	next = TimestampTzPlusMilliseconds(now, REPORT_INTERVAL);
+	if (shard->exhausted)
+		state = FS_STREAM_MEMORY_EXHAUSTED;
+	else if (!shard->source->connected)
+		state = FS_STREAM_DISCONNECTED;
+	if (shard->source->error[0] != '\0' && strcmp(shard->error, shard->source->error) != 0)
+		fs_shard_set_error(shard, shard->source->error);
+	for (int i = 0; i < shard->source->npartitions; i++)
+		if (shard->source->partitions[i].state == FS_PARTITION_STOPPED &&
+			strcmp(shard->error, shard->source->partitions[i].error) != 0)
+			fs_shard_set_error(shard, shard->source->partitions[i].error);
+	if (shard->state != state)
+		fs_shard_set_state(shard, state);
+	else
+		fs_report(shard);
+}
+
+/* Waits until something can be done. */
+static void
+wait_for_work(FsShard *shard)
+{
+	WaitEventSet *set = CreateWaitEventSet(shard->cycle, 3 + shard->nviews);
+	int			fd = shard->source->ops->wait_fd(shard->source);
+	long		timeout = IDLE_WAIT;
+	WaitEvent	event;
+
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	if (fd >= 0)
+		AddWaitEventToSet(set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsOnline   *online = shard->views[v].online;
+		pgsocket	sock;
+		int			events;
+		long		online_timeout;
+
+		if (online == NULL)
+			continue;
+		if (online->ops->wait(online, &sock, &events))
+			AddWaitEventToSet(set, events, sock, NULL, NULL);
+		online_timeout = online->ops->timeout(online);
+		if (online_timeout >= 0)
+			timeout = Min(timeout, online_timeout);
+	}
+	(void) WaitEventSetWait(set, timeout, &event, 1, PG_WAIT_EXTENSION);
+	FreeWaitEventSet(set);
+	ResetLatch(MyLatch);
+	MemoryContextReset(shard->cycle);
+}
+
+/* Is the pipeline to end?  Looks at signals, the slot and the generation of the definitions. */
+static bool
+should_end(FsShard *shard, FsPipelineEnd *end)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	*end = FS_END_STOP;
+	if (ShutdownRequestPending || shard->slot->stop)
+		return true;
+	*end = FS_END_RELOAD;
+	return pg_atomic_read_u64(&shard->slot->generation) != shard->generation;
+}
+
+/* One turn of the loop; true when anything was done. */
+static bool
+turn(FsShard *shard)
+{
+	bool		busy;
+
+	shard->source->ops->service(shard->source);
+	fs_partitions_update(shard);
+	busy = ingest(shard);
+	if (!shard->exhausted && shard->nevents == 0)
+		fs_partitions_advance(shard, fs_clock_now());
+	if (fs_checkpoint_is_due(shard))
+	{
+		fs_checkpoint(shard, interleave);
+		busy = true;
+	}
+	fs_prune_step(shard);
+	busy |= fs_publish_step(shard);
+	report(shard);
+	return busy;
+}
+
+/* Runs until asked to end, then commits what is there. */
+static FsPipelineEnd
+run(FsShard *shard)
+{
+	FsPipelineEnd end;
+
+	fs_shard_set_state(shard, FS_STREAM_RUNNING);
+	pgstat_report_activity(STATE_RUNNING, "ingesting");
+	while (!should_end(shard, &end))
+		if (!turn(shard))
+			wait_for_work(shard);
+	if (shard->pending.dirty || shard->pending.events > 0)
+		fs_checkpoint(shard, interleave);
+	return end;
+}
+
+/* Waits, showing 'state', until asked to end. */
+static FsPipelineEnd
+wait_in_state(FsShard *shard, FsStreamState state)
+{
+	FsPipelineEnd end;
+
+	fs_shard_set_state(shard, state);
+	while (!should_end(shard, &end))
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000L,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+	return end;
+}
+
+/* A stream without feature views has nothing to compute, so it reads nothing. */
+static FsPipelineEnd
+wait_for_views(FsSharedStream *slot)
+{
+	FsShard		nothing = {.slot = slot, .watermark = FS_TIME_MIN, .frontier = FS_TIME_MIN,
+		.durable_frontier = FS_TIME_MIN, .held_back_by = -1,
+	.generation = pg_atomic_read_u64(&slot->generation)};
+
+	return wait_in_state(&nothing, FS_STREAM_NO_VIEWS);
+}
+
+/* Rebuilds memory from the tables; false when it is too small. */
+static bool
+recover(FsShard *shard)
+{
+	fs_shard_set_state(shard, FS_STREAM_RECOVERING);
+	pgstat_report_activity(STATE_RUNNING, "recovering from the event log");
+	fs_recover_state(shard);
+	if (!fs_recover_log(shard))
+		return false;
+	pg_atomic_write_u32(&shard->slot->root, shard->root_handle);
+	return true;
+}
+
+/* Connects to the peers. */
+static void
+open_peers(FsShard *shard)
+{
+	MemoryContext old;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	old = MemoryContextSwitchTo(shard->context);
+	shard->records = palloc(sizeof(FsRecord) * FS_POLL_BATCH_MAX);
+	shard->source = (shard->def->kind == FS_SOURCE_KAFKA ? &fs_source_kafka_ops :
+					 &fs_source_table_ops)->open(shard->def);
+	fs_publish_open(shard);
+	MemoryContextSwitchTo(old);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+void
+fs_pipeline_cleanup(void)
+{
+	FsShard    *shard = my_shard;
+
+	my_shard = NULL;
+	if (shard == NULL)
+		return;
+	pg_atomic_write_u32(&shard->slot->root, 0);
+	if (shard->source != NULL)
+		shard->source->ops->close(shard->source);
+	shard->source = NULL;
+	fs_publish_close(shard);
+}
+
+/* pause_stream said so. */
+static bool
+is_paused(Oid stream)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(stream)};
+	bool		paused;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT 1 FROM feature_stream.stream_state WHERE stream OPERATOR(pg_catalog.=) $1 AND paused",
+							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.stream_state");
+	paused = SPI_processed > 0;
+	SPI_finish();
+	return paused;
+}
+
+/* Loads the shard; *end says why there is none when it returns NULL. */
+static FsShard *
+load(FsSharedStream *slot, FsPipelineEnd *end)
+{
+	FsShard    *shard = NULL;
+	bool		paused = false;
+
+	*end = FS_END_GONE;
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(slot->relid)) && fs_is_stream(slot->relid))
+	{
+		*end = FS_END_PAUSED;
+		paused = is_paused(slot->relid);
+		if (!paused)
+			shard = fs_shard_create(slot);
+		if (!paused && shard == NULL)
+			*end = FS_END_STOP;
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return shard;
+}
+
+FsPipelineEnd
+fs_pipeline_run(FsSharedStream *slot)
+{
+	FsPipelineEnd end;
+	FsShard    *shard = load(slot, &end);
+
+	if (shard == NULL)
+		return end == FS_END_STOP ? wait_for_views(slot) : end;
+	my_shard = shard;
+	if (shard->exhausted || !recover(shard))
+	{
+		shard->exhausted = true;
+		return wait_in_state(shard, FS_STREAM_MEMORY_EXHAUSTED);
+	}
+	open_peers(shard);
+	end = run(shard);
+	fs_pipeline_cleanup();
+	return end;
+}

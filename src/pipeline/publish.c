@@ -1,0 +1,336 @@
+/*
+ * publish.c
+ *		Rows in force -> online store, after the commit that made them durable.
+ *
+ * What is queued is not rows but entities: the row is rendered when the store
+ * can take it, from the state as of the durable stamp.  So a slow or absent
+ * store costs no memory beyond a flag an entity, superseded rows are never sent,
+ * and after any outage it is enough to queue everybody again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "core/slice.h"
+#include "ground/clock.h"
+#include "pipeline/online_key.h"
+#include "pipeline/row.h"
+#include "pipeline/shard.h"
+#include "pipeline/values.h"
+
+#define STEP_ROWS 200
+#define RESYNC_BUCKETS 256
+#define RESULTS 256
+
+/* Tags of commands: what to count when the answer comes. */
+#define TAG_PUT 1
+#define TAG_DELETE 2
+
+/* Opens the online store of every view that has one.  The caller is in a transaction. */
+void
+fs_publish_open(FsShard *shard)
+{
+	/* A promoted standby has a higher timeline: it fences off the old primary. */
+	uint64		epoch = (uint64) GetWALInsertionTimeLine() << 40 | (uint64) shard->epoch;
+
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsView	   *view = &shard->views[v];
+		char	   *fence;
+
+		if (!OidIsValid(view->def->online_server))
+			continue;
+		fence = psprintf(UINT64_FORMAT ":%u:%u", GetSystemIdentifier(), MyDatabaseId, view->def->relid);
+		view->online = fs_online_redis_ops.open(view->def->online_server, view->def->owner, fence, epoch);
+		view->resync = true;
+		view->queue_max = 1024;
+		view->queue = MemoryContextAllocHuge(shard->context, sizeof(FsHandle) * view->queue_max);
+	}
+}
+
+void
+fs_publish_close(FsShard *shard)
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		if (shard->views[v].online != NULL)
+			shard->views[v].online->ops->close(shard->views[v].online);
+		shard->views[v].online = NULL;
+	}
+}
+
+/* Queues an entity unless it is queued already. */
+static void
+enqueue(FsShard *shard, FsView *view, FsHandle handle)
+{
+	FsEntity   *entity = fs_arena_ptr(handle);
+
+	if ((entity->flags & FS_ENTITY_DIRTY) != 0)
+		return;
+	if (view->queue_count == view->queue_max)
+	{
+		FsHandle   *larger = MemoryContextAllocHuge(shard->context, sizeof(FsHandle) * view->queue_max * 2);
+
+		for (uint32 i = 0; i < view->queue_count; i++)
+			larger[i] = view->queue[(view->queue_head + i) % view->queue_max];
+		pfree(view->queue);
+		view->queue = larger;
+		view->queue_head = 0;
+		view->queue_max *= 2;
+	}
+	entity->flags |= FS_ENTITY_DIRTY;
+	view->queue[(view->queue_head + view->queue_count++) % view->queue_max] = handle;
+}
+
+static FsHandle
+dequeue(FsView *view)
+{
+	FsHandle	handle = view->queue[view->queue_head];
+
+	view->queue_head = (view->queue_head + 1) % view->queue_max;
+	view->queue_count--;
+	((FsEntity *) fs_arena_ptr(handle))->flags &= ~FS_ENTITY_DIRTY;
+	return handle;
+}
+
+/* The rows of the committed checkpoint are durable now: queue their entities. */
+void
+fs_publish_fired(FsShard *shard)
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsView	   *view = &shard->views[v];
+
+		/* Without a connection nothing piles up: the next one begins with everybody. */
+		if (view->online != NULL && view->online->connected && !view->online->fenced)
+			for (uint32 i = 0; i < view->nfired; i++)
+				enqueue(shard, view, view->fired[i]);
+		view->nfired = 0;
+	}
+}
+
+/* An entity whose events have all expired while it waited. */
+static void
+remove_if_empty(FsShard *shard, FsView *view, FsHandle handle)
+{
+	if (((FsEntity *) fs_arena_ptr(handle))->nevents == 0)
+		fs_entity_remove(&shard->arena, &view->shared->entities, handle);
+}
+
+/* Empties the queue of a store that went away. */
+static void
+drop_queue(FsShard *shard, FsView *view)
+{
+	while (view->queue_count > 0)
+		remove_if_empty(shard, view, dequeue(view));
+	view->resync = true;
+	view->resync_bucket = 0;
+}
+
+/* Queues the entities of some buckets; true when all have been. */
+static bool
+resync_some(FsShard *shard, FsView *view)
+{
+	const FsTable *table = &view->shared->entities;
+
+	for (int i = 0; i < RESYNC_BUCKETS && view->resync_bucket <= table->max_bucket; i++)
+	{
+		FsHandle	handle = fs_table_read_bucket(table, view->resync_bucket++);
+
+		while (handle != 0)
+		{
+			FsEntity   *entity = fs_arena_ptr(handle);
+
+			if (entity->row != 0)
+				enqueue(shard, view, handle);
+			handle = entity->entry.next;
+		}
+	}
+	return view->resync_bucket > table->max_bucket;
+}
+
+/* Seconds since the Unix epoch with as many digits as needed. */
+static char *
+epoch_text(FsTime t)
+{
+	int64		u = t - FS_UNIX_EPOCH;
+	int64		seconds = u / FS_USEC_PER_SEC;
+	int			fraction = (int) (u % FS_USEC_PER_SEC);
+
+	if (fraction == 0)
+		return psprintf(INT64_FORMAT, seconds);
+	return psprintf(INT64_FORMAT ".%06d", seconds, fraction);
+}
+
+/* Milliseconds until the entity's newest event leaves the longest window, by the clock. */
+static int64
+time_to_live(FsShard *shard, FsView *view)
+{
+	const FsViewDef *def = view->def;
+	FsTime		newest = FS_TIME_MIN;
+	int64		ttl;
+
+	for (int i = 0; i < view->set.n; i++)
+		newest = Max(newest, view->set.events[i].time);
+	if (newest == FS_TIME_MIN)
+		return 0;
+	ttl = fs_time_next(newest + fs_view_max_window(def), def->slide) +
+		shard->def->watermark_delay - fs_clock_now();
+	if (def->online_ttl > 0)
+		ttl = Min(ttl, def->online_ttl);
+	return ttl / 1000;
+}
+
+/* Renders the fields of a row into fields[]; returns their number. */
+static int
+render_fields(FsShard *shard, FsView *view, FsTime window_end, FsTime computed_at, FsOnlineField *fields)
+{
+	const FsViewDef *def = view->def;
+	int			n = def->nwindows * def->naggregates;
+	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int			out = 0;
+
+	fs_row_compute(view->row, &view->set, window_end, values, nulls);
+	for (int i = 0; i < n; i++)
+	{
+		FsOnlineField *field = &fields[out++];
+
+		field->name = view->field_names[i];
+		field->name_len = strlen(field->name);
+		field->value = nulls[i] ? NULL :
+			fs_datum_online_text(def->aggregates[i % def->naggregates].result_type, values[i],
+								 &field->value_len);
+	}
+	fields[out].name = "window_end";
+	fields[out++].value = epoch_text(window_end);
+	fields[out].name = "computed_at";
+	fields[out++].value = epoch_text(computed_at);
+	for (int i = n; i < out; i++)
+	{
+		fields[i].name_len = strlen(fields[i].name);
+		fields[i].value_len = strlen(fields[i].value);
+	}
+	return out;
+}
+
+/* Sends one entity's row in force, or its deletion. */
+static void
+publish_entity(FsShard *shard, FsView *view, FsHandle handle)
+{
+	FsEntity   *entity = fs_arena_ptr(handle);
+	bool		durable = fs_row_stamp_durable(shard, view, entity->row, entity->entry.hash);
+	uint32		row = durable ? entity->row : entity->durable_row;
+	FsTime		computed_at = durable ? entity->computed_at : entity->durable_computed_at;
+	FsTime		window_end = fs_slice_start(row, shard->def->slice);
+	FsOnlineField *fields;
+	char	   *key;
+	uint32		key_len;
+	int64		ttl;
+	bool		empty;
+
+	if (row == 0)
+		return;
+	fs_entity_events(entity, &view->layout, &view->set);
+	empty = fs_row_is_empty(view->def, &view->set, window_end);
+	ttl = empty && view->def->on_empty == FS_ON_EMPTY_SET ?
+		(view->def->online_ttl > 0 ? view->def->online_ttl : fs_view_max_window(view->def)) / 1000 :
+		time_to_live(shard, view);
+	key = fs_online_key_render(shard, view, entity, &key_len);
+	if ((empty && view->def->on_empty == FS_ON_EMPTY_DELETE) || ttl <= 0)
+	{
+		view->online->ops->del(view->online, key, key_len, epoch_text(window_end), TAG_DELETE);
+		return;
+	}
+	fields = palloc(sizeof(FsOnlineField) * (view->def->nwindows * view->def->naggregates + 2));
+	view->online->ops->put(view->online, key, key_len, epoch_text(window_end), fields,
+						   render_fields(shard, view, window_end, computed_at, fields), ttl, TAG_PUT);
+}
+
+/* Books answers. */
+static void
+take_results(FsView *view, const FsOnlineResult *results, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (!results[i].acknowledged)
+			view->online_errors++;
+		else if (results[i].tag == TAG_DELETE)
+			view->online_deleted++;
+		else
+			view->online_written++;
+		if (results[i].acknowledged)
+			view->online_time = fs_clock_now();
+	}
+}
+
+/* Follows the state of the connection. */
+static void
+follow_connection(FsShard *shard, FsView *view)
+{
+	FsOnline   *online = view->online;
+
+	if (!online->connected && view->queue_count > 0)
+		drop_queue(shard, view);
+	if (online->incarnation != view->incarnation)
+	{
+		view->incarnation = online->incarnation;
+		view->resync = true;
+		view->resync_bucket = 0;
+	}
+}
+
+static bool
+publish_view(FsShard *shard, FsView *view)
+{
+	FsOnlineResult results[RESULTS];
+	FsOnline   *online = view->online;
+	int			n = online->ops->service(online, results, RESULTS);
+	int			budget = STEP_ROWS;
+
+	take_results(view, results, n);
+	follow_connection(shard, view);
+	if (!online->connected || online->fenced)
+		return n > 0;
+	while (budget > 0 && online->ops->has_room(online))
+	{
+		FsHandle	handle;
+
+		if (view->queue_count == 0)
+		{
+			if (!view->resync)
+				break;
+			if (resync_some(shard, view))
+				view->resync = false;
+			budget -= 10;
+			continue;
+		}
+		handle = dequeue(view);
+		publish_entity(shard, view, handle);
+		remove_if_empty(shard, view, handle);
+		MemoryContextReset(shard->cycle);
+		budget--;
+	}
+	n += online->ops->service(online, results, 0);
+	return n > 0 || budget < STEP_ROWS;
+}
+
+/* One step of publication to every store; true when anything was done. */
+bool
+fs_publish_step(FsShard *shard)
+{
+	MemoryContext old = MemoryContextSwitchTo(shard->cycle);
+	bool		busy = false;
+
+	for (int v = 0; v < shard->nviews; v++)
+		if (shard->views[v].online != NULL)
+			busy |= publish_view(shard, &shard->views[v]);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(shard->cycle);
+	return busy;
+}

@@ -1,0 +1,461 @@
+/*
+ * recover.c
+ *		From the tables back to memory.
+ *
+ * Reads the shard's state row (and raises its epoch, which fences off any
+ * worker still alive), its positions and cursor, and folds the events of the
+ * log that a window may still need into the views' rings, in the order in which
+ * they were accepted.  Then, from the same log and one window further back, it
+ * works out for each entity the newest window end that was fired for it: the
+ * last one, up to the frontier, at which an event entered or left.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+#include "utils/xid8.h"
+
+#include "core/hash.h"
+#include "core/slice.h"
+#include "pipeline/recover.h"
+#include "pipeline/row.h"
+#include "state/event_log.h"
+
+/* A row of feature_stream.firing. */
+typedef struct FiredChunk
+{
+	FsTime		window_end;
+	int64		upto_hash;
+	FsTime		computed_at;
+} FiredChunk;
+
+typedef struct FiredChunks
+{
+	FiredChunk *chunks;			/* by window end, then hash */
+	int64		n;
+} FiredChunks;
+
+typedef struct Recovery
+{
+	FsShard    *shard;
+	bool		stamps;			/* second pass: only stamps of entities that exist */
+	bool		full;			/* memory is out */
+	FsValue    *values;			/* by stream column */
+	FiredChunks *fired;			/* by view */
+	int64		bytes_done;
+	int64		bytes_total;
+	int64		events;
+} Recovery;
+
+static FsTime
+get_time(HeapTuple tuple, int column)
+{
+	bool		isnull;
+	Datum		datum = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(datum);
+}
+
+static int64
+get_int64(HeapTuple tuple, int column, int64 otherwise)
+{
+	bool		isnull;
+	Datum		datum = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? otherwise : DatumGetInt64(datum);
+}
+
+/* Sets the fire cursor from the state row's columns. */
+static void
+set_cursor(FsShard *shard, HeapTuple tuple)
+{
+	bool		isnull;
+	Oid			relid;
+
+	shard->fire.boundary = get_time(tuple, 5);
+	shard->fire.active = shard->fire.boundary != FS_TIME_MIN;
+	shard->fire.hash = get_int64(tuple, 7, -1);
+	shard->fire.view = shard->nviews;
+	relid = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 6, &isnull));
+	for (int v = 0; v < shard->nviews && !isnull; v++)
+	{
+		/* views are in order of relid: the first not below goes on (the named one may be gone) */
+		if (shard->views[v].def->relid >= relid)
+		{
+			if (shard->views[v].def->relid != relid)
+				shard->fire.hash = -1;
+			shard->fire.view = v;
+			break;
+		}
+	}
+	shard->durable_fire.active = shard->fire.active;
+	shard->durable_fire.boundary = shard->fire.boundary;
+	shard->durable_fire.view = shard->fire.view;
+	shard->durable_fire.hash = shard->fire.hash;
+}
+
+static void
+load_state_row(FsShard *shard)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
+
+	if (SPI_execute_with_args("UPDATE feature_stream.stream_state SET epoch = epoch OPERATOR(pg_catalog.+) 1 "
+							  "WHERE stream OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
+							  "RETURNING epoch, checkpoint, frontier, watermark, fire_window_end, fire_view, fire_hash",
+							  1, types, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+		elog(ERROR, "could not read feature_stream.stream_state");
+	if (SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("state of stream %s is missing", shard->def->name),
+				 errhint("Drop and create the stream again; where it begins is then up to its option \"start\".")));
+	shard->epoch = get_int64(SPI_tuptable->vals[0], 1, 0);
+	shard->checkpoint = get_int64(SPI_tuptable->vals[0], 2, 0);
+	shard->frontier = shard->durable_frontier = get_time(SPI_tuptable->vals[0], 3);
+	shard->watermark = get_time(SPI_tuptable->vals[0], 4);
+	set_cursor(shard, SPI_tuptable->vals[0]);
+}
+
+static void
+load_position(FsShard *shard, HeapTuple tuple)
+{
+	bool		isnull;
+	FsPartition *p = fs_partitions_add(shard, DatumGetInt32(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)));
+
+	p->started = true;
+	p->position.offset = p->durable_offset = get_int64(tuple, 2, 0);
+	p->position.xid = (uint64) get_int64(tuple, 3, 0);
+	p->clock.watermark = get_time(tuple, 4);
+	p->clock.last_event_time = get_time(tuple, 5);
+	p->clock.last_arrival = get_time(tuple, 6);
+	p->covered_from = get_time(tuple, 7);
+	p->covers_all = DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 8, &isnull));
+	p->start.offset = get_int64(tuple, 9, 0);
+	p->read_count = get_int64(tuple, 10, 0);
+	p->accepted_count = get_int64(tuple, 11, 0);
+	p->partially_late_count = get_int64(tuple, 12, 0);
+	p->dead_letter_count = get_int64(tuple, 13, 0);
+}
+
+static void
+load_positions(FsShard *shard)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
+
+	if (SPI_execute_with_args("SELECT partition, next_offset, next_xid::pg_catalog.text::pg_catalog.int8, watermark, "
+							  "last_event_time, last_arrival, covered_from, covers_all, start_offset, read_count, "
+							  "accepted_count, partially_late_count, dead_letter_count "
+							  "FROM feature_stream.partition_position WHERE stream OPERATOR(pg_catalog.=) $1 "
+							  "AND shard OPERATOR(pg_catalog.=) 0 ORDER BY partition",
+							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.partition_position");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		load_position(shard, SPI_tuptable->vals[i]);
+	shard->first_start = SPI_processed == 0;
+}
+
+/*
+ * Loads epoch, frontier, cursor and positions, and commits the new epoch.  The
+ * shard's views are known already.
+ */
+void
+fs_recover_state(FsShard *shard)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	load_state_row(shard);
+	load_positions(shard);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* Loads which window ends a view fired and when they became known. */
+static void
+load_fired(FsShard *shard, FsView *view, FiredChunks *fired)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT window_end, upto_hash, computed_at FROM feature_stream.firing "
+							  "WHERE view OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
+							  "ORDER BY window_end, upto_hash", 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.firing");
+	fired->n = SPI_processed;
+	fired->chunks = MemoryContextAllocHuge(shard->batch, sizeof(FiredChunk) * Max(fired->n, 1));
+	for (int64 i = 0; i < fired->n; i++)
+	{
+		fired->chunks[i].window_end = get_time(SPI_tuptable->vals[i], 1);
+		fired->chunks[i].upto_hash = get_int64(SPI_tuptable->vals[i], 2, 0);
+		fired->chunks[i].computed_at = get_time(SPI_tuptable->vals[i], 3);
+	}
+	SPI_finish();
+}
+
+/* When the row of (window_end, hash) became known; FS_TIME_MIN when it never fired. */
+static FsTime
+computed_at(const FiredChunks *fired, FsTime window_end, uint32 hash)
+{
+	int64		low = 0;
+	int64		high = fired->n;
+
+	while (low < high)
+	{
+		int64		middle = (low + high) / 2;
+		const FiredChunk *chunk = &fired->chunks[middle];
+
+		if (chunk->window_end < window_end ||
+			(chunk->window_end == window_end && chunk->upto_hash < (int64) hash))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == fired->n || fired->chunks[low].window_end != window_end)
+		return FS_TIME_MIN;
+	return fired->chunks[low].computed_at;
+}
+
+/* Stamps the entity with 'window_end' if that was fired for it and is newer than its stamp. */
+static void
+stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
+{
+	FsShard    *shard = recovery->shard;
+	uint32		row = (uint32) fs_slice_index(window_end, shard->def->slice);
+	FsTime		when;
+
+	if (row <= entity->row)
+		return;
+	if (window_end > shard->frontier &&
+		!(shard->fire.active && window_end == shard->fire.boundary &&
+		  (v < shard->fire.view || (v == shard->fire.view && (int64) entity->entry.hash <= shard->fire.hash))))
+		return;
+	when = computed_at(&recovery->fired[v], window_end, entity->entry.hash);
+	if (when == FS_TIME_MIN)
+		return;
+	entity->row = entity->durable_row = row;
+	entity->computed_at = entity->durable_computed_at = when;
+}
+
+/* The window ends at which an event enters and leaves each window of a view. */
+static void
+stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *meta)
+{
+	const FsViewDef *def = recovery->shard->views[v].def;
+	FsTime		enter = fs_time_next(Max(meta->event_time, meta->late_bound), def->slide);
+
+	for (int w = 0; w < def->nwindows; w++)
+	{
+		FsTime		leave = fs_time_next(meta->event_time + def->windows[w], def->slide);
+
+		if (enter >= leave)
+			continue;			/* missed this window altogether */
+		stamp_if_fired(recovery, v, entity, enter);
+		stamp_if_fired(recovery, v, entity, leave);
+	}
+}
+
+static FsHandle
+find_entity(FsShard *shard, const FsView *view, const FsValue *values)
+{
+	char		key[FS_ENTITY_MAX_KEY];
+	int			len = fs_key_of_values(view->def, shard->def, values, key);
+
+	if (len < 0)
+		return 0;				/* admission let it in under another definition of the views */
+	return fs_entity_find(&view->shared->entities, key, len, fs_hash_bytes(key, len));
+}
+
+/* One event of the log into one view; false when memory is out. */
+static bool
+recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_mask)
+{
+	FsShard    *shard = recovery->shard;
+	FsView	   *view = &shard->views[v];
+	FsHandle	handle;
+	FsTime		frontier = shard->frontier;
+
+	if ((where_mask & ((uint32) 1 << v)) == 0)
+		return true;
+	if (!recovery->stamps &&
+		(frontier == FS_TIME_MIN ||
+		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
+		!fs_fold_view(shard, view, meta, recovery->values))
+		return false;
+	handle = find_entity(shard, view, recovery->values);
+	if (handle != 0)
+		stamp_entity(recovery, v, fs_arena_ptr(handle), meta);
+	return true;
+}
+
+/* Where each column of the segment goes; columns the stream no longer has go nowhere. */
+static void
+map_columns(FsShard *shard, const FsSegmentColumn *columns, int n, int *map)
+{
+	for (int i = 0; i < n; i++)
+	{
+		map[i] = fs_stream_column_index(shard->def, columns[i].number);
+		if (map[i] >= 0 && shard->def->columns[map[i]].type != columns[i].type)
+			map[i] = -1;
+	}
+}
+
+static void
+report_progress(Recovery *recovery)
+{
+	FsSharedStream *slot = recovery->shard->slot;
+
+	fs_stats_begin_change(slot);
+	slot->stats.recovery_bytes_done = recovery->bytes_done;
+	slot->stats.recovery_bytes_total = recovery->bytes_total;
+	slot->stats.recovery_events = recovery->events;
+	fs_stats_end_change(slot);
+}
+
+/* Folds one segment; stops the scan when memory is out. */
+static bool
+recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
+{
+	Recovery   *recovery = arg;
+	FsShard    *shard = recovery->shard;
+	FsSegmentReader *reader;
+	const FsSegmentColumn *columns;
+	FsEventMeta meta;
+	FsSegmentStatus status;
+	int		   *map;
+	int			n;
+	FsValue    *values;
+	FsEvent		event = {0};
+
+	CHECK_FOR_INTERRUPTS();
+	fs_segment_check(fs_segment_reader_open(bytes, len, &reader), slice);
+	n = fs_segment_reader_columns(reader, &columns);
+	map = palloc(sizeof(int) * Max(n, 1));
+	values = palloc(sizeof(FsValue) * Max(n, 1));
+	map_columns(shard, columns, n, map);
+	memset(recovery->values, 0, sizeof(FsValue) * shard->def->ncolumns);
+	while ((status = fs_segment_next(reader, &meta, values)) == FS_SEGMENT_OK && !recovery->full)
+	{
+		for (int i = 0; i < n; i++)
+			if (map[i] >= 0)
+				recovery->values[map[i]] = values[i];
+		event.values = recovery->values;
+		event.where_mask = fs_contract_where(shard, &event);
+		for (int v = 0; v < shard->nviews && !recovery->full; v++)
+			recovery->full = !recover_event(recovery, v, &meta, event.where_mask);
+		recovery->events++;
+	}
+	fs_segment_reader_free(reader);
+	fs_segment_check(status, slice);
+	pfree(map);
+	pfree(values);
+	recovery->bytes_done += len;
+	report_progress(recovery);
+	return !recovery->full;
+}
+
+/* Entities that only ever had events outside every window are not kept by the rings: nothing to do for them. */
+static void
+scan(Recovery *recovery, FsTime from, FsTime until, bool stamps)
+{
+	FsTime		first;
+
+	recovery->stamps = stamps;
+	recovery->bytes_done = 0;
+	recovery->bytes_total = fs_event_log_size(recovery->shard->def->relid, from, until, &first);
+	fs_event_log_scan(recovery->shard->def->relid, from, until, recover_segment, recovery);
+}
+
+/*
+ * A view's counters, and what was missing from the log when it was first
+ * loaded on a stream that ran already; kept, so that it says the same later.
+ */
+static void
+load_view_state(FsShard *shard, FsView *view, FsTime log_from)
+{
+	Oid			types[2] = {OIDOID, TIMESTAMPTZOID};
+	Datum		values[2];
+	char		nulls[2] = {' ', ' '};
+	HeapTuple	tuple;
+
+	/* Before the first firing nothing has been dropped from the log. */
+	if (shard->frontier == FS_TIME_MIN || log_from == FS_TIME_MAX)
+		log_from = FS_TIME_MIN;
+	values[0] = ObjectIdGetDatum(view->def->relid);
+	values[1] = TimestampTzGetDatum(log_from);
+	if (log_from == FS_TIME_MIN)
+		nulls[1] = 'n';
+	SPI_connect();
+	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state AS s (view, log_from) VALUES ($1, $2) "
+							  "ON CONFLICT (view) DO UPDATE SET view = excluded.view RETURNING log_from, "
+							  "counted_count, filtered_count, late_count, expression_error_count, row_count",
+							  2, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING || SPI_processed != 1)
+		elog(ERROR, "could not read feature_stream.view_state");
+	tuple = SPI_tuptable->vals[0];
+	view->log_from = get_time(tuple, 1);
+	view->counts.counted = get_int64(tuple, 2, 0);
+	view->counts.filtered = get_int64(tuple, 3, 0);
+	view->counts.late = get_int64(tuple, 4, 0);
+	view->counts.expression_errors = get_int64(tuple, 5, 0);
+	view->counts.rows = get_int64(tuple, 6, 0);
+	SPI_finish();
+}
+
+static void
+load_view_states(FsShard *shard)
+{
+	FsTime		first;
+
+	(void) fs_event_log_size(shard->def->relid, FS_TIME_MIN, FS_TIME_MAX, &first);
+	for (int v = 0; v < shard->nviews; v++)
+		load_view_state(shard, &shard->views[v], first);
+}
+
+/*
+ * Rebuilds the arena.  Returns false when feature_stream.memory is too small
+ * for the windows; shard->memory_needed then says what would do.
+ */
+bool
+fs_recover_log(FsShard *shard)
+{
+	Recovery	recovery = {.shard = shard};
+	FsTime		live = FS_TIME_MIN;
+	FsTime		from = FS_TIME_MIN;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (shard->frontier != FS_TIME_MIN)
+	{
+		live = fs_time_floor(shard->frontier - shard->max_window - shard->max_slide, shard->def->slice);
+		from = live - shard->max_window - shard->max_slide;
+	}
+	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->def->ncolumns);
+	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
+	for (int v = 0; v < shard->nviews; v++)
+		load_fired(shard, &shard->views[v], &recovery.fired[v]);
+	scan(&recovery, live, FS_TIME_MAX, false);
+	if (!recovery.full && live != FS_TIME_MIN)
+		scan(&recovery, from, live, true);
+	load_view_states(shard);	/* last: folding has counted what was counted before */
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	if (recovery.full)
+		shard->memory_needed = (int64) ((double) fs_arena_total() * recovery.bytes_total /
+										Max(recovery.bytes_done, recovery.bytes_total / 64 + 1) * 1.25);
+	for (int v = 0; v < shard->nviews && shard->frontier != FS_TIME_MIN; v++)
+		pg_atomic_write_u64(&shard->views[v].shared->durable_frontier,
+							fs_slice_index(shard->frontier, shard->def->slice));
+	MemoryContextReset(shard->batch);
+	return !recovery.full;
+}

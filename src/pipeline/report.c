@@ -1,0 +1,127 @@
+/*
+ * report.c
+ *		What the shard knows, told to stat_* views through shared memory.
+ *
+ * Written by the ingest worker alone under the change counter; readers copy
+ * and retry, so nobody ever waits for anybody.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "core/slice.h"
+#include "ground/clock.h"
+#include "pipeline/shard.h"
+
+void
+fs_shard_set_error(FsShard *shard, const char *message)
+{
+	strlcpy(shard->error, message, sizeof(shard->error));
+	shard->error_time = fs_clock_now();
+}
+
+void
+fs_shard_set_state(FsShard *shard, FsStreamState state)
+{
+	if (shard->state == state && shard->state_since != 0)
+		return;
+	shard->state = state;
+	shard->state_since = fs_clock_now();
+	fs_report(shard);
+}
+
+static void
+report_partition(const FsShard *shard, const FsPartition *p, FsSharedPartition *out)
+{
+	const FsSourcePartition *known = p->source_index < 0 || shard->source == NULL ? NULL :
+		&shard->source->partitions[p->source_index];
+
+	out->partition = p->id;
+	out->idle = p->clock.idle;
+	out->at_end = known != NULL && known->at_end;
+	out->state = known == NULL ? FS_PARTITION_FOUND : known->state;
+	out->pending_offset = p->started ? p->position.offset : -1;
+	out->durable_offset = p->started ? p->durable_offset : -1;
+	out->begin_offset = known == NULL ? -1 : known->begin_offset;
+	out->end_offset = known == NULL ? -1 : known->end_offset;
+	out->watermark = p->clock.watermark;
+	out->last_event_time = p->clock.last_event_time;
+	out->last_arrival = p->clock.last_arrival;
+	out->read_count = p->read_count;
+	out->accepted_count = p->accepted_count;
+	out->partially_late_count = p->partially_late_count;
+	out->dead_letter_count = p->dead_letter_count;
+	strlcpy(out->error, known == NULL ? "" : known->error, sizeof(out->error));
+}
+
+/* Window ends from here on are fully covered by what was read. */
+static FsTime
+complete_from(const FsShard *shard, const FsView *view)
+{
+	FsTime		covered = view->log_from;
+
+	for (int i = 0; i < shard->npartitions; i++)
+	{
+		const FsPartition *p = &shard->partitions[i];
+
+		if (p->started && !p->covers_all)
+			covered = Max(covered, p->covered_from);
+	}
+	return covered == FS_TIME_MIN ? FS_TIME_MIN :
+		fs_time_ceil(covered, view->def->slide) + fs_view_max_window(view->def);
+}
+
+static void
+report_view(FsShard *shard, FsView *view, FsSharedView *out)
+{
+	view->complete_from = complete_from(shard, view);
+	out->relid = view->def->relid;
+	out->complete_from = view->complete_from;
+	out->frontier = shard->durable_frontier == FS_TIME_MIN ? FS_TIME_MIN :
+		fs_time_floor(shard->durable_frontier, view->def->slide);
+	out->entities = view->shared == NULL ? 0 : view->shared->entities.count;
+	out->memory_bytes = shard->arena.used;
+	out->counted_count = view->counts.counted;
+	out->filtered_count = view->counts.filtered;
+	out->late_count = view->counts.late;
+	out->expression_error_count = view->counts.expression_errors;
+	out->row_count = view->counts.rows;
+	out->online_queued = view->queue_count;
+	out->online_written_count = view->online_written;
+	out->online_deleted_count = view->online_deleted;
+	out->online_error_count = view->online_errors;
+	out->online_time = view->online_time;
+	out->online_connected = view->online != NULL && view->online->connected;
+	strlcpy(out->online_error, view->online == NULL ? "" : view->online->error, sizeof(out->online_error));
+}
+
+/* Publishes everything; cheap enough for a few times a second. */
+void
+fs_report(FsShard *shard)
+{
+	FsSharedStats *stats = &shard->slot->stats;
+
+	fs_stats_begin_change(shard->slot);
+	stats->state = shard->state;
+	stats->state_since = shard->state_since;
+	stats->watermark = shard->watermark;
+	stats->held_back_by = shard->held_back_by;
+	stats->frontier = shard->frontier;
+	stats->durable_frontier = shard->durable_frontier;
+	stats->memory_used = shard->arena.used;
+	stats->memory_needed = shard->memory_needed;
+	stats->pending_events = shard->pending.events;
+	stats->checkpoint_time = shard->checkpoint_time;
+	stats->checkpoint_duration = shard->checkpoint_duration;
+	stats->checkpoint_bytes = shard->checkpoint_bytes;
+	stats->checkpoint_count = shard->checkpoint_count;
+	stats->error_time = shard->error_time;
+	strlcpy(stats->error, shard->error, sizeof(stats->error));
+	stats->npartitions = shard->npartitions;
+	stats->nviews = shard->nviews;
+	for (int i = 0; i < shard->npartitions; i++)
+		report_partition(shard, &shard->partitions[i], &stats->partitions[i]);
+	for (int v = 0; v < shard->nviews; v++)
+		report_view(shard, &shard->views[v], &stats->views[v]);
+	fs_stats_end_change(shard->slot);
+}

@@ -1,0 +1,38 @@
+/*
+ * row.h
+ *		The feature row of one entity at one window end.
+ *
+ * Used by the ingest worker when it fires and by backends that read a feature
+ * view: what differs is only how the events were got (entity.h).
+ */
+#ifndef FS_PIPELINE_ROW_H
+#define FS_PIPELINE_ROW_H
+
+#include "pipeline/row_state.h"
+
+extern FsRow *fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRoot *root);
+
+/*
+ * Computes the aggregates of all windows that end at 'window_end' into values[]
+ * and nulls[] (nwindows * naggregates, window by window), allocated in the
+ * current context.  Returns the number of events in the longest window.
+ */
+extern int	fs_row_compute(FsRow *row, const FsEventSet *set, FsTime window_end, Datum *values, bool *nulls);
+
+/* Did an event enter or leave one of the windows that end at 'window_end', compared with one slide before? */
+extern bool fs_row_is_due(const FsViewDef *view, const FsEventSet *set, FsTime window_end);
+
+/* Does any event count in the longest window that ends at 'window_end'? */
+extern bool fs_row_is_empty(const FsViewDef *view, const FsEventSet *set, FsTime window_end);
+
+/* Entity key -> its columns' values (view->nentity), and back. */
+extern void fs_key_decode(const FsViewDef *view, const FsStreamDef *stream, const char *key, int key_len, Datum *values);
+/* The key of values or Datums goes to key[FS_ENTITY_MAX_KEY]; -1 when it does not fit. */
+extern int	fs_key_of_values(const FsViewDef *view, const FsStreamDef *stream, const FsValue *values, char *key);
+extern int	fs_key_encode(const FsViewDef *view, const FsStreamDef *stream, const Datum *values, char *key);
+
+/* aggregate.c */
+extern Datum fs_aggregate_compute(FsRow *row, const FsAggregate *aggregate,
+								  const FsRingEvent **events, int n, bool *isnull);
+
+#endif							/* FS_PIPELINE_ROW_H */

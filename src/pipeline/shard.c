@@ -1,0 +1,160 @@
+/*
+ * shard.c
+ *		Making a shard: definitions, arena, dictionaries, rings.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ground/settings.h"
+#include "pipeline/row.h"
+#include "pipeline/shard.h"
+
+/* The dictionary of a stream column, made when there is none. */
+static int
+get_dictionary(FsShard *shard, const FsColumn *column)
+{
+	FsSharedRoot *root = shard->root;
+
+	for (int i = 0; i < root->ndictionaries; i++)
+		if (root->dictionary_column[i] == column->attnum)
+			return i;
+	if (root->ndictionaries == FS_MAX_KEPT)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("feature views of stream %s use more than %d text-like columns",
+						shard->def->name, FS_MAX_KEPT)));
+	if (!fs_dictionary_create(&shard->arena, &root->dictionaries[root->ndictionaries]))
+		return -1;
+	root->dictionary_column[root->ndictionaries] = column->attnum;
+	return root->ndictionaries++;
+}
+
+/* Names of the view's online fields, window by window. */
+static char **
+make_field_names(const FsViewDef *def)
+{
+	char	  **names = palloc(sizeof(char *) * Max(def->nwindows * def->naggregates, 1));
+
+	for (int w = 0; w < def->nwindows; w++)
+		for (int a = 0; a < def->naggregates; a++)
+			names[w * def->naggregates + a] = psprintf("%s_%s", def->aggregates[a].name,
+													   def->suffixes[w]);
+	return names;
+}
+
+/* Prepares one view's state; false when the arena is too small even for empty tables. */
+static bool
+init_view(FsShard *shard, int index, FsViewDef *def)
+{
+	FsView	   *view = &shard->views[index];
+
+	view->def = def;
+	view->shared = &shard->root->views[index];
+	view->shared->relid = def->relid;
+	view->shared->signature = fs_layout_signature(def, shard->def);
+	pg_atomic_init_u64(&view->shared->durable_frontier, 0);
+	view->complete_from = FS_TIME_MIN;
+	view->log_from = FS_TIME_MIN;
+	fs_layout_build(&view->layout, def, shard->def);
+	fs_touch_init(&view->touches, shard->context);
+	fs_touch_init(&view->late, shard->context);
+	for (int i = 0; i < def->nkept; i++)
+	{
+		view->dictionary[i] = -1;
+		if (view->layout.kinds[i] != FS_CELL_CODE)
+			continue;
+		view->dictionary[i] = get_dictionary(shard, &shard->def->columns[def->kept[i]]);
+		if (view->dictionary[i] < 0)
+			return false;
+	}
+	if (!fs_table_create(&shard->arena, &view->shared->entities))
+		return false;
+	view->set.context = shard->context;
+	view->row = fs_row_create(def, shard->def, shard->root);
+	view->field_names = make_field_names(def);
+	if (OidIsValid(def->online_server))
+		view->key_parts = fs_online_key_parse(def, def->online_key, &view->nkey_parts);
+	shard->max_window = Max(shard->max_window, fs_view_max_window(def));
+	shard->max_slide = Max(shard->max_slide, def->slide);
+	return true;
+}
+
+/* Takes the arena and makes the root and all views' empty state in it. */
+static bool
+init_state(FsShard *shard, List *views)
+{
+	ListCell   *cell;
+
+	fs_arena_open(&shard->arena, shard->slot_index);
+	shard->root_handle = fs_arena_alloc(&shard->arena, sizeof(FsSharedRoot));
+	if (shard->root_handle == 0)
+		return false;
+	shard->root = fs_arena_ptr(shard->root_handle);
+	memset(shard->root, 0, sizeof(FsSharedRoot));
+	shard->root->slice = shard->def->slice;
+	shard->root->nviews = list_length(views);
+	shard->views = palloc0(sizeof(FsView) * Max(list_length(views), 1));
+	foreach(cell, views)
+	{
+		if (!init_view(shard, foreach_current_index(cell), lfirst(cell)))
+			return false;
+		shard->nviews++;
+	}
+	return true;
+}
+
+static void
+make_contexts(FsShard *shard)
+{
+	shard->cycle = AllocSetContextCreate(shard->context, "feature_stream cycle", ALLOCSET_DEFAULT_SIZES);
+	shard->batch = AllocSetContextCreate(shard->context, "feature_stream batch", ALLOCSET_DEFAULT_SIZES);
+}
+
+/*
+ * Makes the shard of the stream in 'slot' in a new memory context: loads the
+ * definitions and prepares empty state.  The caller is in a transaction.  NULL
+ * when the stream has no feature views yet.  shard->exhausted is set when the
+ * arena cannot even hold the empty state.
+ */
+FsShard *
+fs_shard_create(FsSharedStream *slot)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "feature_stream shard",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	FsShard    *shard = palloc0(sizeof(FsShard));
+	List	   *views;
+
+	shard->context = context;
+	shard->slot = slot;
+	shard->slot_index = slot - fs_shared->streams;
+	shard->generation = pg_atomic_read_u64(&slot->generation);
+	shard->def = fs_stream_load(slot->relid);
+	views = fs_view_list(slot->relid);
+	if (views == NIL)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	if (list_length(views) > FS_MAX_VIEWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("stream %s has more than %d feature views", shard->def->name, FS_MAX_VIEWS)));
+	make_contexts(shard);
+	shard->watermark = shard->frontier = shard->durable_frontier = FS_TIME_MIN;
+	shard->held_back_by = -1;
+	shard->fire.hash = -1;
+	shard->checkpoint_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), fs_checkpoint_interval);
+	shard->checkpoint_requested = pg_atomic_read_u64(&slot->checkpoint_requested);
+	shard->exhausted = !init_state(shard, views);
+	fs_pending_init(shard, &shard->pending);
+	MemoryContextSwitchTo(old);
+	if (!shard->exhausted)
+		shard->contract = fs_contract_create(shard);
+	return shard;
+}

@@ -1,0 +1,318 @@
+/*
+ * shard.h
+ *		All that one ingest worker knows: a shard of a stream at work.
+ *
+ * Files of pipeline/ in reading order:
+ *
+ *	shard.c			making a shard: definitions, arena, empty state
+ *	pipeline.c		the loop: service, poll, decode, admit, fold, fire, checkpoint, publish
+ *	partitions.c	which partition to read next; idleness; the shard's watermark
+ *	contract.c		bytes -> event, by the stream's data contract
+ *	admit.c			event time, lateness, dead letters
+ *	fold.c			event -> log and rings
+ *	fire.c			window ends that are due; which entities; rows
+ *	row.c			feature row of one entity at one window end
+ *	aggregate.c		one aggregate over the events of a window
+ *	checkpoint.c	one transaction: log, positions, rows, dead letters, cursor
+ *	recover.c		from the tables back to memory
+ *	publish.c		rows in force -> online store
+ *	report.c		statistics -> shared memory
+ *
+ * The worker is single-threaded, so nothing here needs a lock.  Memory has
+ * three lifetimes: 'context' (the worker), 'cycle' (one turn of the loop),
+ * 'batch' (the records between two releases).
+ */
+#ifndef FS_PIPELINE_SHARD_H
+#define FS_PIPELINE_SHARD_H
+
+#include "postgres.h"
+
+#include "executor/executor.h"
+
+#include "catalog/feature_view.h"
+#include "catalog/online_key.h"
+#include "catalog/stream.h"
+#include "core/segment.h"
+#include "core/watermark.h"
+#include "online/online.h"
+#include "source/source.h"
+#include "state/store.h"
+#include "state/touch.h"
+
+/* Rows one checkpoint writes at most, about. */
+#define FS_CHECKPOINT_ROWS 50000
+
+/* Pending log that makes a checkpoint due before its time. */
+#define FS_PENDING_BYTES (64 * 1024 * 1024)
+
+/* A partition of the shard. */
+typedef struct FsPartition
+{
+	int			source_index;	/* in source->partitions */
+	int32		id;
+	bool		started;		/* has a position (durable or just resolved) */
+	bool		new_start;		/* position resolved, not committed yet: not read before that */
+	bool		assigned;
+	FsPosition	position;		/* next to read */
+	FsPosition	start;
+	FsPartitionClock clock;
+	FsTime		at_end_since;	/* FS_TIME_MIN: not at the end */
+	FsTime		covered_from;	/* event time from which on nothing is missing; FS_TIME_MIN until known */
+	bool		covers_all;		/* reading began at the very first record */
+	int64		durable_offset;
+	int64		read_count;
+	int64		accepted_count;
+	int64		partially_late_count;
+	int64		dead_letter_count;
+} FsPartition;
+
+/* One record on its way. */
+typedef struct FsEvent
+{
+	FsEventMeta meta;
+	const FsRecord *record;
+	FsValue    *values;			/* one per stream column */
+	FsReason	reason;
+	const char *message;		/* of the dead letter */
+	uint32		where_mask;		/* bit i: passed WHERE of view i */
+	uint32		error_mask;		/* bit i: WHERE of view i raised an error */
+} FsEvent;
+
+/* Pending segments of the log, and what else the next checkpoint writes. */
+typedef struct FsPendingSlice
+{
+	int64		slice;
+	FsSegmentWriter *writer;
+} FsPendingSlice;
+
+typedef struct FsWakeup
+{
+	int32		partition;
+	int64		offset;
+	FsTime		watermark;
+} FsWakeup;
+
+typedef struct FsPending
+{
+	MemoryContext context;		/* dead letters live here */
+	FsPendingSlice *slices;		/* ascending */
+	int			nslices;
+	int			maxslices;
+	int64		events;
+	int64		bytes;			/* estimate of memory held */
+	List	   *dead_letters;	/* FsDeadLetter * */
+	int64		ndead;
+	List	   *wakeups;		/* FsWakeup * */
+	bool		dirty;			/* positions moved */
+} FsPending;
+
+/* Rows of one window end that became known together. */
+typedef struct FsFiring
+{
+	int			view;			/* index */
+	FsTime		window_end;
+	int64		upto_hash;
+	FsTime		computed_at;
+	int64		rows;
+} FsFiring;
+
+/* Where firing stands: window ends before 'boundary' are done. */
+typedef struct FsFireCursor
+{
+	bool		active;			/* a boundary is being fired */
+	FsTime		boundary;
+	int			view;			/* index of the view being fired */
+	int64		hash;			/* hashes up to this are done in that view; -1 none */
+	uint64	   *due;			/* hash << 32 | item, sorted */
+	uint32		ndue;
+	uint32		next;
+	uint32		maxdue;
+	bool		collected;		/* due[] is that of (boundary, view) */
+	FsTime		computed_at;
+	int64		rows;			/* of this firing so far */
+} FsFireCursor;
+
+/* The committed cursor: like FsFireCursor, without the work in hand. */
+typedef struct FsDurableCursor
+{
+	bool		active;
+	FsTime		boundary;
+	uint32		view;
+	int64		hash;
+} FsDurableCursor;
+
+/* What became of the events that the stream accepted, and rows fired. */
+typedef struct FsViewCounts
+{
+	int64		counted;
+	int64		filtered;
+	int64		late;			/* too late for this view */
+	int64		expression_errors;
+	int64		rows;
+} FsViewCounts;
+
+typedef struct FsView
+{
+	/* Info */
+	FsViewDef  *def;
+	FsSharedViewState *shared;
+	FsRingLayout layout;
+	int			dictionary[FS_MAX_KEPT];	/* kept column -> root dictionary, or -1 */
+	ExprState  *where;
+
+	/* State */
+	FsTouchLists touches;		/* by slice of the event */
+	FsTouchLists late;			/* by window end (slice index) at which late events enter */
+	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
+	FsTime		complete_from;	/* window ends from here on are fully covered */
+
+	/* Row computation */
+	struct FsRow *row;
+	FsEventSet	set;
+	struct FsTableWriter *history;	/* open during a checkpoint that wrote rows */
+
+	/* Online */
+	struct FsKeyPart *key_parts;
+	int			nkey_parts;
+	char	  **field_names;	/* of nwindows * naggregates fields */
+	FsOnline   *online;
+	uint64		incarnation;	/* of the store that 'queue' speaks to */
+	bool		resync;			/* all rows in force are to be put again */
+	uint32		resync_bucket;
+	FsHandle   *queue;			/* ring buffer of dirty entities */
+	uint32		queue_head;
+	uint32		queue_count;
+	uint32		queue_max;
+	FsHandle   *fired;			/* since the last checkpoint began */
+	uint32		nfired;
+	uint32		maxfired;
+
+	/* Statistics */
+	FsViewCounts counts;		/* durable with the checkpoint */
+	int64		online_written;
+	int64		online_deleted;
+	int64		online_errors;
+	FsTime		online_time;
+} FsView;
+
+typedef struct FsShard
+{
+	/* Info */
+	FsSharedStream *slot;
+	int			slot_index;
+	FsStreamDef *def;
+	int			nviews;
+	FsView	   *views;
+	int64		max_window;		/* of all views */
+	int64		max_slide;
+	uint64		generation;		/* of the definitions loaded */
+	int64		epoch;
+
+	/* Parts */
+	FsSource   *source;
+	FsArena		arena;
+	FsSharedRoot *root;
+	FsHandle	root_handle;
+	uint32		sweep_cursor[FS_MAX_KEPT];
+	struct FsContract *contract;
+
+	/* Event time */
+	int			npartitions;
+	FsPartition *partitions;
+	bool		first_start;	/* nothing was ever committed: partitions begin where 'start' says */
+	FsTime		watermark;		/* shard's; FS_TIME_MIN none yet */
+	int			held_back_by;	/* partition id; -1 none */
+	FsTime		frontier;		/* last boundary fired; FS_TIME_MIN: none yet */
+	FsTime		durable_frontier;
+	FsFireCursor fire;
+	FsDurableCursor durable_fire;
+	List	   *firings;		/* FsFiring *, of the open checkpoint; in checkpoint_context */
+
+	/* Log */
+	FsPending	pending;
+	int64		checkpoint;		/* number of the last committed one */
+	TimestampTz checkpoint_due; /* real clock */
+	uint64		checkpoint_requested;
+	bool		new_starts;		/* start positions wait to be committed */
+
+	/* Batch in hand: records polled but not all folded (memory was out) */
+	FsRecord   *records;
+	FsEvent    *events;
+	int			nevents;
+	int			next_event;
+	uint32		folded;			/* views that have had events[next_event] */
+	bool		admitted;		/* events[next_event] was admitted */
+	FsPartition *batch_partition;
+
+	/* Trouble */
+	bool		exhausted;
+	int64		memory_needed;
+	char		error[FS_ERROR_SIZE];
+	FsTime		error_time;
+
+	/* Statistics */
+	FsTime		checkpoint_time;
+	int64		checkpoint_duration;
+	int64		checkpoint_bytes;
+	int64		checkpoint_count;
+	FsStreamState state;
+	FsTime		state_since;
+
+	/* Memory */
+	MemoryContext context;
+	MemoryContext cycle;
+	MemoryContext batch;
+} FsShard;
+
+/* shard.c */
+extern FsShard *fs_shard_create(FsSharedStream *slot);
+
+/* partitions.c */
+extern void fs_partitions_update(FsShard *shard);
+extern int	fs_partitions_choose(FsShard *shard, int *order);
+extern void fs_partitions_advance(FsShard *shard, FsTime now);
+extern FsPartition *fs_partitions_find(FsShard *shard, int32 id);
+extern FsPartition *fs_partitions_add(FsShard *shard, int32 id);
+
+/* contract.c */
+extern struct FsContract *fs_contract_create(FsShard *shard);
+extern void fs_contract_decode(FsShard *shard, FsEvent *events, int n);
+
+/* admit.c */
+extern void fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event);
+
+/* fold.c */
+extern void fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream);
+extern uint32 fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream);
+extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values);
+extern bool fs_fold(FsShard *shard, const FsEvent *event, uint32 *folded);
+extern void fs_pending_init(FsShard *shard, FsPending *pending);
+extern void fs_pending_clear(FsPending *pending);
+
+/* fire.c */
+extern bool fs_fire_is_due(const FsShard *shard);
+extern FsTime fs_fire_next(const FsShard *shard);
+extern bool fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left);
+extern void fs_prune_step(FsShard *shard);
+extern bool fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint32 hash);
+
+/* checkpoint.c */
+extern bool fs_checkpoint_is_due(FsShard *shard);
+extern void fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard));
+
+/* recover.c */
+extern void fs_recover_state(FsShard *shard);
+extern bool fs_recover_log(FsShard *shard);
+
+/* publish.c */
+extern void fs_publish_open(FsShard *shard);
+extern void fs_publish_fired(FsShard *shard);
+extern bool fs_publish_step(FsShard *shard);
+extern void fs_publish_close(FsShard *shard);
+
+/* report.c */
+extern void fs_report(FsShard *shard);
+extern void fs_shard_set_state(FsShard *shard, FsStreamState state);
+extern void fs_shard_set_error(FsShard *shard, const char *message);
+
+#endif							/* FS_PIPELINE_SHARD_H */

@@ -1,0 +1,267 @@
+/*
+ * values.c
+ *		FsValue, FsCell <-> Datum; see values.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "pipeline/values.h"
+
+/* Calls an input function on bytes that have no terminator. */
+static Datum
+input_bytes(PGFunction input, const char *data, uint32 len, int32 typmod)
+{
+	char	   *text = pnstrdup(data, len);
+	Datum		result;
+
+	result = DirectFunctionCall3(input, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+								 Int32GetDatum(typmod));
+	pfree(text);
+	return result;
+}
+
+static Datum
+bytes_datum(const FsColumn *column, const char *data, uint32 len)
+{
+	pg_uuid_t  *uuid;
+
+	switch (column->type)
+	{
+		case FS_TYPE_TEXT:
+			return PointerGetDatum(cstring_to_text_with_len(data, len));
+		case FS_TYPE_NUMERIC:
+			return input_bytes(numeric_in, data, len, column->typmod);
+		case FS_TYPE_JSONB:
+			return input_bytes(jsonb_in, data, len, -1);
+		case FS_TYPE_UUID:
+			Assert(len == UUID_LEN);
+			uuid = palloc(sizeof(pg_uuid_t));
+			memcpy(uuid->data, data, UUID_LEN);
+			return UUIDPGetDatum(uuid);
+		default:
+			elog(ERROR, "unexpected byte type %d", column->type);
+	}
+}
+
+static Datum
+integer_datum(FsType type, int64 i)
+{
+	switch (type)
+	{
+		case FS_TYPE_INT2:
+			return Int16GetDatum((int16) i);
+		case FS_TYPE_INT4:
+			return Int32GetDatum((int32) i);
+		case FS_TYPE_BOOL:
+			return BoolGetDatum(i != 0);
+		case FS_TYPE_DATE:
+			return DateADTGetDatum((DateADT) i);
+		case FS_TYPE_INT8:
+		case FS_TYPE_TIMESTAMPTZ:
+			return Int64GetDatum(i);
+		default:
+			elog(ERROR, "unexpected integer type %d", type);
+	}
+}
+
+Datum
+fs_value_datum(const FsColumn *column, const FsValue *value)
+{
+	Assert(value->presence == FS_PRESENT);
+	if (fs_type_is_bytes(column->type))
+		return bytes_datum(column, value->data, value->len);
+	if (column->type == FS_TYPE_FLOAT4)
+		return Float4GetDatum((float4) value->f);
+	if (column->type == FS_TYPE_FLOAT8)
+		return Float8GetDatum(value->f);
+	return integer_datum(column->type, value->i);
+}
+
+static int64
+datum_integer(FsType type, Datum datum)
+{
+	switch (type)
+	{
+		case FS_TYPE_INT2:
+			return DatumGetInt16(datum);
+		case FS_TYPE_INT4:
+			return DatumGetInt32(datum);
+		case FS_TYPE_BOOL:
+			return DatumGetBool(datum);
+		case FS_TYPE_DATE:
+			return DatumGetDateADT(datum);
+		case FS_TYPE_INT8:
+		case FS_TYPE_TIMESTAMPTZ:
+			return DatumGetInt64(datum);
+		default:
+			elog(ERROR, "unexpected integer type %d", type);
+	}
+}
+
+FsValue
+fs_datum_value(const FsColumn *column, Datum datum)
+{
+	FsValue		value = {.presence = FS_PRESENT};
+
+	switch (column->type)
+	{
+		case FS_TYPE_TEXT:
+			{
+				text	   *t = DatumGetTextPCopy(datum);
+
+				value.data = VARDATA_ANY(t);
+				value.len = VARSIZE_ANY_EXHDR(t);
+				break;
+			}
+		case FS_TYPE_NUMERIC:
+			value.data = DatumGetCString(DirectFunctionCall1(numeric_out, datum));
+			value.len = strlen(value.data);
+			break;
+		case FS_TYPE_JSONB:
+			value.data = DatumGetCString(DirectFunctionCall1(jsonb_out, datum));
+			value.len = strlen(value.data);
+			break;
+		case FS_TYPE_UUID:
+			value.data = memcpy(palloc(UUID_LEN), DatumGetUUIDP(datum)->data, UUID_LEN);
+			value.len = UUID_LEN;
+			break;
+		case FS_TYPE_FLOAT4:
+			value.f = DatumGetFloat4(datum);
+			break;
+		case FS_TYPE_FLOAT8:
+			value.f = DatumGetFloat8(datum);
+			break;
+		default:
+			value.i = datum_integer(column->type, datum);
+	}
+	return value;
+}
+
+Datum
+fs_cell_datum(FsRow *row, const FsRowColumn *column, const FsCell *cell, bool *isnull)
+{
+	const char *data;
+	uint32		len;
+
+	*isnull = cell->isnull;
+	if (cell->isnull)
+		return (Datum) 0;
+	if (column->dictionary == NULL)
+	{
+		if (column->column->type == FS_TYPE_FLOAT4)
+			return Float4GetDatum((float4) cell->f);
+		if (column->column->type == FS_TYPE_FLOAT8)
+			return Float8GetDatum(cell->f);
+		return integer_datum(column->column->type, cell->i);
+	}
+	data = fs_dictionary_value(column->dictionary, cell->code, &len);
+	if (data == NULL)
+	{
+		row->stale = true;
+		*isnull = true;
+		return (Datum) 0;
+	}
+	return bytes_datum(column->column, data, len);
+}
+
+/* Is the text form of this type a JSON number or boolean already? */
+static bool
+is_json_scalar(Oid type)
+{
+	return type == INT2OID || type == INT4OID || type == INT8OID || type == FLOAT4OID ||
+		type == FLOAT8OID || type == NUMERICOID;
+}
+
+static void
+append_json_value(StringInfo out, Oid type, FmgrInfo *output, Datum value, bool isnull)
+{
+	char	   *text;
+
+	if (isnull)
+	{
+		appendStringInfoString(out, "null");
+		return;
+	}
+	if (type == BOOLOID)
+	{
+		appendStringInfoString(out, DatumGetBool(value) ? "true" : "false");
+		return;
+	}
+	text = OutputFunctionCall(output, value);
+	if (is_json_scalar(type) || type == JSONBOID)
+		appendStringInfoString(out, text);
+	else
+		escape_json(out, text);
+}
+
+static char *
+array_json(Oid element, Datum array, uint32 *len)
+{
+	StringInfoData out;
+	FmgrInfo	output;
+	Oid			output_function;
+	bool		is_varlena;
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	getTypeOutputInfo(element, &output_function, &is_varlena);
+	fmgr_info(output_function, &output);
+	get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
+	deconstruct_array(DatumGetArrayTypeP(array), element, typlen, typbyval, typalign,
+					  &values, &nulls, &n);
+	initStringInfo(&out);
+	appendStringInfoChar(&out, '[');
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&out, ", ");
+		append_json_value(&out, element, &output, values[i], nulls[i]);
+	}
+	appendStringInfoChar(&out, ']');
+	*len = out.len;
+	return out.data;
+}
+
+char *
+fs_datum_online_text(Oid type, Datum value, uint32 *len)
+{
+	Oid			element = get_element_type(type);
+	Oid			output_function;
+	bool		is_varlena;
+	char	   *out;
+
+	if (type == INT8OID)
+	{
+		out = palloc(MAXINT8LEN + 1);
+		*len = pg_lltoa(DatumGetInt64(value), out);
+		return out;
+	}
+	if (type == TEXTOID)
+	{
+		out = TextDatumGetCString(value);
+		*len = strlen(out);
+		return out;
+	}
+	if (OidIsValid(element))
+		return array_json(element, value, len);
+	getTypeOutputInfo(type, &output_function, &is_varlena);
+	out = OidOutputFunctionCall(output_function, value);
+	*len = strlen(out);
+	return out;
+}

@@ -1,0 +1,32 @@
+/*
+ * values.h
+ *		Values between the plain-C core and PostgreSQL's Datums.
+ */
+#ifndef FS_PIPELINE_VALUES_H
+#define FS_PIPELINE_VALUES_H
+
+#include "pipeline/row_state.h"
+
+/*
+ * A decoded value as a Datum of the column's type, in the current context.
+ * numeric and jsonb go through their input functions, which may throw.  The
+ * value must be present.
+ */
+extern Datum fs_value_datum(const FsColumn *column, const FsValue *value);
+
+/*
+ * A Datum as a value; byte types point into palloc'd memory of the current
+ * context.
+ */
+extern FsValue fs_datum_value(const FsColumn *column, Datum datum);
+
+/*
+ * A kept value as a Datum in the current context.  When its code has no value
+ * (a reader's copy was stale), sets row->stale and returns NULL.
+ */
+extern Datum fs_cell_datum(FsRow *row, const FsRowColumn *column, const FsCell *cell, bool *isnull);
+
+/* A feature's value as it is stored online: text, arrays as JSON; in the current context. */
+extern char *fs_datum_online_text(Oid type, Datum value, uint32 *len);
+
+#endif							/* FS_PIPELINE_VALUES_H */

@@ -1,0 +1,48 @@
+/*
+ * kafka_header.c
+ *		Record headers as JSON; see kafka_header.h.
+ */
+#include "postgres.h"
+
+#include "common/base64.h"
+#include "mb/pg_wchar.h"
+#include "utils/json.h"
+
+#include "source/kafka_header.h"
+
+/* Appends "name":"text", or "name_base64":"..." for what is not UTF-8 text. */
+static void
+append_bytes(StringInfo json, const char *name, const char *data, int len)
+{
+	char	   *text;
+	int			size;
+
+	if (pg_encoding_verifymbstr(PG_UTF8, data, len) == len)
+	{
+		text = pnstrdup(data, len);
+		appendStringInfo(json, "\"%s\":", name);
+		escape_json(json, text);
+		pfree(text);
+		return;
+	}
+	size = pg_b64_enc_len(len);
+	text = palloc(size + 1);
+	size = pg_b64_encode(data, len, text, size);
+	text[Max(size, 0)] = '\0';
+	appendStringInfo(json, "\"%s_base64\":\"%s\"", name, text);
+	pfree(text);
+}
+
+void
+fs_kafka_header_append(StringInfo json, const char *key, const void *value, size_t size)
+{
+	Assert(size <= PG_INT32_MAX);
+	appendStringInfoChar(json, '{');
+	append_bytes(json, "key", key, strlen(key));
+	appendStringInfoChar(json, ',');
+	if (value == NULL)
+		appendStringInfoString(json, "\"value\":null");
+	else
+		append_bytes(json, "value", value, size);
+	appendStringInfoChar(json, '}');
+}

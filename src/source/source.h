@@ -1,0 +1,142 @@
+/*
+ * source.h
+ *		Where a stream's records come from, behind one small table of operations.
+ *
+ * Call order, all from the one ingest worker that owns the shard:
+ *
+ *	open
+ *	{ service
+ *	  resolve_start for each partition that has no durable position
+ *	      ... until its state is FS_PARTITION_RESOLVED; the caller commits that
+ *	      position and then calls
+ *	  assign for each partition with a durable position
+ *	  poll, poll, ...; release }	repeated
+ *	close
+ *
+ * No operation blocks for longer than 100 ms whatever the peer does, none waits
+ * for a peer inside a transaction, and none throws for what a peer or a record
+ * does: a broken peer is seen in 'error' and 'state'.  Only open() may throw
+ * (a definition that cannot work: wrong option value, missing table).
+ */
+#ifndef FS_SOURCE_SOURCE_H
+#define FS_SOURCE_SOURCE_H
+
+#include "catalog/stream.h"
+
+#define FS_SOURCE_ERROR_SIZE 256
+
+/* One record as handed out; all pointers are valid until release(). */
+typedef struct FsRecord
+{
+	int32		partition;
+	int64		offset;			/* Kafka's offset; the order_by column of a table stream */
+	uint64		xid;			/* the xid column of a table stream; 0 for Kafka */
+	FsTime		arrival;		/* recorded arrival (LogAppendTime, or the table's arrival column); FS_TIME_MIN: use the clock */
+	FsTime		record_time;	/* the record's own timestamp as the peer gives it; FS_TIME_MIN: none */
+	const char *key;			/* NULL: no key */
+	size_t		key_len;
+	const char *value;			/* NULL: tombstone */
+	size_t		value_len;
+	void	   *handle;			/* the source's own */
+} FsRecord;
+
+/* Where reading goes on: the first record not yet read. */
+typedef struct FsPosition
+{
+	int64		offset;			/* Kafka: next offset.  Table: order_by of the last row read */
+	uint64		xid;			/* Table: xid of the last row read; rows after (xid, offset) come next */
+} FsPosition;
+
+/* Life of a partition; each state lists its successors. */
+typedef enum FsPartitionState
+{
+	FS_PARTITION_FOUND,			/* known to the peer, not read -> RESOLVING, READING, STOPPED */
+	FS_PARTITION_RESOLVING,		/* start position asked for -> RESOLVED, STOPPED */
+	FS_PARTITION_RESOLVED,		/* 'start' is valid, not read yet -> READING */
+	FS_PARTITION_READING,		/* assigned -> STOPPED */
+	FS_PARTITION_STOPPED		/* cannot go on without the operator; 'error' says why (final) */
+} FsPartitionState;
+
+/* What the source knows of a partition; written by the source in service() and poll(). */
+typedef struct FsSourcePartition
+{
+	int32		id;
+	FsPartitionState state;
+	FsPosition	start;			/* valid when RESOLVED */
+	bool		covers_all;		/* RESOLVED: nothing was ever removed before 'start' (log starts at offset 0) */
+	int64		begin_offset;	/* first offset the peer still has; -1 not known */
+	int64		end_offset;		/* the peer's end (next offset to be written, last stable one); -1 not known */
+	int64		read_to;		/* Kafka, READING: every record below it was handed out; also moves past transaction markers */
+	bool		at_end;			/* everything up to the peer's end has been handed out by poll(), as far as the peer has told lately */
+	char		error[FS_SOURCE_ERROR_SIZE];	/* STOPPED: the reason, a sentence */
+} FsSourcePartition;
+
+/* Base of every source; a source's own struct begins with it. */
+typedef struct FsSource
+{
+	const struct FsSourceOps *ops;
+	const FsStreamDef *stream;
+	int			npartitions;
+	FsSourcePartition *partitions;	/* grows only; sorted by id; index != id in general */
+	bool		connected;		/* the peer answered lately */
+	char		error[FS_SOURCE_ERROR_SIZE];	/* last trouble with the peer, "" when all is well */
+	FsTime		error_time;
+} FsSource;
+
+typedef struct FsSourceOps
+{
+	const char *name;
+
+	/* Starts to connect; returns at once.  Memory is the worker's (TopMemoryContext child). */
+	FsSource   *(*open) (const FsStreamDef *stream);
+
+	/*
+	 * Looks after the peer: serves its events, notices new partitions, lost
+	 * retention, recreated topics; updates partitions[], connected and error.
+	 * May be called at any time, also while records are handed out.
+	 */
+	void		(*service) (FsSource *source);
+
+	/*
+	 * Asks where a partition without durable position begins.  'from_beginning'
+	 * is true for partitions found after the stream's first start; else the
+	 * stream's 'start' option decides.
+	 */
+	void		(*resolve_start) (FsSource *source, int index, bool from_beginning);
+
+	/* Begins to read partition 'index' at 'position'. */
+	void		(*assign) (FsSource *source, int index, FsPosition position);
+
+	/*
+	 * Hands out up to 'max' records of one partition, in order, without
+	 * waiting.  Returns their number; 0 when none is at hand.  Records with an
+	 * offset below the position already handed out are dropped here (monotonic
+	 * guard).
+	 */
+	int			(*poll) (FsSource *source, int index, FsRecord *records, int max);
+
+	/* Takes back every record handed out since the last release. */
+	void		(*release) (FsSource *source);
+
+	/*
+	 * The record's headers as a JSON array of {"key":…, "value":…} objects in
+	 * palloc'd memory (current context), or NULL when it has none.  Used for
+	 * dead letters only.
+	 */
+	char	   *(*headers) (FsSource *source, const FsRecord *record);
+
+	/*
+	 * A file descriptor that becomes readable when there is something to
+	 * service or poll, or -1 (then the caller looks every 100 ms or so).  The
+	 * source clears it itself in service().
+	 */
+	int			(*wait_fd) (FsSource *source);
+
+	/* Ends everything within 5 s whatever the peer does.  Also called by an exit callback. */
+	void		(*close) (FsSource *source);
+} FsSourceOps;
+
+extern const FsSourceOps fs_source_kafka_ops;
+extern const FsSourceOps fs_source_table_ops;
+
+#endif							/* FS_SOURCE_SOURCE_H */

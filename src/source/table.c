@@ -1,0 +1,344 @@
+/*
+ * table.c
+ *		A stream that reads an ordinary append-only table.
+ *
+ * The table stands in for a topic of one partition: the same pipeline without
+ * Kafka, for tests, backfill and outbox tables.  Rows are read in order of
+ * (xid, order_by), and only those of transactions older than the oldest one
+ * still running: a row of a slow committer can then not appear behind the
+ * position that was read already.  The table is read as the stream's owner.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "source/source.h"
+
+/* An idle table is looked at this often. */
+#define LOOK_INTERVAL (100 * INT64CONST(1000))
+
+typedef struct FsTableSource
+{
+	FsSource	source;
+	FsSourcePartition partition;
+	FsPosition	position;		/* last row handed out */
+	MemoryContext context;		/* the source */
+	MemoryContext rows;			/* rows handed out */
+	char	   *table_name;		/* qualified; looked up once, in open()'s transaction */
+	char	   *poll_sql;
+	SPIPlanPtr	poll_plan;
+	TimestampTz next_look;		/* not before this, when the last look found nothing */
+} FsTableSource;
+
+/* Runs as the stream's owner, security-restricted, until leave_owner(). */
+static void
+enter_owner(const FsStreamDef *def, Oid *user, int *security)
+{
+	GetUserIdAndSecContext(user, security);
+	SetUserIdAndSecContext(def->owner, *security | SECURITY_RESTRICTED_OPERATION);
+}
+
+/* A column's payload as bytea. */
+static const char *
+bytes_expression(Oid table, const char *column)
+{
+	Oid			type = get_atttype(table, get_attnum(table, column));
+
+	if (type == BYTEAOID)
+		return quote_identifier(column);
+	return psprintf("pg_catalog.convert_to(%s::pg_catalog.text, 'UTF8')", quote_identifier(column));
+}
+
+/*
+ * The query: the first $3 rows behind ($1 xid, $2 order_by), oldest
+ * transactions first, none that could still be overtaken.
+ */
+static char *
+make_poll_sql(const FsStreamDef *def, const char *table_name)
+{
+	StringInfoData sql;
+	const char *order_by = quote_identifier(def->order_by);
+	const char *xid = quote_identifier(def->xid);
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s, %s::pg_catalog.text::pg_catalog.int8, %s, %s, %s FROM %s ",
+					 order_by, xid, bytes_expression(def->table, def->value),
+					 def->key == NULL ? "NULL::pg_catalog.bytea" : bytes_expression(def->table, def->key),
+					 def->arrival == NULL ? "NULL::pg_catalog.timestamptz" : quote_identifier(def->arrival),
+					 table_name);
+	appendStringInfo(&sql, "WHERE (%s, %s) OPERATOR(pg_catalog.>) ($1::pg_catalog.text::pg_catalog.xid8, $2) "
+					 "AND %s OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) "
+					 "ORDER BY %s, %s LIMIT $3",
+					 xid, order_by, xid, xid, order_by);
+	return sql.data;
+}
+
+static FsSource *
+table_open_source(const FsStreamDef *stream)
+{
+	FsTableSource *source = palloc0(sizeof(FsTableSource));
+
+	source->source.ops = &fs_source_table_ops;
+	source->source.stream = stream;
+	source->source.npartitions = 1;
+	source->source.partitions = &source->partition;
+	source->source.connected = true;
+	source->source.error_time = FS_TIME_MIN;
+	source->partition.id = 0;
+	source->partition.state = FS_PARTITION_FOUND;
+	source->partition.begin_offset = source->partition.end_offset = -1;
+	source->context = CurrentMemoryContext;
+	source->rows = AllocSetContextCreate(CurrentMemoryContext, "feature_stream table rows",
+										 ALLOCSET_DEFAULT_SIZES);
+	source->table_name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(stream->table)),
+													get_rel_name(stream->table));
+	source->poll_sql = make_poll_sql(stream, source->table_name);
+	return &source->source;
+}
+
+/* Nothing to look after: the table is right here. */
+static void
+table_service(FsSource *base)
+{
+}
+
+/* Begins a transaction unless the caller has one; says whether it did. */
+static bool
+begin_transaction(void)
+{
+	bool		own = !IsTransactionState();
+
+	if (own)
+		StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return own;
+}
+
+static void
+end_transaction(bool own)
+{
+	PopActiveSnapshot();
+	if (own)
+		CommitTransactionCommand();
+}
+
+/* The position behind every row that is there now, or before the first row at or after a time. */
+static FsPosition
+query_position(FsTableSource *source, const char *sql, int nargs, Oid *types, Datum *values)
+{
+	FsPosition	position = {0};
+	bool		own = begin_transaction();
+	bool		isnull;
+	Oid			user;
+	int			security;
+
+	enter_owner(source->source.stream, &user, &security);
+	SPI_connect();
+	if (SPI_execute_with_args(sql, nargs, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the table of stream %s", source->source.stream->name);
+	if (SPI_processed == 1)
+	{
+		position.offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		position.xid = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	SPI_finish();
+	SetUserIdAndSecContext(user, security);
+	end_transaction(own);
+	return position;
+}
+
+/*
+ * 'latest' begins behind the last row of the transactions that are over;
+ * 'earliest' before the first row; an offset behind the row with that
+ * order_by; a time is refused when the stream is defined unless there is an
+ * arrival column.
+ */
+static void
+table_resolve_start(FsSource *base, int index, bool from_beginning)
+{
+	FsTableSource *source = (FsTableSource *) base;
+	const FsStreamDef *def = base->stream;
+	const char *table = source->table_name;
+	const char *columns = psprintf("%s, %s::pg_catalog.text::pg_catalog.int8",
+								   quote_identifier(def->order_by), quote_identifier(def->xid));
+	const char *settled = psprintf("%s OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())",
+								   quote_identifier(def->xid));
+	const char *last = psprintf("ORDER BY %s DESC, %s DESC LIMIT 1",
+								quote_identifier(def->xid), quote_identifier(def->order_by));
+	Oid			types[1] = {INT8OID};
+	Datum		values[1];
+	FsPosition	before_all = {.offset = PG_INT64_MIN, .xid = 0};
+
+	Assert(index == 0);
+	source->partition.start = before_all;
+	source->partition.covers_all = false;
+	if (from_beginning || def->start_kind == FS_START_EARLIEST)
+		source->partition.covers_all = true;
+	else if (def->start_kind == FS_START_LATEST)
+		source->partition.start = query_position(source, psprintf("SELECT %s FROM %s WHERE %s %s", columns,
+																  table, settled, last), 0, NULL, NULL);
+	else if (def->start_kind == FS_START_OFFSETS)
+	{
+		values[0] = Int64GetDatum(def->nstart_offsets > 0 ? def->start_offsets[0].offset : 0);
+		source->partition.start = query_position(source,
+												 psprintf("SELECT %s FROM %s WHERE %s AND %s OPERATOR(pg_catalog.<) $1 %s",
+														  columns, table, settled,
+														  quote_identifier(def->order_by), last), 1, types, values);
+	}
+	else if (def->arrival != NULL)
+	{
+		types[0] = TIMESTAMPTZOID;
+		values[0] = TimestampTzGetDatum(def->start_time);
+		source->partition.start = query_position(source,
+												 psprintf("SELECT %s FROM %s WHERE %s AND %s OPERATOR(pg_catalog.<) $1 %s",
+														  columns, table, settled,
+														  quote_identifier(def->arrival), last), 1, types, values);
+	}
+	source->partition.state = FS_PARTITION_RESOLVED;
+}
+
+static void
+table_assign(FsSource *base, int index, FsPosition position)
+{
+	FsTableSource *source = (FsTableSource *) base;
+
+	source->position = position;
+	source->partition.state = FS_PARTITION_READING;
+	source->partition.at_end = false;
+}
+
+/* A copy of a bytea's content in source->rows; NULL for SQL NULL. */
+static const char *
+copy_bytes(FsTableSource *source, Datum datum, bool isnull, size_t *len)
+{
+	bytea	   *bytes;
+	char	   *copy;
+
+	*len = 0;
+	if (isnull)
+		return NULL;
+	bytes = DatumGetByteaPP(datum);
+	*len = VARSIZE_ANY_EXHDR(bytes);
+	copy = MemoryContextAllocHuge(source->rows, *len + 1);
+	memcpy(copy, VARDATA_ANY(bytes), *len);
+	return copy;
+}
+
+static void
+fill_record(FsTableSource *source, HeapTuple tuple, FsRecord *record)
+{
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	bool		isnull;
+	Datum		datum;
+
+	memset(record, 0, sizeof(FsRecord));
+	record->offset = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
+	record->xid = (uint64) DatumGetInt64(SPI_getbinval(tuple, desc, 2, &isnull));
+	datum = SPI_getbinval(tuple, desc, 3, &isnull);
+	record->value = copy_bytes(source, datum, isnull, &record->value_len);
+	datum = SPI_getbinval(tuple, desc, 4, &isnull);
+	record->key = copy_bytes(source, datum, isnull, &record->key_len);
+	datum = SPI_getbinval(tuple, desc, 5, &isnull);
+	record->arrival = isnull ? FS_TIME_MIN : DatumGetTimestampTz(datum);
+	record->record_time = record->arrival;
+}
+
+/* Executes the poll query; the plan is kept. */
+static void
+execute_poll(FsTableSource *source, int max)
+{
+	Oid			types[3] = {TEXTOID, INT8OID, INT8OID};
+	Datum		values[3];
+
+	if (source->poll_plan == NULL)
+	{
+		source->poll_plan = SPI_prepare(source->poll_sql, 3, types);
+		if (source->poll_plan == NULL)
+			elog(ERROR, "could not prepare the query of stream %s", source->source.stream->name);
+		SPI_keepplan(source->poll_plan);
+	}
+	values[0] = CStringGetTextDatum(psprintf(UINT64_FORMAT, source->position.xid));
+	values[1] = Int64GetDatum(source->position.offset);
+	values[2] = Int64GetDatum(max);
+	if (SPI_execute_plan(source->poll_plan, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the table of stream %s", source->source.stream->name);
+}
+
+static int
+table_poll(FsSource *base, int index, FsRecord *records, int max)
+{
+	FsTableSource *source = (FsTableSource *) base;
+	bool		own;
+	Oid			user;
+	int			security;
+	int			n;
+
+	if (source->partition.state != FS_PARTITION_READING || GetCurrentTimestamp() < source->next_look)
+		return 0;
+	own = begin_transaction();
+	enter_owner(base->stream, &user, &security);
+	SPI_connect();
+	execute_poll(source, max);
+	n = (int) SPI_processed;
+	for (int i = 0; i < n; i++)
+		fill_record(source, SPI_tuptable->vals[i], &records[i]);
+	SPI_finish();
+	SetUserIdAndSecContext(user, security);
+	end_transaction(own);
+	source->partition.at_end = n == 0;
+	source->next_look = n == 0 ? GetCurrentTimestamp() + LOOK_INTERVAL : 0;
+	if (n > 0)
+	{
+		source->position.offset = records[n - 1].offset;
+		source->position.xid = records[n - 1].xid;
+		source->partition.end_offset = Max(source->partition.end_offset, source->position.offset);
+	}
+	return n;
+}
+
+static void
+table_release(FsSource *base)
+{
+	MemoryContextReset(((FsTableSource *) base)->rows);
+}
+
+static char *
+table_headers(FsSource *base, const FsRecord *record)
+{
+	return NULL;
+}
+
+static int
+table_wait_fd(FsSource *base)
+{
+	return -1;
+}
+
+/* Nothing outside PostgreSQL is held. */
+static void
+table_close_source(FsSource *base)
+{
+}
+
+const FsSourceOps fs_source_table_ops = {
+	.name = "table",
+	.open = table_open_source,
+	.service = table_service,
+	.resolve_start = table_resolve_start,
+	.assign = table_assign,
+	.poll = table_poll,
+	.release = table_release,
+	.headers = table_headers,
+	.wait_fd = table_wait_fd,
+	.close = table_close_source,
+};

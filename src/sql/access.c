@@ -1,0 +1,130 @@
+/*
+ * access.c
+ *		Who may see and use what the extension has.
+ *
+ * Nothing is granted to PUBLIC.  Owners of streams get the rights to read about
+ * them when they define one (stream_events.c); who is to define streams and
+ * feature views gets those from a superuser by grant_access().
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "catalog/extension.h"
+#include "sql/access.h"
+#include "state/shared.h"
+
+PG_FUNCTION_INFO_V1(fs_grant_access);
+
+/* GRANT commands for what a reader needs and role $1 does not have yet. */
+#define READING_COMMANDS \
+	"SELECT pg_catalog.format('GRANT USAGE ON SCHEMA feature_stream TO %I', r.rolname)" \
+	"  FROM pg_catalog.pg_roles r" \
+	" WHERE r.oid = $1 AND NOT pg_catalog.has_schema_privilege($1, 'feature_stream', 'USAGE')" \
+	" UNION ALL " \
+	"SELECT pg_catalog.format('GRANT SELECT ON feature_stream.%I TO %I', c.relname, r.rolname)" \
+	"  FROM pg_catalog.pg_class c, pg_catalog.pg_roles r" \
+	" WHERE r.oid = $1 AND c.relnamespace = 'feature_stream'::pg_catalog.regnamespace" \
+	"   AND (c.relname = 'dead_letter' OR (c.relkind = 'v' AND c.relname LIKE 'stat\\_%'))" \
+	"   AND NOT pg_catalog.has_table_privilege($1, c.oid, 'SELECT')" \
+	" UNION ALL " \
+	"SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::pg_catalog.regprocedure, r.rolname)" \
+	"  FROM pg_catalog.pg_proc p, pg_catalog.pg_roles r" \
+	" WHERE r.oid = $1 AND p.pronamespace = 'feature_stream'::pg_catalog.regnamespace" \
+	"   AND p.proname LIKE 'stat\\_get\\_%'" \
+	"   AND NOT pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')"
+
+/* The same for who defines: named by their verbs, so that nothing else slips in. */
+#define DEFINING_COMMANDS \
+	"SELECT pg_catalog.format('GRANT SELECT ON feature_stream.%I TO %I', c.relname, r.rolname)" \
+	"  FROM pg_catalog.pg_class c, pg_catalog.pg_roles r" \
+	" WHERE r.oid = $1 AND c.relnamespace = 'feature_stream'::pg_catalog.regnamespace" \
+	"   AND c.relname IN ('feature_view', 'feature')" \
+	"   AND NOT pg_catalog.has_table_privilege($1, c.oid, 'SELECT')" \
+	" UNION ALL " \
+	"SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::pg_catalog.regprocedure, r.rolname)" \
+	"  FROM pg_catalog.pg_proc p, pg_catalog.pg_roles r" \
+	" WHERE r.oid = $1 AND p.pronamespace = 'feature_stream'::pg_catalog.regnamespace" \
+	"   AND p.proname IN ('create_feature_view', 'drop_feature_view'," \
+	"       'pause_stream', 'resume_stream', 'checkpoint_stream', 'read_event_log')" \
+	"   AND NOT pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')"
+
+/* The commands that 'select' makes for the role; in the context of SPI. */
+static SPITupleTable *
+list_commands(const char *select, Oid role)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1];
+
+	values[0] = ObjectIdGetDatum(role);
+	if (SPI_execute_with_args(select, 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list privileges");
+	return SPI_tuptable;
+}
+
+static void
+run_command(const char *command)
+{
+	if (SPI_execute(command, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute \"%s\"", command);
+}
+
+/*
+ * Grants what 'select' finds lacking.  GRANT locks nothing, and fails when the
+ * same catalog row is changed meanwhile: by another grant, or by the worker
+ * that attaches partitions to dead_letter.  The lock keeps both out.  The
+ * caller has begun an owner scope.
+ */
+static void
+grant_lacking(const char *select, Oid role)
+{
+	SPI_connect();
+	if (list_commands(select, role)->numvals > 0)
+	{
+		SPITupleTable *commands;
+
+		run_command("LOCK TABLE ONLY feature_stream.dead_letter IN SHARE UPDATE EXCLUSIVE MODE");
+		commands = list_commands(select, role);
+		for (uint64 i = 0; i < commands->numvals; i++)
+			run_command(SPI_getvalue(commands->vals[i], commands->tupdesc, 1));
+	}
+	SPI_finish();
+}
+
+/* See access.h. */
+void
+fs_access_grant_reading(Oid role)
+{
+	FsOwnerScope scope;
+
+	fs_owner_begin(&scope);
+	grant_lacking(READING_COMMANDS, role);
+	fs_owner_end(&scope);
+}
+
+/* grant_access(role regrole) returns void */
+Datum
+fs_grant_access(PG_FUNCTION_ARGS)
+{
+	Oid			role = PG_GETARG_OID(0);
+	FsOwnerScope scope;
+
+	fs_require_preload();
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to grant access to feature_stream"),
+				 errhint("Only superusers can.")));
+	(void) GetUserNameFromId(role, false);	/* throws unless it exists */
+	fs_owner_begin(&scope);
+	grant_lacking(READING_COMMANDS, role);
+	grant_lacking(DEFINING_COMMANDS, role);
+	fs_owner_end(&scope);
+	PG_RETURN_VOID();
+}

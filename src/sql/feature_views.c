@@ -1,0 +1,122 @@
+/*
+ * feature_views.c
+ *		create_feature_view and drop_feature_view.
+ *
+ * Only the reading of arguments is here; catalog/definition.c does the work.
+ * Both run as the caller and in the caller's transaction; workers hear of it at
+ * commit.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "catalog/definition.h"
+#include "catalog/feature_view.h"
+#include "state/shared.h"
+#include "worker/wakeup.h"
+
+PG_FUNCTION_INFO_V1(fs_create_feature_view);
+PG_FUNCTION_INFO_V1(fs_drop_feature_view);
+
+/* Arguments of create_feature_view, in order. */
+enum
+{
+	ARG_NAME, ARG_QUERY, ARG_WINDOWS, ARG_SLIDE, ARG_ONLINE, ARG_ONLINE_KEY,
+	ARG_ONLINE_TTL, ARG_ON_EMPTY, ARG_EMIT, ARG_HISTORY, ARG_HISTORY_INTERVAL,
+	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE
+};
+
+/* Throws for a NULL where something must be said. */
+static void
+require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+}
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+static Interval *
+interval_argument(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : PG_GETARG_INTERVAL_P(arg);
+}
+
+/* Refuses what is in the interface, but not there yet. */
+static void
+refuse_unsupported(FunctionCallInfo fcinfo)
+{
+	char	   *mode = text_argument(fcinfo, ARG_ONLINE_MODE);
+
+	if (!PG_ARGISNULL(ARG_OFFLINE))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("argument \"offline\" is not supported"),
+				 errdetail("There is no wrapper for an offline store."),
+				 errhint("Leave it out: the history table keeps every row.")));
+	if (mode != NULL && strcmp(mode, "live") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("online_mode \"live\" is not supported"),
+				 errhint("Use online_mode => 'final' with a smaller slide.")));
+	if (mode == NULL || strcmp(mode, "final") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 mode != NULL ?
+				 errmsg("invalid value for argument \"%s\": \"%s\"",
+						"online_mode", mode) :
+				 errmsg("argument \"%s\" must not be null", "online_mode"),
+				 errhint("Available values: \"final\".")));
+}
+
+/* create_feature_view(name, query, windows, slide, ...) returns regclass */
+Datum
+fs_create_feature_view(PG_FUNCTION_ARGS)
+{
+	FsViewRequest request = {0};
+	FsViewDef  *view;
+
+	fs_require_preload();
+	require_argument(fcinfo, ARG_NAME, "name");
+	require_argument(fcinfo, ARG_QUERY, "query");
+	require_argument(fcinfo, ARG_WINDOWS, "windows");
+	require_argument(fcinfo, ARG_SLIDE, "slide");
+	refuse_unsupported(fcinfo);
+	request.name = text_argument(fcinfo, ARG_NAME);
+	request.query = text_argument(fcinfo, ARG_QUERY);
+	request.windows = PG_GETARG_ARRAYTYPE_P(ARG_WINDOWS);
+	request.slide = interval_argument(fcinfo, ARG_SLIDE);
+	if (!PG_ARGISNULL(ARG_ONLINE))
+		request.online = pstrdup(NameStr(*PG_GETARG_NAME(ARG_ONLINE)));
+	request.online_key = text_argument(fcinfo, ARG_ONLINE_KEY);
+	request.online_ttl = interval_argument(fcinfo, ARG_ONLINE_TTL);
+	request.on_empty = text_argument(fcinfo, ARG_ON_EMPTY);
+	request.emit = text_argument(fcinfo, ARG_EMIT);
+	request.history = text_argument(fcinfo, ARG_HISTORY);
+	request.history_interval = interval_argument(fcinfo, ARG_HISTORY_INTERVAL);
+	request.history_retention = interval_argument(fcinfo, ARG_HISTORY_RETENTION);
+	view = fs_definition_create(&request);
+	fs_ddl_touch_stream(view->stream);
+	PG_RETURN_OID(view->relid);
+}
+
+/* drop_feature_view(view, drop_history) returns void */
+Datum
+fs_drop_feature_view(PG_FUNCTION_ARGS)
+{
+	FsViewDef  *view;
+
+	fs_require_preload();
+	view = fs_view_load(PG_GETARG_OID(0));
+	fs_definition_drop(view, PG_GETARG_BOOL(1));
+	fs_ddl_touch_stream(view->stream);
+	PG_RETURN_VOID();
+}

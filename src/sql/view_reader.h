@@ -1,0 +1,44 @@
+/*
+ * view_reader.h
+ *		Rows in force of a feature view, read from its stream's shared memory.
+ *
+ * Never blocks the stream's worker: everything is read without locks and taken
+ * only when the counters say that it did not change meanwhile.
+ */
+#ifndef FS_SQL_VIEW_READER_H
+#define FS_SQL_VIEW_READER_H
+
+#include "sql/view_cache.h"
+
+typedef struct FsViewReader FsViewReader;
+
+/*
+ * Makes a reader in the current memory context, which also ends it.  Throws
+ * 55000 when the view's state cannot be read now: what there is to read is
+ * never guessed, so a missing row always means that no row is in force.
+ */
+extern FsViewReader *fs_view_reader_open(Oid relid);
+
+/* The definition the reader goes by; lives as long as the reader. */
+extern const FsViewEntry *fs_view_reader_entry(const FsViewReader *reader);
+
+/*
+ * The row in force of the entity with this key (fs_key_encode) into values[]
+ * and nulls[] (fs_view_natts), in the current memory context.  False when it
+ * has none.
+ */
+extern bool fs_view_reader_lookup(FsViewReader *reader, const char *key, int key_len,
+								  Datum *values, bool *nulls);
+
+/*
+ * All rows in force: begin, then next until it is false.  An entity that
+ * exists all the while is met exactly once, one that comes or goes once or
+ * never.
+ */
+extern void fs_view_reader_begin(FsViewReader *reader);
+extern bool fs_view_reader_next(FsViewReader *reader, Datum *values, bool *nulls);
+
+/* Entities the worker last counted for the view; -1 when that is not known.  Never throws. */
+extern int64 fs_view_entities(Oid stream, Oid relid);
+
+#endif							/* FS_SQL_VIEW_READER_H */

@@ -1,0 +1,326 @@
+/*
+ * entity.c
+ *		Entities and their rings in the arena; see entity.h.
+ */
+#include "postgres.h"
+
+#include "port/atomics.h"
+
+#include "core/slice.h"
+#include "state/entity.h"
+
+static Size
+entity_size(uint16 key_len)
+{
+	return offsetof(FsEntity, key) + key_len;
+}
+
+FsHandle
+fs_entity_find(const FsTable *table, const char *key, uint16 key_len, uint32 hash)
+{
+	FsHandle	handle = *fs_table_bucket(table, hash);
+
+	while (handle != 0)
+	{
+		FsEntity   *entity = fs_arena_ptr(handle);
+
+		if (entity->entry.hash == hash && entity->key_len == key_len &&
+			memcmp(entity->key, key, key_len) == 0)
+			return handle;
+		handle = entity->entry.next;
+	}
+	return 0;
+}
+
+FsHandle
+fs_entity_add(FsArena *arena, FsTable *table, const char *key, uint16 key_len, uint32 hash)
+{
+	FsHandle	handle = fs_arena_alloc(arena, entity_size(key_len));
+	FsEntity   *entity;
+	uint32		seq;
+
+	if (handle == 0)
+		return 0;
+	entity = fs_arena_ptr(handle);
+
+	/*
+	 * Whatever lay here before, the sequence goes on from an even value that a
+	 * reader of the former tenant has not seen as its own.
+	 */
+	seq = (entity->seq | 1) + 1;
+	memset(entity, 0, offsetof(FsEntity, key));
+	entity->seq = seq;
+	entity->entry.hash = hash;
+	entity->key_len = key_len;
+	memcpy(entity->key, key, key_len);
+	fs_table_insert(arena, table, handle);
+	return handle;
+}
+
+void
+fs_entity_remove(FsArena *arena, FsTable *table, FsHandle handle)
+{
+	FsEntity   *entity = fs_arena_ptr(handle);
+	FsHandle	chunk_handle = entity->head;
+
+	fs_table_remove(table, handle);
+	entity->seq += 2;			/* a reader's copy is void from here on */
+	pg_write_barrier();
+	while (chunk_handle != 0)
+	{
+		FsChunk    *chunk = fs_arena_ptr(chunk_handle);
+		FsHandle	next = chunk->next;
+
+		fs_arena_free(arena, chunk_handle, chunk->size);
+		chunk_handle = next;
+	}
+	fs_arena_free(arena, handle, entity_size(entity->key_len));
+}
+
+/*
+ * Adds an empty chunk at the tail that takes at least 'need' bytes of data.
+ * Busy entities get larger chunks.  NULL when memory is out.
+ */
+static FsChunk *
+add_chunk(FsArena *arena, FsEntity *entity, uint32 slice, int need)
+{
+	Size		size = FS_CHUNK_FIRST;
+	FsHandle	handle;
+	FsChunk    *chunk;
+
+	if (entity->tail != 0)
+		size = Min(((FsChunk *) fs_arena_ptr(entity->tail))->size * 2, FS_CHUNK_MAX);
+	size = fs_arena_chunk_size(Max(size, offsetof(FsChunk, data) + need));
+	handle = fs_arena_alloc(arena, size);
+	if (handle == 0)
+		return NULL;
+	chunk = fs_arena_ptr(handle);
+	chunk->next = 0;
+	chunk->base_slice = slice;
+	chunk->max_slice = slice;
+	chunk->used = 0;
+	chunk->size = size;
+	if (entity->tail != 0)
+		((FsChunk *) fs_arena_ptr(entity->tail))->next = handle;
+	else
+		entity->head = handle;
+	entity->tail = handle;
+	return chunk;
+}
+
+bool
+fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
+				 FsTime time, int32 partition, FsTime counts_from, const FsCell *cells)
+{
+	uint8		bytes[FS_RING_MAX_EVENT];
+	uint32		slice = fs_slice_index(time, layout->slice);
+	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
+	int			len = 0;
+	bool		fits = false;
+
+	if (chunk != NULL)
+	{
+		len = fs_ring_encode(layout, entity->last_time, time, partition, counts_from, cells, bytes);
+		fits = offsetof(FsChunk, data) + chunk->used + len <= chunk->size;
+	}
+	fs_entity_begin_change(entity);
+	if (!fits)
+	{
+		FsTime		start = fs_slice_start(slice, layout->slice);
+
+		len = fs_ring_encode(layout, start, time, partition, counts_from, cells, bytes);
+		chunk = add_chunk(arena, entity, slice, len);
+	}
+	if (chunk != NULL)
+	{
+		memcpy(chunk->data + chunk->used, bytes, len);
+		chunk->used += len;
+		chunk->max_slice = Max(chunk->max_slice, slice);
+		entity->last_time = time;
+		entity->nevents++;
+	}
+	fs_entity_end_change(entity);
+	return chunk != NULL;
+}
+
+/* Number of events in a chunk, by decoding it. */
+static int
+count_events(const FsRingLayout *layout, const FsChunk *chunk)
+{
+	FsRingEvent events[FS_CHUNK_MAX];
+	FsCell		cells[FS_CHUNK_MAX * 4];
+	FsRingEvent *e = events;
+	FsCell	   *c = cells;
+	int			n = 0;
+	bool		ok;
+
+	/* an event takes two bytes or more */
+	if (chunk->used / 2 > FS_CHUNK_MAX || layout->ncells > 4)
+	{
+		e = palloc(sizeof(FsRingEvent) * (chunk->used / 2 + 1));
+		c = palloc(sizeof(FsCell) * (chunk->used / 2 + 1) * Max(layout->ncells, 1));
+	}
+	ok = fs_ring_decode(layout, chunk, e, c, &n, chunk->used / 2 + 1);
+	Assert(ok);
+	(void) ok;
+	if (e != events)
+	{
+		pfree(e);
+		pfree(c);
+	}
+	return n;
+}
+
+void
+fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest)
+{
+	while (entity->head != 0)
+	{
+		FsHandle	handle = entity->head;
+		FsChunk    *chunk = fs_arena_ptr(handle);
+
+		if (chunk->max_slice >= oldest)
+			break;
+		fs_entity_begin_change(entity);
+		entity->nevents -= count_events(layout, chunk);
+		entity->head = chunk->next;
+		if (entity->head == 0)
+			entity->tail = 0;
+		fs_arena_free(arena, handle, chunk->size);
+		fs_entity_end_change(entity);
+	}
+}
+
+/* Makes room for 'n' events; what was decoded before is given up. */
+static void
+reserve_events(FsEventSet *set, const FsRingLayout *layout, int n)
+{
+	if (n <= set->max)
+		return;
+	if (set->events != NULL)
+	{
+		pfree(set->events);
+		pfree(set->cells);
+	}
+	if (set->context == NULL)
+		set->context = CurrentMemoryContext;
+	set->max = Max(n, set->max * 2);
+	set->events = MemoryContextAllocHuge(set->context, sizeof(FsRingEvent) * set->max);
+	set->cells = MemoryContextAllocHuge(set->context,
+										sizeof(FsCell) * (Size) set->max * Max(layout->ncells, 1));
+}
+
+void
+fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet *set)
+{
+	FsHandle	handle = entity->head;
+
+	reserve_events(set, layout, entity->nevents);
+	set->n = 0;
+	while (handle != 0)
+	{
+		const FsChunk *chunk = fs_arena_ptr(handle);
+
+		if (chunk->next != 0)
+			__builtin_prefetch(fs_arena_ptr(chunk->next));
+		if (!fs_ring_decode(layout, chunk, set->events, set->cells, &set->n, set->max))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("could not decode the events of an entity in shared memory")));
+		handle = chunk->next;
+	}
+	Assert(set->n == entity->nevents);
+}
+
+/* Copies one chunk into copy->buffer; NULL when the link leads nowhere. */
+static FsChunk *
+copy_chunk(FsHandle handle, FsEntityCopy *copy)
+{
+	FsChunk    *chunk = fs_arena_ptr_checked(handle, offsetof(FsChunk, data));
+	FsChunk    *mine = (FsChunk *) copy->buffer;
+	uint16		used;
+
+	if (chunk == NULL)
+		return NULL;
+	used = chunk->used;
+	if (fs_arena_ptr_checked(handle, offsetof(FsChunk, data) + used) == NULL)
+		return NULL;
+	memcpy(mine, chunk, offsetof(FsChunk, data) + used);
+	mine->used = used;
+	return mine;
+}
+
+bool
+fs_entity_unchanged(FsHandle handle, const FsEntityCopy *copy)
+{
+	FsEntity   *entity = fs_arena_ptr(handle);
+
+	pg_read_barrier();
+	return *(volatile uint32 *) &entity->seq == copy->seq;
+}
+
+bool
+fs_entity_copy(FsHandle handle, const FsRingLayout *layout, FsEntityCopy *copy)
+{
+	FsEntity   *entity = fs_arena_ptr_checked(handle, offsetof(FsEntity, key));
+	FsHandle	chunk_handle;
+
+	if (entity == NULL)
+		return false;
+	copy->seq = *(volatile uint32 *) &entity->seq;
+	pg_read_barrier();
+	memcpy(&copy->header, entity, offsetof(FsEntity, key));
+	if ((copy->seq & 1) != 0 || copy->header.key_len > FS_ENTITY_MAX_KEY ||
+		copy->header.nevents > FS_ENTITY_MAX_EVENTS ||
+		fs_arena_ptr_checked(handle, entity_size(copy->header.key_len)) == NULL)
+		return false;
+	if (copy->buffer == NULL)
+	{
+		copy->buffer = palloc(offsetof(FsChunk, data) + PG_UINT16_MAX);
+		copy->key = palloc(FS_ENTITY_MAX_KEY);
+	}
+	memcpy(copy->key, entity->key, copy->header.key_len);
+	if (!fs_entity_unchanged(handle, copy))
+		return false;
+	reserve_events(&copy->set, layout, copy->header.nevents);
+	copy->set.n = 0;
+	for (chunk_handle = copy->header.head; chunk_handle != 0;)
+	{
+		FsChunk    *chunk = copy_chunk(chunk_handle, copy);
+
+		if (chunk == NULL || chunk->used == 0 ||
+			!fs_ring_decode(layout, chunk, copy->set.events, copy->set.cells,
+							&copy->set.n, copy->set.max))
+			return false;
+		chunk_handle = chunk->next;
+	}
+	return copy->set.n == copy->header.nevents && fs_entity_unchanged(handle, copy);
+}
+
+FsHandle
+fs_entity_search(const FsTable *table, const char *key, uint16 key_len, uint32 hash, bool *sure)
+{
+	uint32		change = *(volatile uint32 *) &table->change;
+	FsHandle	handle;
+	int			steps = 0;
+
+	pg_read_barrier();
+	handle = fs_table_read_head(table, hash);
+	while (handle != 0 && steps++ < FS_TABLE_MAX_CHAIN)
+	{
+		FsEntity   *entity = fs_arena_ptr_checked(handle, entity_size(key_len));
+
+		if (entity == NULL)
+			break;
+		if (entity->entry.hash == hash && entity->key_len == key_len &&
+			memcmp(entity->key, key, key_len) == 0)
+		{
+			*sure = true;
+			return handle;
+		}
+		handle = entity->entry.next;
+	}
+	pg_read_barrier();
+	*sure = (change & 1) == 0 && *(volatile uint32 *) &table->change == change && handle == 0;
+	return 0;
+}

@@ -1,0 +1,121 @@
+/*
+ * entity.h
+ *		Entities of one feature view, with their recent events.
+ *
+ * Everything here lives in the arena and is written by the stream's ingest
+ * worker alone.  Whatever changes an entity's ring or stamps does so between
+ * fs_entity_begin_change() and fs_entity_end_change(), which make 'seq' odd and
+ * even again.  A reader copies the entity and its chunks and takes the copy
+ * only when 'seq' was even and did not move: chunks freed and used again in
+ * between belong to an entity whose 'seq' has moved.
+ *
+ * The row in force is told by two stamps: 'row' is the newest window end fired
+ * for the entity (as a slice index), 'durable_row' the newest one known to be
+ * committed when 'row' was set.  Readers show 'row' when the view's durable
+ * frontier has reached it, else 'durable_row'.
+ */
+#ifndef FS_STATE_ENTITY_H
+#define FS_STATE_ENTITY_H
+
+#include "port/atomics.h"
+
+#include "state/dictionary.h"
+#include "state/ring.h"
+
+#define FS_ENTITY_DIRTY 0x01	/* its online row is to be written */
+#define FS_ENTITY_DOOMED 0x02	/* collected for removal in the current sweep */
+
+typedef struct FsEntity
+{
+	FsEntry		entry;
+	uint32		seq;			/* odd: being changed */
+	FsHandle	head;			/* oldest chunk */
+	FsHandle	tail;
+	uint32		nevents;		/* in the ring */
+	uint32		row;			/* slice index of the newest window end fired; 0 none */
+	uint32		durable_row;	/* see header comment; 0 none */
+	FsTime		computed_at;	/* when 'row' became known */
+	FsTime		durable_computed_at;	/* when 'durable_row' did */
+	FsTime		last_time;		/* of the newest arrival: the next event's time counts from it */
+	uint32		last_touch;		/* slice whose touch list got it last */
+	uint16		key_len;
+	uint16		flags;			/* worker's own; not for readers */
+	char		key[FLEXIBLE_ARRAY_MEMBER];
+} FsEntity;
+
+#define FS_ENTITY_MAX_KEY 8192
+#define FS_ENTITY_MAX_EVENTS (1 << 22)
+
+static inline void
+fs_entity_begin_change(FsEntity *entity)
+{
+	entity->seq++;
+	pg_write_barrier();
+}
+
+static inline void
+fs_entity_end_change(FsEntity *entity)
+{
+	pg_write_barrier();
+	entity->seq++;
+}
+
+/* Finds an entity; 0 when there is none. */
+extern FsHandle fs_entity_find(const FsTable *table, const char *key, uint16 key_len, uint32 hash);
+
+/* Makes an entity without events; 0 when memory is out. */
+extern FsHandle fs_entity_add(FsArena *arena, FsTable *table, const char *key, uint16 key_len, uint32 hash);
+
+/* Removes an entity and its chunks. */
+extern void fs_entity_remove(FsArena *arena, FsTable *table, FsHandle handle);
+
+/* Appends one event; false when memory is out. */
+extern bool fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
+							 FsTime time, int32 partition, FsTime counts_from, const FsCell *cells);
+
+/*
+ * Frees the chunks at the head that hold nothing newer than slice 'oldest'
+ * (exclusive).  Events of younger chunks stay until their chunk dies.
+ */
+extern void fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest);
+
+/*
+ * Events of an entity, copied and decoded into growing arrays that are used
+ * again.  They live in 'context'; NULL means the one that is current when they
+ * are first needed, which then has to live as long as the set.
+ */
+typedef struct FsEventSet
+{
+	MemoryContext context;
+	FsRingEvent *events;
+	FsCell	   *cells;
+	int			n;
+	int			max;
+} FsEventSet;
+
+/* The worker's way: decodes all events of an entity in order of arrival. */
+extern void fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet *set);
+
+/* A reader's private copy of an entity. */
+typedef struct FsEntityCopy
+{
+	FsEntity	header;
+	char	   *key;
+	uint32		seq;
+	FsEventSet	set;
+	char	   *buffer;			/* chunk under copy */
+} FsEntityCopy;
+
+/*
+ * A reader's way: copies and decodes the entity at 'handle'.  False when it
+ * changed meanwhile or makes no sense: the caller looks it up again.  What the
+ * copy says counts only if fs_entity_unchanged() still holds after the last
+ * dictionary code was resolved.
+ */
+extern bool fs_entity_copy(FsHandle handle, const FsRingLayout *layout, FsEntityCopy *copy);
+extern bool fs_entity_unchanged(FsHandle handle, const FsEntityCopy *copy);
+
+/* A reader's search; *sure is false when the table changed meanwhile and a miss proves nothing. */
+extern FsHandle fs_entity_search(const FsTable *table, const char *key, uint16 key_len, uint32 hash, bool *sure);
+
+#endif							/* FS_STATE_ENTITY_H */

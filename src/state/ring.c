@@ -1,0 +1,221 @@
+/*
+ * ring.c
+ *		Encoding of events in chunks; see ring.h.
+ */
+#include "postgres.h"
+
+#include "core/slice.h"
+#include "state/ring.h"
+
+#define MAX_VARINT 10
+
+static inline uint8 *
+put_varint(uint8 *p, uint64 v)
+{
+	while (v >= 0x80)
+	{
+		*p++ = (uint8) v | 0x80;
+		v >>= 7;
+	}
+	*p++ = (uint8) v;
+	return p;
+}
+
+static inline uint64
+zigzag(int64 v)
+{
+	return ((uint64) v << 1) ^ (uint64) (v >> 63);
+}
+
+static inline int64
+unzigzag(uint64 v)
+{
+	return (int64) (v >> 1) ^ -(int64) (v & 1);
+}
+
+/* Reads one varint; NULL when it does not end before 'end'. */
+static inline const uint8 *
+get_varint(const uint8 *p, const uint8 *end, uint64 *v)
+{
+	uint64		result = 0;
+
+	for (int shift = 0; p < end && shift < 64; shift += 7)
+	{
+		uint8		byte = *p++;
+
+		result |= (uint64) (byte & 0x7f) << shift;
+		if (byte < 0x80)
+		{
+			*v = result;
+			return p;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Times are differences; most producers stamp milliseconds, so those cost a
+ * byte less.
+ */
+static inline uint8 *
+put_time(uint8 *p, int64 difference)
+{
+	if (difference % 1000 == 0)
+		return put_varint(p, zigzag(difference / 1000) << 1);
+	return put_varint(p, zigzag(difference) << 1 | 1);
+}
+
+static uint8 *
+put_cell(uint8 *p, FsCellKind kind, const FsCell *cell)
+{
+	float		f4;
+
+	switch (kind)
+	{
+		case FS_CELL_CODE:
+			return put_varint(p, cell->isnull ? 0 : cell->code);
+		case FS_CELL_INT:
+			return cell->isnull ? p : put_varint(p, zigzag(cell->i));
+		case FS_CELL_FLOAT4:
+			if (cell->isnull)
+				return p;
+			f4 = (float) cell->f;
+			memcpy(p, &f4, 4);
+			return p + 4;
+		case FS_CELL_FLOAT8:
+			if (cell->isnull)
+				return p;
+			memcpy(p, &cell->f, 8);
+			return p + 8;
+	}
+	pg_unreachable();
+}
+
+int
+fs_ring_encode(const FsRingLayout *layout, FsTime previous, FsTime time, int32 partition,
+			   FsTime counts_from, const FsCell *cells, uint8 *out)
+{
+	bool		late = counts_from != FS_TIME_MIN;
+	uint8	   *p = put_time(out, time - previous);
+
+	p = put_varint(p, (uint64) partition << 1 | late);
+	if (late)
+		p = put_varint(p, fs_slice_index(counts_from, layout->slice) -
+					   fs_slice_index(time, layout->slice));
+	if (layout->has_nulls)
+	{
+		uint8	   *bitmap = p;
+
+		memset(p, 0, (layout->ncells + 7) / 8);
+		p += (layout->ncells + 7) / 8;
+		for (int i = 0; i < layout->ncells; i++)
+			if (cells[i].isnull)
+				bitmap[i / 8] |= 1 << (i % 8);
+	}
+	for (int i = 0; i < layout->ncells; i++)
+		p = put_cell(p, layout->kinds[i], &cells[i]);
+	Assert(p - out <= FS_RING_MAX_EVENT);
+	return p - out;
+}
+
+static const uint8 *
+get_cell(const uint8 *p, const uint8 *end, FsCellKind kind, bool isnull, FsCell *cell)
+{
+	uint64		v = 0;
+	float		f4;
+
+	cell->isnull = isnull;
+	switch (kind)
+	{
+		case FS_CELL_CODE:
+			p = get_varint(p, end, &v);
+			cell->code = (uint32) v;
+			cell->isnull = p != NULL && v == 0;
+			return p;
+		case FS_CELL_INT:
+			if (isnull)
+				return p;
+			p = get_varint(p, end, &v);
+			cell->i = unzigzag(v);
+			return p;
+		case FS_CELL_FLOAT4:
+			if (isnull)
+				return p;
+			if (end - p < 4)
+				return NULL;
+			memcpy(&f4, p, 4);
+			cell->f = f4;
+			return p + 4;
+		case FS_CELL_FLOAT8:
+			if (isnull)
+				return p;
+			if (end - p < 8)
+				return NULL;
+			memcpy(&cell->f, p, 8);
+			return p + 8;
+	}
+	return NULL;
+}
+
+/* Decodes one event; NULL when the bytes end early. */
+static const uint8 *
+get_event(const FsRingLayout *layout, const uint8 *p, const uint8 *end, FsTime previous,
+		  FsRingEvent *event)
+{
+	const uint8 *bitmap = NULL;
+	uint64		v = 0;
+	int64		difference;
+
+	if ((p = get_varint(p, end, &v)) == NULL)
+		return NULL;
+	difference = unzigzag(v >> 1);
+	event->time = (FsTime) ((uint64) previous +
+							(uint64) difference * ((v & 1) ? 1 : 1000));
+	if ((p = get_varint(p, end, &v)) == NULL)
+		return NULL;
+	event->partition = (int32) (v >> 1);
+	event->counts_from = FS_TIME_MIN;
+	if (v & 1)
+	{
+		if ((p = get_varint(p, end, &v)) == NULL)
+			return NULL;
+		event->counts_from = fs_time_floor(event->time, layout->slice) +
+			(int64) v * layout->slice;
+	}
+	if (layout->has_nulls)
+	{
+		bitmap = p;
+		p += (layout->ncells + 7) / 8;
+		if (p > end)
+			return NULL;
+	}
+	for (int i = 0; i < layout->ncells && p != NULL; i++)
+		p = get_cell(p, end, layout->kinds[i],
+					 bitmap != NULL && (bitmap[i / 8] & (1 << (i % 8))) != 0, &event->cells[i]);
+	return p;
+}
+
+bool
+fs_ring_decode(const FsRingLayout *layout, const FsChunk *chunk,
+			   FsRingEvent *events, FsCell *cells, int *n, int max)
+{
+	const uint8 *p = chunk->data;
+	const uint8 *end = p + chunk->used;
+	FsTime		previous = fs_slice_start(chunk->base_slice, layout->slice);
+
+	while (p < end)
+	{
+		FsRingEvent *event = &events[*n];
+
+		if (*n >= max)
+			return false;
+		event->cells = cells + (int64) *n * layout->ncells;
+		event->arrival = *n;
+		p = get_event(layout, p, end, previous, event);
+		if (p == NULL)
+			return false;
+		previous = event->time;
+		++*n;
+	}
+	return true;
+}

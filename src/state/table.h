@@ -1,0 +1,56 @@
+/*
+ * table.h
+ *		A hash table of arena chunks that grows one bucket at a time.
+ *
+ * Linear hashing (Litwin 1980; Larson 1988, as in PostgreSQL's dynahash): an
+ * insert may split one bucket, so no insert ever pays for a whole rehash.  An
+ * entry is an arena chunk that begins with FsEntry.  One writer; readers walk
+ * the chains without locks, bounded, and find out by 'change' that a miss may
+ * be a lie.
+ */
+#ifndef FS_STATE_TABLE_H
+#define FS_STATE_TABLE_H
+
+#include "state/arena.h"
+
+#define FS_TABLE_SEGMENT 4096	/* buckets of a segment */
+#define FS_TABLE_DIRECTORY 16384	/* segments at most: 64 M buckets */
+#define FS_TABLE_MAX_CHAIN 4096 /* a reader that walks longer is lost */
+
+/* The first bytes of every entry. */
+typedef struct FsEntry
+{
+	FsHandle	next;
+	uint32		hash;
+} FsEntry;
+
+/* Lives in shared memory. */
+typedef struct FsTable
+{
+	FsHandle	directory;		/* array of FS_TABLE_DIRECTORY segment handles */
+	uint32		max_bucket;		/* highest bucket in use */
+	uint32		high_mask;
+	uint32		low_mask;
+	uint32		change;			/* odd while links change */
+	uint32		count;
+} FsTable;
+
+/* Bytes an empty table takes from the arena. */
+#define FS_TABLE_MIN_SIZE ((Size) (FS_TABLE_DIRECTORY + FS_TABLE_SEGMENT) * sizeof(FsHandle))
+
+extern bool fs_table_create(FsArena *arena, FsTable *table);
+
+/* The bucket's head for a hash. */
+extern FsHandle *fs_table_bucket(const FsTable *table, uint32 hash);
+
+/* Links an entry whose 'hash' is set; may split a bucket (silently not, when memory is out). */
+extern void fs_table_insert(FsArena *arena, FsTable *table, FsHandle handle);
+
+/* Unlinks an entry; it must be in the table. */
+extern void fs_table_remove(FsTable *table, FsHandle handle);
+
+/* Reader's bucket head: 0 also when the table is being changed in a way that cannot be followed. */
+extern FsHandle fs_table_read_bucket(const FsTable *table, uint32 bucket);
+extern FsHandle fs_table_read_head(const FsTable *table, uint32 hash);
+
+#endif							/* FS_STATE_TABLE_H */

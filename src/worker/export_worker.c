@@ -1,0 +1,354 @@
+/*
+ * export_worker.c
+ *		Process life of a database's export worker: says which streams are to
+ *		run, and looks after partitions.
+ *
+ * The launcher starts one in each database to see whether the extension is
+ * there; where it is not the worker says so and ends.  It is the only one that
+ * makes and gives back the slots of its database's streams, from the catalogs,
+ * once a second or when DDL sets its latch.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog/stream.h"
+#include "ground/settings.h"
+#include "state/shared.h"
+#include "worker/export_worker.h"
+#include "worker/launcher.h"
+#include "worker/process.h"
+#include "worker/upkeep.h"
+
+#define CYCLE_MS 1000L
+#define UPKEEP_INTERVAL (10 * FS_USEC_PER_SEC)
+#define UPKEEP_RETRY (30 * FS_USEC_PER_SEC)	/* after something was left to do */
+#define HEALTHY_LIFE (60 * FS_USEC_PER_SEC)
+#define FULL_LOG_INTERVAL (60 * FS_USEC_PER_SEC)
+
+/* A stream of this database and whether it is paused. */
+typedef struct StreamWish
+{
+	Oid			relid;
+	bool		paused;
+} StreamWish;
+
+static FsSharedDatabase *my_entry = NULL;
+static bool is_done = false;	/* ends because there is nothing to do here */
+static MemoryContext cycle_context;
+static TimestampTz full_logged_at = 0;
+
+/* Exit callback: gives the database's entry back. */
+static void
+detach_database(int code, Datum arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	Assert(my_entry->export_pid == MyProcPid);
+	my_entry->export_pid = 0;
+	my_entry->export_latch = NULL;
+	my_entry->starting = false;
+	if (is_done || my_entry->blockers > 0)
+	{
+		my_entry->failures = 0;
+		my_entry->not_before = 0;
+	}
+	else
+	{
+		bool		healthy = now - my_entry->last_start >= HEALTHY_LIFE;
+
+		my_entry->failures = healthy ? 1 : my_entry->failures + 1;
+		my_entry->not_before = now + fs_process_backoff(my_entry->failures);
+	}
+	fs_launcher_poke();
+	LWLockRelease(fs_shared->lock);
+}
+
+/*
+ * Takes the entry of 'database'; false when it is blocked or has a worker.  It
+ * counts as starting until the worker knows whether the extension is there.
+ */
+static bool
+attach_database(Oid database)
+{
+	FsSharedDatabase *entry;
+
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	entry = fs_shared_database(database, false);
+	if (entry != NULL && entry->export_pid == 0 && entry->blockers == 0)
+	{
+		my_entry = entry;
+		entry->export_pid = MyProcPid;
+		entry->export_latch = MyLatch;
+	}
+	LWLockRelease(fs_shared->lock);
+	return my_entry != NULL;
+}
+
+/*
+ * Is the extension installed in this database, in the version of this library?
+ * Caller must be in a transaction with SPI connected.
+ */
+static bool
+check_extension(void)
+{
+	char	   *version;
+	bool		matches;
+
+	if (SPI_execute("SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'feature_stream'",
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_extension");
+	if (SPI_processed == 0)
+		return false;
+	version = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	matches = strcmp(version, FS_EXTENSION_VERSION) == 0;
+	if (!matches)
+		ereport(LOG,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"feature_stream\" of database \"%s\" has version %s, but the loaded library has %s",
+						get_database_name(MyDatabaseId), version, FS_EXTENSION_VERSION),
+				 errhint("Restart the server, or run ALTER EXTENSION feature_stream UPDATE.")));
+	return matches;
+}
+
+/* Is the stream paused?  No row of state yet means no. */
+static bool
+is_paused(Oid relid)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(relid)};
+
+	if (SPI_execute_with_args("SELECT 1 FROM feature_stream.stream_state WHERE stream = $1 AND paused",
+							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read stream_state");
+	return SPI_processed > 0;
+}
+
+/*
+ * Lists the database's streams as StreamWishes in the cycle's context; false
+ * when the extension is not (or not usably) here.
+ */
+static bool
+read_wishes(List **wishes)
+{
+	bool		is_here;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	*wishes = NIL;
+	is_here = check_extension();
+	if (is_here)
+	{
+		List	   *streams = fs_stream_list();
+		ListCell   *lc;
+
+		foreach(lc, streams)
+		{
+			bool		paused = is_paused(lfirst_oid(lc));
+			MemoryContext old = MemoryContextSwitchTo(cycle_context);
+			StreamWish *wish = palloc(sizeof(StreamWish));
+
+			wish->relid = lfirst_oid(lc);
+			wish->paused = paused;
+			*wishes = lappend(*wishes, wish);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	PopActiveSnapshot();
+	SPI_finish();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(cycle_context);
+	return is_here;
+}
+
+static bool
+is_wished(List *wishes, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, wishes)
+	{
+		if (((StreamWish *) lfirst(lc))->relid == relid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Ends the worker of a stream that is gone, then gives back the slot.  Its
+ * worker is asked first and terminated when it still runs a cycle later.
+ * Caller must hold 'lock'.
+ */
+static void
+retire_stream(FsSharedStream *stream)
+{
+	stream->wanted = false;
+	if (stream->pid == 0)
+	{
+		if (!stream->starting)
+			fs_shared_free_stream(stream);
+		return;
+	}
+	if (stream->stop)
+		kill(stream->pid, SIGTERM);
+	else
+		SetLatch(stream->latch);
+	stream->stop = true;
+}
+
+/* Makes the slot of a stream and says whether it is to run.  False: no slot is free.  Caller must hold 'lock'. */
+static bool
+publish_wish(const StreamWish *wish)
+{
+	FsSharedStream *stream = fs_shared_stream(MyDatabaseId, wish->relid, true);
+
+	if (stream == NULL)
+		return false;
+	if (!wish->paused && !stream->wanted)
+		fs_launcher_poke();
+	stream->wanted = !wish->paused;
+	if (wish->paused && stream->pid == 0 && !stream->starting &&
+		stream->stats.state != FS_STREAM_PAUSED)
+	{
+		fs_stats_begin_change(stream);
+		stream->stats.state = FS_STREAM_PAUSED;
+		stream->stats.state_since = GetCurrentTimestamp();
+		fs_stats_end_change(stream);
+	}
+	return true;
+}
+
+/* Brings the slots of this database in line with its streams. */
+static void
+publish_wishes(List *wishes, bool is_here)
+{
+	int			missing = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *lc;
+
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < fs_shared->max_streams; i++)
+	{
+		FsSharedStream *stream = &fs_shared->streams[i];
+
+		if (stream->database == MyDatabaseId && !is_wished(wishes, stream->relid))
+			retire_stream(stream);
+	}
+	foreach(lc, wishes)
+	{
+		if (!publish_wish(lfirst(lc)))
+			missing++;
+	}
+	my_entry->starting = false;
+	my_entry->no_extension = !is_here;
+	if (is_here)
+		my_entry->not_before = 0;
+	LWLockRelease(fs_shared->lock);
+
+	if (missing > 0 && now >= full_logged_at + FULL_LOG_INTERVAL)
+	{
+		full_logged_at = now;
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("\"%s\" has no slot for %d more stream(s)", MyBgworkerEntry->bgw_name, missing),
+				 errhint("You might need to increase \"feature_stream.max_workers\".")));
+	}
+}
+
+/* Does a stream of this database still have a slot or a worker? */
+static bool
+has_slots(void)
+{
+	bool		found = false;
+
+	LWLockAcquire(fs_shared->lock, LW_SHARED);
+	for (int i = 0; i < fs_shared->max_streams; i++)
+		found |= fs_shared->streams[i].database == MyDatabaseId;
+	LWLockRelease(fs_shared->lock);
+	return found;
+}
+
+/* Sleeps for a cycle, or until DDL sets the latch. */
+static void
+take_nap(void)
+{
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 CYCLE_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	fs_process_reload();
+	MemoryContextReset(cycle_context);
+	MemoryContextSwitchTo(cycle_context);
+}
+
+/*
+ * The worker's life.  It ends when the extension is not here and the last of
+ * its streams' workers has ended.
+ */
+static void
+look_after_database(void)
+{
+	TimestampTz upkeep_at = 0;
+	bool		announced = false;
+
+	cycle_context = AllocSetContextCreate(TopMemoryContext, "feature_stream cycle",
+										  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(cycle_context);
+	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
+	for (;;)
+	{
+		List	   *wishes;
+		bool		is_here;
+
+		pgstat_report_activity(STATE_RUNNING, "looking for streams");
+		is_here = read_wishes(&wishes);
+		publish_wishes(wishes, is_here);
+		if (!is_here && !has_slots())
+			break;
+		if (is_here && !announced)
+			ereport(LOG, (errmsg("\"%s\" started", MyBgworkerEntry->bgw_name)));
+		announced |= is_here;
+		if (is_here && GetCurrentTimestamp() >= upkeep_at)
+		{
+			pgstat_report_activity(STATE_RUNNING, "partition upkeep");
+			upkeep_at = fs_upkeep_run() ? UPKEEP_INTERVAL : UPKEEP_RETRY;
+			upkeep_at += GetCurrentTimestamp();
+		}
+		take_nap();
+	}
+	if (announced)
+		ereport(LOG, (errmsg("\"%s\" stopped: the extension is gone", MyBgworkerEntry->bgw_name)));
+	is_done = true;
+}
+
+void
+fs_export_worker_main(Datum main_arg)
+{
+	Oid			database = DatumGetObjectId(main_arg);
+
+	fs_process_prepare();
+	if (!attach_database(database))
+		proc_exit(0);
+	before_shmem_exit(detach_database, (Datum) 0);
+	fs_process_connect(database);
+	fs_process_run(look_after_database);
+	proc_exit(0);
+}

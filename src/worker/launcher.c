@@ -1,0 +1,470 @@
+/*
+ * launcher.c
+ *		The launcher: finds databases that have the extension, and is the only
+ *		starter of workers.
+ *
+ * It knows nothing of streams but the slots in shared memory: a database's
+ * export worker says which streams are wanted, a worker that ends says why and
+ * when it may be started again.  It looks whenever its latch is set (a worker
+ * ended, DDL was committed, a database was unblocked) and else when the next
+ * back-off ends, at the latest after LONGEST_NAP.
+ *
+ * A worker is 'starting' from its registration until it attaches to its slot.
+ * One that never does (its process died before, or found that it is not wanted
+ * any more) is noticed by its handle, or by time if a new launcher came in
+ * between and has no handle.  Two workers for one slot cannot be, whatever is
+ * registered: the second one finds the slot taken.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ground/settings.h"
+#include "state/shared.h"
+#include "worker/launcher.h"
+#include "worker/process.h"
+
+#define LONGEST_NAP (10 * FS_USEC_PER_SEC)
+#define LOOK_AGAIN (60 * FS_USEC_PER_SEC)	/* at a database without the extension */
+#define START_TIMEOUT (30 * FS_USEC_PER_SEC)	/* of a worker whose handle was lost */
+#define SLOT_RETRY (2 * FS_USEC_PER_SEC)	/* after max_worker_processes was exhausted */
+#define EXHAUSTED_LOG_INTERVAL (60 * FS_USEC_PER_SEC)
+
+/* Export workers that are on their way at once, so that many databases do not take every worker slot. */
+#define MAX_LOOKS 3
+
+typedef struct DatabaseName
+{
+	Oid			oid;
+	NameData	name;
+} DatabaseName;
+
+/* What the launcher alone knows of a worker it registered. */
+static BackgroundWorkerHandle **ingest_handles;
+static BackgroundWorkerHandle *export_handles[FS_MAX_DATABASES];
+
+static MemoryContext cycle_context;
+static TimestampTz wake_at;		/* end of the nap of this cycle */
+static TimestampTz exhausted_logged_at = 0;
+
+void
+fs_launcher_register(void)
+{
+	BackgroundWorker worker = {0};
+
+	strlcpy(worker.bgw_name, "feature_stream launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "feature_stream launcher", BGW_MAXLEN);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "feature_stream", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "fs_launcher_main", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+fs_launcher_poke(void)
+{
+	Assert(LWLockHeldByMe(fs_shared->lock));
+	if (fs_shared->launcher_latch != NULL)
+		SetLatch(fs_shared->launcher_latch);
+}
+
+/* Exit callback. */
+static void
+detach_launcher(int code, Datum arg)
+{
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	if (fs_shared->launcher_pid == MyProcPid)
+	{
+		fs_shared->launcher_pid = 0;
+		fs_shared->launcher_latch = NULL;
+	}
+	LWLockRelease(fs_shared->lock);
+}
+
+static void
+attach_launcher(void)
+{
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	fs_shared->launcher_pid = MyProcPid;
+	fs_shared->launcher_latch = MyLatch;
+	LWLockRelease(fs_shared->lock);
+	before_shmem_exit(detach_launcher, (Datum) 0);
+}
+
+/* The nap of this cycle ends at 't' at the latest. */
+static void
+wake_by(TimestampTz t)
+{
+	wake_at = Min(wake_at, t);
+}
+
+/*
+ * Lists the databases that can have workers, as DatabaseNames in the cycle's
+ * context.
+ */
+static List *
+list_databases(void)
+{
+	List	   *databases = NIL;
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext old;
+		DatabaseName *database;
+
+		if (!form->datallowconn)
+			continue;			/* template0 among them */
+		old = MemoryContextSwitchTo(cycle_context);
+		database = palloc(sizeof(DatabaseName));
+		database->oid = form->oid;
+		database->name = form->datname;
+		databases = lappend(databases, database);
+		MemoryContextSwitchTo(old);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(cycle_context);
+	return databases;
+}
+
+static DatabaseName *
+find_database(List *databases, Oid oid)
+{
+	ListCell   *lc;
+
+	foreach(lc, databases)
+	{
+		DatabaseName *database = lfirst(lc);
+
+		if (database->oid == oid)
+			return database;
+	}
+	return NULL;
+}
+
+/*
+ * Gives back the entries and slots of databases that are gone, and makes
+ * entries for new ones.
+ */
+static void
+reconcile_databases(List *databases)
+{
+	ListCell   *lc;
+
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < fs_shared->max_streams; i++)
+	{
+		FsSharedStream *stream = &fs_shared->streams[i];
+
+		if (OidIsValid(stream->database) && stream->pid == 0 && !stream->starting &&
+			find_database(databases, stream->database) == NULL)
+			fs_shared_free_stream(stream);
+	}
+	for (int i = 0; i < FS_MAX_DATABASES; i++)
+	{
+		FsSharedDatabase *entry = &fs_shared->databases[i];
+
+		if (OidIsValid(entry->database) && entry->export_pid == 0 &&
+			!entry->starting && entry->blockers == 0 &&
+			find_database(databases, entry->database) == NULL)
+			fs_shared_free_database(entry);
+	}
+	foreach(lc, databases)
+		(void) fs_shared_database(((DatabaseName *) lfirst(lc))->oid, true);
+	LWLockRelease(fs_shared->lock);
+}
+
+/*
+ * Is a registered worker that has not attached yet still on its way?  Forgets
+ * the handle when it is not.
+ */
+static bool
+is_on_its_way(BackgroundWorkerHandle **handle, TimestampTz last_start, TimestampTz now)
+{
+	pid_t		pid;
+
+	if (*handle == NULL)
+		return now < last_start + START_TIMEOUT;
+	if (GetBackgroundWorkerPid(*handle, &pid) != BGWH_STOPPED)
+		return true;
+	pfree(*handle);
+	*handle = NULL;
+	return false;
+}
+
+/*
+ * Registers a worker; false when there is no slot of max_worker_processes left.
+ * That is said once a minute.
+ */
+static bool
+start_worker(BackgroundWorker *worker, BackgroundWorkerHandle **handle, TimestampTz now)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	bool		started;
+
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	worker->bgw_notify_pid = MyProcPid;
+	strlcpy(worker->bgw_library_name, "feature_stream", BGW_MAXLEN);
+	if (*handle != NULL)
+		pfree(*handle);
+	*handle = NULL;
+	started = RegisterDynamicBackgroundWorker(worker, handle);
+	MemoryContextSwitchTo(old);
+
+	if (!started && now >= exhausted_logged_at + EXHAUSTED_LOG_INTERVAL)
+	{
+		exhausted_logged_at = now;
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("could not start \"%s\": out of background worker slots", worker->bgw_name),
+				 errhint("You might need to increase \"max_worker_processes\".")));
+	}
+	return started;
+}
+
+/*
+ * Notices registered workers that ended before they attached to their slot.
+ * An ingest worker that did so counts as failed; an export worker's failure was
+ * counted when it was claimed.
+ */
+static void
+settle_starts(TimestampTz now)
+{
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	for (int slot = 0; slot < fs_shared->max_streams; slot++)
+	{
+		FsSharedStream *stream = &fs_shared->streams[slot];
+
+		if (!stream->starting ||
+			is_on_its_way(&ingest_handles[slot], stream->last_start, now))
+			continue;
+		stream->starting = false;
+		stream->not_before = now + fs_process_backoff(++stream->failures);
+	}
+	for (int i = 0; i < FS_MAX_DATABASES; i++)
+	{
+		FsSharedDatabase *entry = &fs_shared->databases[i];
+
+		if (entry->starting && entry->export_pid == 0 &&
+			!is_on_its_way(&export_handles[i], entry->last_start, now))
+			entry->starting = false;
+	}
+	LWLockRelease(fs_shared->lock);
+}
+
+/*
+ * Decides whether the export worker of a database is to be started now, and if
+ * so marks it as starting.  Caller must hold 'lock'.
+ */
+static bool
+claim_export_start(int index, TimestampTz now, int *looks)
+{
+	FsSharedDatabase *entry = &fs_shared->databases[index];
+	TimestampTz due = entry->not_before;
+
+	if (entry->starting)
+	{
+		(*looks)++;
+		return false;
+	}
+	if (entry->export_pid != 0 || entry->blockers > 0)
+		return false;
+	if (entry->no_extension)
+		due = Max(due, entry->last_start + LOOK_AGAIN);
+	if (due > now || *looks >= MAX_LOOKS)
+	{
+		wake_by(Max(due, now + FS_USEC_PER_SEC));
+		return false;
+	}
+	(*looks)++;
+	entry->starting = true;
+	entry->last_start = now;
+	/* for the case that it dies before it can say why; it clears this itself */
+	entry->not_before = now + fs_process_backoff(entry->failures + 1);
+	return true;
+}
+
+static void
+start_export_worker(int index, DatabaseName *database, TimestampTz now)
+{
+	FsSharedDatabase *entry = &fs_shared->databases[index];
+	BackgroundWorker worker = {0};
+
+	snprintf(worker.bgw_name, BGW_MAXLEN, "feature_stream export worker: %s",
+			 NameStr(database->name));
+	strlcpy(worker.bgw_type, "feature_stream export worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "fs_export_worker_main", BGW_MAXLEN);
+	worker.bgw_main_arg = ObjectIdGetDatum(database->oid);
+	if (start_worker(&worker, &export_handles[index], now))
+		return;
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	if (entry->database == database->oid)
+	{
+		entry->starting = false;
+		entry->not_before = now + SLOT_RETRY;
+		wake_by(entry->not_before);
+	}
+	LWLockRelease(fs_shared->lock);
+}
+
+static void
+start_export_workers(List *databases, TimestampTz now)
+{
+	int			looks = 0;
+
+	for (int i = 0; i < FS_MAX_DATABASES; i++)
+	{
+		DatabaseName *database;
+		bool		start = false;
+
+		LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+		database = find_database(databases, fs_shared->databases[i].database);
+		if (database != NULL)
+			start = claim_export_start(i, now, &looks);
+		LWLockRelease(fs_shared->lock);
+		if (start)
+			start_export_worker(i, database, now);
+	}
+}
+
+/* The same for the ingest worker of a stream's slot. */
+static bool
+claim_ingest_start(int slot, TimestampTz now)
+{
+	FsSharedStream *stream = &fs_shared->streams[slot];
+	FsSharedDatabase *database;
+
+	if (!OidIsValid(stream->database) || stream->pid != 0 || stream->starting)
+		return false;
+	database = fs_shared_database(stream->database, false);
+	if (!stream->wanted || stream->stop || (database && database->blockers > 0))
+		return false;
+	if (stream->not_before > now)
+	{
+		wake_by(stream->not_before);
+		return false;
+	}
+	stream->starting = true;
+	stream->last_start = now;
+	return true;
+}
+
+static void
+start_ingest_worker(int slot, FsIngestArgs *args, TimestampTz now)
+{
+	FsSharedStream *stream = &fs_shared->streams[slot];
+	BackgroundWorker worker = {0};
+
+	StaticAssertStmt(sizeof(FsIngestArgs) <= BGW_EXTRALEN, "arguments do not fit");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "feature_stream ingest worker: %u", args->relid);
+	strlcpy(worker.bgw_type, "feature_stream ingest worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "fs_ingest_worker_main", BGW_MAXLEN);
+	worker.bgw_main_arg = Int32GetDatum(slot);
+	memcpy(worker.bgw_extra, args, sizeof(FsIngestArgs));
+	if (start_worker(&worker, &ingest_handles[slot], now))
+		return;
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	Assert(stream->starting);
+	stream->starting = false;
+	stream->not_before = now + SLOT_RETRY;	/* not the stream's failure: no longer and longer wait */
+	strlcpy(stream->last_error, "max_worker_processes exhausted", FS_ERROR_SIZE);
+	stream->last_error_time = now;
+	wake_by(stream->not_before);
+	LWLockRelease(fs_shared->lock);
+}
+
+static void
+start_ingest_workers(TimestampTz now)
+{
+	for (int slot = 0; slot < fs_shared->max_streams; slot++)
+	{
+		FsSharedStream *stream = &fs_shared->streams[slot];
+		FsIngestArgs args;
+		bool		start;
+
+		LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+		args.database = stream->database;
+		args.relid = stream->relid;
+		start = claim_ingest_start(slot, now);
+		LWLockRelease(fs_shared->lock);
+		if (start)
+			start_ingest_worker(slot, &args, now);
+	}
+}
+
+/* Sleeps until someone sets the latch or the nap ends. */
+static void
+take_nap(void)
+{
+	long		msec = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), wake_at);
+
+	pgstat_report_activity(STATE_IDLE, NULL);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Max(msec, 10), PG_WAIT_EXTENSION);
+}
+
+static void
+launch_workers(void)
+{
+	cycle_context = AllocSetContextCreate(TopMemoryContext, "feature_stream cycle",
+										  ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		TimestampTz now;
+		List	   *databases;
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		fs_process_reload();
+		MemoryContextReset(cycle_context);
+		MemoryContextSwitchTo(cycle_context);
+
+		databases = list_databases();
+		now = GetCurrentTimestamp();
+		settle_starts(now);
+		reconcile_databases(databases);
+		wake_at = now + LONGEST_NAP;
+		start_export_workers(databases, now);
+		start_ingest_workers(now);
+		take_nap();
+	}
+}
+
+void
+fs_launcher_main(Datum main_arg)
+{
+	fs_process_prepare();
+	ingest_handles = MemoryContextAllocZero(TopMemoryContext,
+											fs_shared->max_streams * sizeof(BackgroundWorkerHandle *));
+	attach_launcher();
+	fs_process_connect(InvalidOid);
+	ereport(LOG, (errmsg("feature_stream launcher started")));
+	fs_process_run(launch_workers);
+}

@@ -1,0 +1,296 @@
+/*
+ * upkeep.c
+ *		Partitions of one database: made ahead, dropped after retention.
+ *
+ * Three families of tables: the event log of each stream (dropped behind what
+ * recovery needs of it), the history of each view, and the dead letters.  "Now"
+ * for the first two is the stream's durable frontier, since that is event time.
+ * Each table is looked after by itself: what is wrong with one is reported and
+ * does not hold up the others.  An ingest worker that is ahead of us makes the
+ * partitions it needs itself.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog/feature_view.h"
+#include "catalog/stream.h"
+#include "ground/clock.h"
+#include "offline/partition.h"
+#include "state/event_log.h"
+#include "worker/process.h"
+#include "worker/upkeep.h"
+
+#define MAX_AHEAD 8
+
+/* A table and what it needs; 0 <= nahead <= MAX_AHEAD. */
+typedef struct Chore
+{
+	Oid			parent;
+	int64		span;
+	FsTime		ahead[MAX_AHEAD];
+	int			nahead;
+	FsTime		drop_before;	/* FS_TIME_MIN: nothing is to be dropped */
+} Chore;
+
+/* What is known of one stream, for which chores are planned. */
+typedef struct StreamPlan
+{
+	Oid			relid;
+	FsTime		frontier;		/* durable event time; FS_TIME_MIN: none yet */
+	FsTime		log_before;		/* the log is not needed before this */
+	List	   *views;			/* Oids */
+} StreamPlan;
+
+/* One round; lives in 'context'. */
+typedef struct Round
+{
+	MemoryContext context;
+	List	   *streams;		/* Oids */
+	List	   *chores;
+	FsTime		longest_dead_letters;	/* retention; -1: for ever, or not known */
+	Oid			stream;			/* that plan_stream is to plan */
+	bool		complete;
+} Round;
+
+static void
+begin_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+end_transaction(MemoryContext context)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
+/* Relation of that name in our schema, InvalidOid if there is none. */
+static Oid
+find_own_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid("feature_stream", true);
+
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+/* 'before' minus a span, without overflow. */
+static FsTime
+time_minus(FsTime t, int64 span)
+{
+	return t == FS_TIME_MIN || t < FS_TIME_MIN + span ? FS_TIME_MIN : t - span;
+}
+
+/* Adds a chore; from 'start' on 'nahead' partitions are made. */
+static void
+add_chore(Round *round, Oid parent, int64 span, FsTime start, int nahead, FsTime drop_before)
+{
+	MemoryContext old = MemoryContextSwitchTo(round->context);
+	Chore	   *chore = palloc0(sizeof(Chore));
+
+	Assert(nahead >= 0 && nahead <= MAX_AHEAD);
+	chore->parent = parent;
+	chore->span = span;
+	chore->drop_before = drop_before;
+	if (start != FS_TIME_MIN)
+	{
+		chore->nahead = nahead;
+		for (int i = 0; i < nahead; i++)
+			chore->ahead[i] = start + i * span;
+	}
+	round->chores = lappend(round->chores, chore);
+	MemoryContextSwitchTo(old);
+}
+
+/* Durable event time of a stream: its frontier, or its watermark before anything fired. */
+static FsTime
+read_frontier(Oid stream)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(stream)};
+	FsTime		frontier = FS_TIME_MIN;
+	bool		is_null;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT pg_catalog.min(COALESCE(frontier, watermark))"
+							  " FROM feature_stream.stream_state WHERE stream = $1",
+							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read stream_state");
+	if (SPI_processed == 1)
+	{
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+
+		if (!is_null && !TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
+			frontier = DatumGetTimestampTz(value);
+	}
+	SPI_finish();
+	return frontier;
+}
+
+/*
+ * Deletes rows about event time the log does not hold any more.  Nothing to
+ * delete takes no transaction id.
+ */
+static void
+delete_old_rows(const StreamPlan *plan)
+{
+	Oid			types[] = {OIDOID, TIMESTAMPTZOID};
+	Datum		values[] = {ObjectIdGetDatum(plan->relid), TimestampTzGetDatum(plan->log_before)};
+	ListCell   *lc;
+
+	if (plan->log_before == FS_TIME_MIN)
+		return;
+	SPI_connect();
+	if (SPI_execute_with_args("DELETE FROM feature_stream.partition_wakeup WHERE stream = $1 AND watermark < $2",
+							  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete from partition_wakeup");
+	foreach(lc, plan->views)
+	{
+		values[0] = ObjectIdGetDatum(lfirst_oid(lc));
+		if (SPI_execute_with_args("DELETE FROM feature_stream.firing WHERE view = $1 AND window_end < $2",
+								  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
+			elog(ERROR, "could not delete from firing");
+	}
+	SPI_finish();
+}
+
+/* Plans the history of a view: today's partition and the next one, and its retention. */
+static void
+plan_history(Round *round, const StreamPlan *plan, const FsViewDef *view)
+{
+	FsTime		before = FS_TIME_MIN;
+
+	if (!OidIsValid(view->history) || get_rel_relkind(view->history) != RELKIND_PARTITIONED_TABLE)
+		return;
+	if (view->history_retention > 0)
+		before = time_minus(plan->frontier, view->history_retention);
+	add_chore(round, view->history, FS_HISTORY_PARTITION_SPAN, plan->frontier, 2, before);
+}
+
+/* Plans the tables of round->stream.  The argument is the Round. */
+static void
+plan_stream(void *arg)
+{
+	Round	   *round = arg;
+	StreamPlan	plan = {.relid = round->stream};
+	FsStreamDef *stream;
+	int64		needed = 0;
+	Oid			log;
+	ListCell   *lc;
+
+	begin_transaction();
+	stream = fs_stream_load(round->stream);
+	plan.frontier = read_frontier(round->stream);
+	foreach(lc, fs_view_list(round->stream))
+	{
+		FsViewDef  *view = lfirst(lc);
+
+		plan.views = lappend_oid(plan.views, view->relid);
+		needed = Max(needed, 2 * fs_view_max_window(view) + view->slide);
+		plan_history(round, &plan, view);
+	}
+	plan.log_before = time_minus(plan.frontier, needed + stream->log_retention);
+	log = fs_event_log_relation(round->stream);
+	if (OidIsValid(log))
+		add_chore(round, log, FS_LOG_PARTITION_SPAN, plan.frontier, 3, plan.log_before);
+	delete_old_rows(&plan);
+	if (stream->dead_letter_retention <= 0)
+		round->longest_dead_letters = -1;
+	else if (round->longest_dead_letters >= 0)
+		round->longest_dead_letters = Max(round->longest_dead_letters, stream->dead_letter_retention);
+	end_transaction(round->context);
+}
+
+/*
+ * Plans the dead letters: all streams share them, so the longest retention
+ * counts.  One that is not known, since its stream is broken, keeps them all.
+ */
+static void
+plan_dead_letters(void *arg)
+{
+	Round	   *round = arg;
+	FsTime		now = fs_clock_now();
+	FsTime		before = FS_TIME_MIN;
+	Oid			table;
+
+	begin_transaction();
+	table = find_own_relation("dead_letter");
+	end_transaction(round->context);
+	if (!OidIsValid(table))
+		return;
+	if (round->streams != NIL && round->complete && round->longest_dead_letters > 0)
+		before = time_minus(now, round->longest_dead_letters);
+	add_chore(round, table, FS_DEAD_LETTER_PARTITION_SPAN, now - FS_USEC_PER_DAY, 4, before);
+}
+
+/* Lists the streams.  The argument is the Round. */
+static void
+plan_round(void *arg)
+{
+	Round	   *round = arg;
+	List	   *streams;
+
+	begin_transaction();
+	streams = fs_stream_list();
+	MemoryContextSwitchTo(round->context);
+	round->streams = list_copy(streams);
+	end_transaction(round->context);
+}
+
+/* Makes the partitions of a chore.  The argument is the Chore. */
+static void
+make_ahead(void *arg)
+{
+	Chore	   *chore = arg;
+	MemoryContext context = CurrentMemoryContext;
+
+	begin_transaction();
+	if (OidIsValid(chore->parent) && get_rel_name(chore->parent) != NULL)
+		(void) fs_partition_ensure(chore->parent, chore->span, chore->ahead, chore->nahead);
+	end_transaction(context);
+}
+
+/* Drops the expired partitions of a chore.  The argument is the Chore. */
+static void
+drop_expired(void *arg)
+{
+	Chore	   *chore = arg;
+
+	if (chore->drop_before != FS_TIME_MIN)
+		(void) fs_partition_drop_before(chore->parent, chore->drop_before);
+}
+
+bool
+fs_upkeep_run(void)
+{
+	Round		round = {0};
+	ListCell   *lc;
+	bool		complete;
+
+	round.context = CurrentMemoryContext;
+	round.complete = fs_process_try(plan_round, &round);
+	foreach(lc, round.streams)
+	{
+		round.stream = lfirst_oid(lc);
+		round.complete &= fs_process_try(plan_stream, &round);
+	}
+	complete = fs_process_try(plan_dead_letters, &round) && round.complete;
+	foreach(lc, round.chores)
+	{
+		CHECK_FOR_INTERRUPTS();
+		complete &= fs_process_try(make_ahead, lfirst(lc));
+		complete &= fs_process_try(drop_expired, lfirst(lc));
+	}
+	return complete;
+}

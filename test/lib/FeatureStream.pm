@@ -1,0 +1,204 @@
+
+# What TAP tests of feature_stream share: a server with the extension, and the
+# real peers beside it.
+#
+#   use FeatureStream;
+#   my $node = new_node('main');
+#   my $kafka = new_kafka();  my $redis = new_redis();  my $hole = new_black_hole();
+#
+# Everything is cleaned up at the end of the test, also when it dies.
+
+package FeatureStream;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes ();
+
+use FeatureStream::BlackHole;
+use FeatureStream::Kafka;
+use FeatureStream::Process qw(wait_until);
+use FeatureStream::Redis;
+
+our @EXPORT = qw(
+  new_node new_kafka new_redis new_black_hole wait_until
+  ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
+  kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
+);
+
+my $scratch;
+
+# One directory for all peers of a test.
+sub scratch
+{
+	$scratch //= PostgreSQL::Test::Utils::tempdir('peers');
+	return $scratch;
+}
+
+sub new_kafka { return FeatureStream::Kafka->new(scratch(), @_); }
+sub new_redis { return FeatureStream::Redis->new(scratch(), @_); }
+sub new_black_hole { return FeatureStream::BlackHole->new(@_); }
+
+# new_node(name, setting => value ...): a server with the extension in database postgres.
+sub new_node
+{
+	my ($name, %settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my %all = (
+		'shared_preload_libraries' => 'feature_stream',
+		'restart_after_crash' => 'on',
+		'max_worker_processes' => 16,
+		'fsync' => 'off',
+		'TimeZone' => 'UTC',
+		'log_statement' => 'none',
+		'feature_stream.memory' => '32MB',
+		'feature_stream.checkpoint_interval' => '200ms',
+		'feature_stream.worker_restart_delay' => '100ms',
+		%settings);
+
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+	$node->append_conf('postgresql.conf', join('', map { "$_ = '$all{$_}'\n" } sort keys %all));
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION feature_stream');
+	return $node;
+}
+
+# The pid of a stream's ingest worker; waits for one other than $but.
+sub ingest_pid
+{
+	my ($node, $stream, $but) = @_;
+	my $pid;
+
+	$but //= 0;
+	wait_until(
+		"an ingest worker of $stream",
+		sub {
+			my ($rc, $out) = $node->psql('postgres',
+				"SELECT pid FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass AND state = 'running'");
+			$pid = $out;
+			return $rc == 0 && $out =~ /^\d+$/ && $out != $but;
+		});
+	return $pid;
+}
+
+sub wait_for_state
+{
+	my ($node, $stream, $state) = @_;
+
+	$node->poll_query_until('postgres',
+		"SELECT state = '$state' FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass")
+	  or die "stream $stream is not $state: "
+	  . $node->safe_psql('postgres', "SELECT state, last_error FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass");
+	return;
+}
+
+# Waits until that many records of a stream were read, and are durable.
+sub wait_for_read
+{
+	my ($node, $stream, $count) = @_;
+
+	$node->poll_query_until('postgres',
+		"SELECT sum(read_count) = $count FROM feature_stream.partition_position WHERE stream = '$stream'::regclass")
+	  or die "stream $stream: "
+	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_partition WHERE stream = '$stream'::regclass");
+	return;
+}
+
+# Waits until the windows that end at or before a time are fired and durable.
+sub wait_for_frontier
+{
+	my ($node, $stream, $time) = @_;
+
+	$node->poll_query_until('postgres',
+		"SELECT frontier >= '$time' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = '$stream'::regclass")
+	  or die "stream $stream: "
+	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass");
+	return;
+}
+
+# Waits until everything before these offsets is durable: {partition => next offset}.
+sub wait_for_offsets
+{
+	my ($node, $stream, $offsets) = @_;
+	my $values = join(',', map { "($_,$offsets->{$_}::bigint)" } sort keys %$offsets);
+
+	$node->poll_query_until('postgres', qq(
+		SELECT count(*) = count(p.partition) FROM (VALUES $values) v (partition, next)
+		       LEFT JOIN feature_stream.partition_position p
+		       ON p.stream = '$stream'::regclass AND p.partition = v.partition AND p.next_offset >= v.next))
+	  or die "stream $stream: "
+	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_partition WHERE stream = '$stream'::regclass");
+	return;
+}
+
+# Waits until a server whose process was killed has noticed it and answers again.
+# The condition that tells old from new is the postmaster's: no process of before.
+sub kill_backend_process
+{
+	my ($node, $pid) = @_;
+
+	kill('KILL', $pid) or return 0;
+	wait_until("process $pid to be gone", sub { !kill(0, $pid) });
+	wait_for_server($node);
+	return 1;
+}
+
+sub wait_for_server
+{
+	my ($node) = @_;
+
+	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	return;
+}
+
+# Tests that a query gives these rows (psql -At).
+sub query_is
+{
+	my ($node, $query, $expected, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($node->safe_psql('postgres', $query), $expected, $name);
+}
+
+# Rows that only one of two queries gives, a few of them; empty when they are equal.
+sub rows_differ
+{
+	my ($node, $got, $expected) = @_;
+
+	return $node->safe_psql('postgres', qq(
+		WITH got AS ($got), expected AS ($expected)
+		(SELECT 'unexpected', x::text FROM (TABLE got EXCEPT ALL TABLE expected) x LIMIT 10)
+		UNION ALL
+		(SELECT 'missing', x::text FROM (TABLE expected EXCEPT ALL TABLE got) x LIMIT 10)));
+}
+
+# How many seconds the code takes.
+sub seconds_of
+{
+	my ($code) = @_;
+	my $start = Time::HiRes::time();
+
+	$code->();
+	return Time::HiRes::time() - $start;
+}
+
+# A generator of random numbers of its own, so that a seed replays a test:
+# random_from(seed) returns a sub that gives a number from 0 below 1.
+sub random_from
+{
+	my ($state) = @_;
+
+	$state = ($state * 2654435761 + 12345) % 4294967296;
+	return sub {
+		$state ^= ($state << 13) & 0xffffffff;
+		$state ^= $state >> 17;
+		$state ^= ($state << 5) & 0xffffffff;
+		return $state / 4294967296;
+	};
+}
+
+1;
