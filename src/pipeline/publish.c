@@ -285,18 +285,21 @@ follow_connection(FsShard *shard, FsView *view)
 	}
 }
 
+/*
+ * Renders and puts some queued rows.  Runs in a short transaction, since
+ * rendering may look into the catalogs (collations, output functions); nothing
+ * in here waits.  True when anything was put.
+ */
 static bool
-publish_view(FsShard *shard, FsView *view)
+put_some(FsShard *shard, FsView *view)
 {
-	FsOnlineResult results[RESULTS];
 	FsOnline   *online = view->online;
-	int			n = online->ops->service(online, results, RESULTS);
 	int			budget = STEP_ROWS;
 
-	take_results(view, results, n);
-	follow_connection(shard, view);
-	if (!online->connected || online->fenced)
-		return n > 0;
+	if (view->queue_count == 0 && !view->resync)
+		return false;
+	StartTransactionCommand();
+	MemoryContextSwitchTo(shard->cycle);
 	while (budget > 0 && online->ops->has_room(online))
 	{
 		FsHandle	handle;
@@ -316,8 +319,29 @@ publish_view(FsShard *shard, FsView *view)
 		MemoryContextReset(shard->cycle);
 		budget--;
 	}
-	n += online->ops->service(online, results, 0);
-	return n > 0 || budget < STEP_ROWS;
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(shard->cycle);
+	return budget < STEP_ROWS;
+}
+
+/* One step for one view's store; true when anything was done. */
+static bool
+publish_view(FsShard *shard, FsView *view)
+{
+	FsOnlineResult results[RESULTS];
+	FsOnline   *online = view->online;
+	int			n = online->ops->service(online, results, RESULTS);
+
+	take_results(view, results, n);
+	follow_connection(shard, view);
+	if (!online->connected || online->fenced)
+		return n > 0;
+	if (!put_some(shard, view))
+		return n > 0;
+
+	/* What was just put goes out now. */
+	take_results(view, results, online->ops->service(online, results, RESULTS));
+	return true;
 }
 
 /* One step of publication to every store; true when anything was done. */

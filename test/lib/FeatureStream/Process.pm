@@ -80,8 +80,7 @@ sub start
 		open(STDOUT, '>>', $self->{log}) or POSIX::_exit(126);
 		open(STDERR, '>&', \*STDOUT);
 		setpgrp(0, 0);
-		exec('setpriv', '--pdeathsig', 'KILL', @{ $self->{command} });
-		POSIX::_exit(127);
+		exec('setpriv', '--pdeathsig', 'KILL', @{ $self->{command} }) or POSIX::_exit(127);
 	}
 	$self->{pid} = $pid;
 	$running{$pid} = $self;
