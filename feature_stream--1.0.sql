@@ -303,6 +303,7 @@ CREATE FUNCTION feature_stream.stat_get_stream(
     OUT pending_events bigint, OUT memory_bytes bigint, OUT memory_needed_bytes bigint,
     OUT checkpoint_count bigint, OUT last_checkpoint_time timestamptz,
     OUT last_checkpoint_duration float8, OUT last_checkpoint_bytes bigint,
+    OUT last_checkpoint_pause float8, OUT longest_pause float8,
     OUT last_error text, OUT last_error_time timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'fs_stat_get_stream' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
@@ -401,6 +402,8 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
        coalesce(l.last_checkpoint_time, d.checkpoint_time) AS last_checkpoint_time,
        l.last_checkpoint_duration,
        l.last_checkpoint_bytes,
+       l.last_checkpoint_pause,
+       l.longest_pause,
        l.last_error,
        l.last_error_time
   FROM pg_catalog.pg_foreign_table t
@@ -429,6 +432,8 @@ COMMENT ON COLUMN feature_stream.stat_stream.memory_bytes IS 'shared memory that
 COMMENT ON COLUMN feature_stream.stat_stream.memory_needed_bytes IS 'in state memory_exhausted: size of feature_stream.memory that would do';
 COMMENT ON COLUMN feature_stream.stat_stream.checkpoint_count IS 'checkpoints since the worker started';
 COMMENT ON COLUMN feature_stream.stat_stream.last_checkpoint_duration IS 'in milliseconds';
+COMMENT ON COLUMN feature_stream.stat_stream.last_checkpoint_pause IS 'longest time without ingestion during the last checkpoint and its firing, in milliseconds';
+COMMENT ON COLUMN feature_stream.stat_stream.longest_pause IS 'longest time without ingestion although there was work, since the worker started, in milliseconds';
 
 CREATE VIEW feature_stream.stat_feature_view AS
 SELECT f.view,

@@ -9,10 +9,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -108,14 +112,34 @@ log_name(Oid relid)
 	return psprintf("event_log_%u", relid);
 }
 
-/* Drops the stream's partition of the event log; false when there is none. */
+/*
+ * Drops the stream's partition of the event log; false when there is none.  A
+ * plain DROP TABLE would turn to the extension, whose member it is.
+ */
 static bool
 remove_log(Oid relid)
 {
-	if (!OidIsValid(fs_extension_relation(log_name(relid))))
+	ObjectAddress log;
+
+	ObjectAddressSet(log, RelationRelationId, fs_extension_relation(log_name(relid)));
+	if (!OidIsValid(log.objectId))
 		return false;
-	execute_utility(psprintf("DROP TABLE feature_stream.%s", log_name(relid)));
+	LockRelationOid(log.objectId, AccessExclusiveLock);
+	performDeletion(&log, DROP_CASCADE, PERFORM_DELETION_SKIP_EXTENSIONS | PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
 	return true;
+}
+
+/* Makes a relation a member of the extension: pg_dump leaves it out, DROP EXTENSION takes it along. */
+static void
+make_member(Oid relid)
+{
+	ObjectAddress member;
+	ObjectAddress extension;
+
+	ObjectAddressSet(member, RelationRelationId, relid);
+	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("feature_stream", false));
+	recordDependencyOn(&member, &extension, DEPENDENCY_EXTENSION);
 }
 
 /* Makes the stream's partition of the event log; below it upkeep makes those by slice. */
@@ -133,6 +157,7 @@ create_log(const FsStreamDef *stream)
 							 log, stream->relid));
 	execute_utility(psprintf("COMMENT ON TABLE feature_stream.%s IS %s", log,
 							 quote_literal_cstr(comment)));
+	make_member(fs_extension_relation(log));
 }
 
 /*

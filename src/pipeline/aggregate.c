@@ -228,10 +228,12 @@ compute_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **event
 	for (int i = 0; i < n; i++)
 	{
 		const FsCell *cell = cell_of(events[i], aggregate);
+		uint32		count;
 
-		if (!cell->isnull)
-			best_count = Max(best_count,
-							 ++row->set_count[find_member(row, size, equality_bits(column, cell))]);
+		if (cell->isnull)
+			continue;
+		count = ++row->set_count[find_member(row, size, equality_bits(column, cell))];
+		best_count = Max(best_count, count);
 	}
 	*isnull = true;
 	for (int i = 0; i < n && best_count > 0; i++)

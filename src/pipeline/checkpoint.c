@@ -66,7 +66,7 @@ fs_checkpoint_is_due(FsShard *shard)
 		return true;
 	if (!pending->dirty && pending->events == 0 && pending->ndead == 0)
 		return false;
-	return pending->bytes >= FS_PENDING_BYTES ||
+	return fs_pending_bytes(pending) >= FS_PENDING_BYTES ||
 		GetCurrentTimestamp() >= shard->checkpoint_due || shard->new_starts;
 }
 
@@ -433,6 +433,7 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	XLogRecPtr	flushed = GetXLogInsertRecPtr();
 
 	checkpoint.interleave = interleave;
+	shard->checkpoint_pause = 0;
 	freeze(shard, &checkpoint);
 	ensure_partitions(shard, &checkpoint);
 	checkpoint.upto = ensure_history(shard, checkpoint.upto);

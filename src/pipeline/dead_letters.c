@@ -62,7 +62,7 @@ fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark)
 	letter->headers = shard->source->ops->headers(shard->source, record);
 	pending->dead_letters = lappend(pending->dead_letters, letter);
 	pending->ndead++;
-	pending->bytes += sizeof(FsDeadLetter) + kept + record->key_len + 256;
+	pending->dead_bytes += sizeof(FsDeadLetter) + kept + record->key_len + 256;
 	MemoryContextSwitchTo(old);
 }
 

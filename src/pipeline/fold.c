@@ -65,7 +65,8 @@ fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream)
 
 /* The kept values as cells; false when memory is out. */
 static bool
-make_cells(FsShard *shard, FsView *view, const FsValue *values, uint32 slice, FsCell *cells)
+make_cells(FsShard *shard, FsView *view, const FsValue *values, const uint32 *hashes, uint32 slice,
+		   FsCell *cells)
 {
 	for (int i = 0; i < view->def->nkept; i++)
 	{
@@ -79,7 +80,7 @@ make_cells(FsShard *shard, FsView *view, const FsValue *values, uint32 slice, Fs
 		if (view->dictionary[i] >= 0)
 		{
 			cell->code = fs_dictionary_code(&shard->arena, &shard->root->dictionaries[view->dictionary[i]],
-											value->data, value->len, slice);
+											value->data, value->len, hashes[1 + i], slice);
 			if (cell->code == 0)
 				return false;
 		}
@@ -114,12 +115,107 @@ touch(FsShard *shard, FsView *view, FsHandle handle, uint32 slice, FsTime counts
 	return true;
 }
 
+/* Hashes of the view's key and kept byte values into hashes[1 + nkept]. */
+void
+fs_fold_hash(FsShard *shard, FsView *view, const FsValue *values, uint32 *hashes)
+{
+	char		key[FS_ENTITY_MAX_KEY];
+	int			len = fs_key_of_values(view->def, shard->def, values, key);
+
+	hashes[0] = len < 0 ? 0 : fs_hash_bytes(key, len);
+	for (int i = 0; i < view->def->nkept; i++)
+	{
+		const FsValue *value = &values[view->def->kept[i]];
+
+		if (view->dictionary[i] >= 0 && value->presence == FS_PRESENT)
+			hashes[1 + i] = fs_hash_bytes(value->data, value->len);
+	}
+}
+
+/* Calls 'visit' for each bucket that folding the event will look into. */
+static inline void
+visit_buckets(FsShard *shard, const FsEvent *event, void (*visit) (FsHandle *bucket))
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		const FsView *view = &shard->views[v];
+		const uint32 *hashes = event->hashes + view->first_hash;
+
+		visit(fs_table_bucket(&view->shared->entities, hashes[0]));
+		for (int i = 0; i < view->def->nkept; i++)
+			if (view->dictionary[i] >= 0 &&
+				event->values[view->def->kept[i]].presence == FS_PRESENT)
+				visit(fs_table_bucket(&shard->root->dictionaries[view->dictionary[i]].table,
+									  hashes[1 + i]));
+	}
+}
+
+static void
+prefetch_bucket(FsHandle *bucket)
+{
+	__builtin_prefetch(bucket);
+}
+
+static void
+prefetch_entry(FsHandle *bucket)
+{
+	fs_table_prefetch_entry(*bucket);
+}
+
+/* Fetches the chunks that the event will probably be appended to. */
+static void
+prefetch_tails(FsShard *shard, const FsEvent *event)
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		const FsView *view = &shard->views[v];
+		FsHandle	handle = *fs_table_bucket(&view->shared->entities, event->hashes[view->first_hash]);
+
+		if (handle != 0 && ((FsEntity *) fs_arena_ptr(handle))->tail != 0)
+		{
+			char	   *chunk = fs_arena_ptr(((FsEntity *) fs_arena_ptr(handle))->tail);
+
+			__builtin_prefetch(chunk);
+			__builtin_prefetch(chunk + 64);
+		}
+	}
+}
+
+#define AHEAD_BUCKET FS_FOLD_AHEAD
+#define AHEAD_ENTRY 16
+#define AHEAD_TAIL 8
+
+/*
+ * Gets memory on its way for the events that follow events[next]: first the
+ * buckets, a little later the entries, then the chunks.  Folding is bound by
+ * cache misses, and this lets those of many events overlap.
+ */
+void
+fs_fold_prepare(FsShard *shard, FsEvent *events, int n, int next)
+{
+	Assert(next >= -AHEAD_BUCKET);
+	if (next + AHEAD_BUCKET < n && events[next + AHEAD_BUCKET].reason == FS_REASON_NONE)
+	{
+		FsEvent    *event = &events[next + AHEAD_BUCKET];
+
+		for (int v = 0; v < shard->nviews; v++)
+			fs_fold_hash(shard, &shard->views[v], event->values,
+						 event->hashes + shard->views[v].first_hash);
+		visit_buckets(shard, event, prefetch_bucket);
+	}
+	if (next + AHEAD_ENTRY < n && next + AHEAD_ENTRY >= 0 && events[next + AHEAD_ENTRY].reason == FS_REASON_NONE)
+		visit_buckets(shard, &events[next + AHEAD_ENTRY], prefetch_entry);
+	if (next + AHEAD_TAIL < n && next + AHEAD_TAIL >= 0 && events[next + AHEAD_TAIL].reason == FS_REASON_NONE)
+		prefetch_tails(shard, &events[next + AHEAD_TAIL]);
+}
+
 /*
  * Folds one event, which passed the view's WHERE, into the view.  Returns
  * false when memory is out; nothing was counted then.
  */
 bool
-fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values)
+fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values,
+			 const uint32 *hashes)
 {
 	char		key[FS_ENTITY_MAX_KEY];
 	FsCell		cells[FS_RING_MAX_CELLS];
@@ -141,9 +237,9 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 	}
 	key_len = fs_key_of_values(view->def, shard->def, values, key);
 	Assert(key_len >= 0);		/* admission refused longer ones */
-	if (!make_cells(shard, view, values, slice, cells))
+	if (!make_cells(shard, view, values, hashes, slice, cells))
 		return false;
-	hash = fs_hash_bytes(key, key_len);
+	hash = hashes[0];
 	handle = fs_entity_find(&view->shared->entities, key, key_len, hash);
 	if (handle == 0)
 		handle = fs_entity_add(&shard->arena, &view->shared->entities, key, key_len, hash);
@@ -198,14 +294,12 @@ static void
 log_event(FsShard *shard, const FsEvent *event)
 {
 	FsSegmentWriter *writer = pending_segment(shard, fs_slice_index(event->meta.event_time, shard->def->slice));
-	size_t		before = fs_segment_memory(writer);
 
 	if (fs_segment_append(writer, &event->meta, event->values) != FS_SEGMENT_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),
 				 errdetail("Could not add an event to a segment of the event log.")));
-	shard->pending.bytes += fs_segment_memory(writer) - before;
 	shard->pending.events++;
 }
 
@@ -227,7 +321,8 @@ fs_fold(FsShard *shard, const FsEvent *event, uint32 *folded)
 			view->counts.expression_errors++;
 		else if ((event->where_mask & bit) == 0)
 			view->counts.filtered++;
-		else if (!fs_fold_view(shard, view, &event->meta, event->values))
+		else if (!fs_fold_view(shard, view, &event->meta, event->values,
+							   event->hashes + view->first_hash))
 			return false;
 		*folded |= bit;
 	}
@@ -258,4 +353,15 @@ fs_pending_clear(FsPending *pending)
 	pfree(pending->slices);
 	MemoryContextDelete(pending->context);
 	memset(pending, 0, sizeof(FsPending));
+}
+
+/* Bytes of memory that the pending set holds, about. */
+int64
+fs_pending_bytes(const FsPending *pending)
+{
+	int64		bytes = pending->dead_bytes;
+
+	for (int i = 0; i < pending->nslices; i++)
+		bytes += fs_segment_memory(pending->slices[i].writer);
+	return bytes;
 }

@@ -65,6 +65,7 @@ work_off(FsShard *shard)
 
 		if (!shard->admitted)
 		{
+			fs_fold_prepare(shard, shard->events, shard->nevents, shard->next_event);
 			fs_admit(shard, partition, event);
 			shard->admitted = true;
 			shard->folded = 0;
@@ -85,6 +86,7 @@ static void
 take_batch(FsShard *shard, FsPartition *partition, int n)
 {
 	FsTime		now = fs_clock_now();
+	uint32	   *hashes = MemoryContextAlloc(shard->batch, sizeof(uint32) * n * shard->nhashes);
 
 	shard->events = MemoryContextAllocZero(shard->batch, sizeof(FsEvent) * n);
 	for (int i = 0; i < n; i++)
@@ -93,6 +95,7 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 		const FsRecord *record = &shard->records[i];
 
 		event->record = record;
+		event->hashes = hashes + (Size) i * shard->nhashes;
 		event->meta.partition = record->partition;
 		event->meta.offset = record->offset;
 		event->meta.xid = record->xid;
@@ -105,6 +108,8 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 	shard->next_event = 0;
 	shard->admitted = false;
 	fs_contract_decode(shard, shard->events, n);
+	for (int ahead = -FS_FOLD_AHEAD; ahead < 0; ahead++)
+		fs_fold_prepare(shard, shard->events, n, ahead);
 }
 
 /* How much of the window fits now, and so how much memory all of it would take. */
@@ -130,12 +135,25 @@ note_exhaustion(FsShard *shard)
 	shard->exhausted = true;
 }
 
+/* Books how long records had to wait since the last turn that had any. */
+static void
+note_pause(FsShard *shard)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (shard->last_ingest != 0)
+	{
+		shard->checkpoint_pause = Max(shard->checkpoint_pause, now - shard->last_ingest);
+		shard->longest_pause = Max(shard->longest_pause, now - shard->last_ingest);
+	}
+}
+
 /*
  * One turn of ingestion: finishes the batch in hand, or takes one from the
  * partition furthest behind that has any.  True when anything was done.
  */
 static bool
-ingest(FsShard *shard)
+ingest_some(FsShard *shard)
 {
 	int			order[FS_MAX_PARTITIONS];
 	int			n;
@@ -151,7 +169,7 @@ ingest(FsShard *shard)
 		shard->exhausted = false;
 		return true;
 	}
-	if (shard->pending.bytes > FS_PENDING_BYTES * 2)
+	if (fs_pending_bytes(&shard->pending) > FS_PENDING_BYTES * 2)
 		return false;			/* the checkpoint comes first */
 	n = fs_partitions_choose(shard, order);
 	for (int i = 0; i < n; i++)
@@ -168,6 +186,18 @@ ingest(FsShard *shard)
 		return true;
 	}
 	return false;
+}
+
+/* The same, with the clock on it. */
+static bool
+ingest(FsShard *shard)
+{
+	bool		busy;
+
+	note_pause(shard);
+	busy = ingest_some(shard);
+	shard->last_ingest = busy ? GetCurrentTimestamp() : 0;
+	return busy;
 }
 
 /* Ingestion between the steps of a checkpoint. */

@@ -283,15 +283,17 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 {
 	FsShard    *shard = recovery->shard;
 	FsView	   *view = &shard->views[v];
+	uint32		hashes[1 + FS_MAX_KEPT];
 	FsHandle	handle;
 	FsTime		frontier = shard->frontier;
 
 	if ((where_mask & ((uint32) 1 << v)) == 0)
 		return true;
+	fs_fold_hash(shard, view, recovery->values, hashes);
 	if (!recovery->stamps &&
 		(frontier == FS_TIME_MIN ||
 		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
-		!fs_fold_view(shard, view, meta, recovery->values))
+		!fs_fold_view(shard, view, meta, recovery->values, hashes))
 		return false;
 	handle = find_entity(shard, view, recovery->values);
 	if (handle != 0)

@@ -114,6 +114,8 @@ fs_report(FsShard *shard)
 	stats->checkpoint_time = shard->checkpoint_time;
 	stats->checkpoint_duration = shard->checkpoint_duration;
 	stats->checkpoint_bytes = shard->checkpoint_bytes;
+	stats->checkpoint_pause = shard->checkpoint_pause;
+	stats->longest_pause = shard->longest_pause;
 	stats->checkpoint_count = shard->checkpoint_count;
 	stats->error_time = shard->error_time;
 	strlcpy(stats->error, shard->error, sizeof(stats->error));

@@ -60,6 +60,8 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	view->complete_from = FS_TIME_MIN;
 	view->log_from = FS_TIME_MIN;
 	fs_layout_build(&view->layout, def, shard->def);
+	view->first_hash = shard->nhashes;
+	shard->nhashes += 1 + def->nkept;
 	fs_touch_init(&view->touches, shard->context);
 	fs_touch_init(&view->late, shard->context);
 	for (int i = 0; i < def->nkept; i++)

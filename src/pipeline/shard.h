@@ -39,6 +39,9 @@
 #include "state/store.h"
 #include "state/touch.h"
 
+/* How many events ahead folding gets its memory; fs_fold_prepare() is called from -FS_FOLD_AHEAD on. */
+#define FS_FOLD_AHEAD 24
+
 /* Rows one checkpoint writes at most, about. */
 #define FS_CHECKPOINT_ROWS 50000
 
@@ -74,6 +77,7 @@ typedef struct FsEvent
 	FsValue    *values;			/* one per stream column */
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
+	uint32	   *hashes;			/* of each view in turn: its key's, and its kept byte values' */
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
 	uint32		error_mask;		/* bit i: WHERE of view i raised an error */
 } FsEvent;
@@ -99,7 +103,7 @@ typedef struct FsPending
 	int			nslices;
 	int			maxslices;
 	int64		events;
-	int64		bytes;			/* estimate of memory held */
+	int64		dead_bytes;		/* memory of the dead letters, about */
 	List	   *dead_letters;	/* FsDeadLetter * */
 	int64		ndead;
 	List	   *wakeups;		/* FsWakeup * */
@@ -158,6 +162,7 @@ typedef struct FsView
 	FsSharedViewState *shared;
 	FsRingLayout layout;
 	int			dictionary[FS_MAX_KEPT];	/* kept column -> root dictionary, or -1 */
+	int			first_hash;		/* where its hashes begin in FsEvent.hashes */
 	ExprState  *where;
 
 	/* State */
@@ -203,6 +208,7 @@ typedef struct FsShard
 	FsStreamDef *def;
 	int			nviews;
 	FsView	   *views;
+	int			nhashes;		/* of an event, for all views */
 	int64		max_window;		/* of all views */
 	int64		max_slide;
 	uint64		generation;		/* of the definitions loaded */
@@ -255,6 +261,9 @@ typedef struct FsShard
 	int64		checkpoint_duration;
 	int64		checkpoint_bytes;
 	int64		checkpoint_count;
+	int64		checkpoint_pause;	/* microseconds; see FsSharedStats */
+	int64		longest_pause;
+	TimestampTz last_ingest;	/* end of the last turn that had work; 0 none */
 	FsStreamState state;
 	FsTime		state_since;
 
@@ -284,10 +293,14 @@ extern void fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event);
 /* fold.c */
 extern void fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream);
 extern uint32 fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream);
-extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values);
+extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values,
+						 const uint32 *hashes);
+extern void fs_fold_hash(FsShard *shard, FsView *view, const FsValue *values, uint32 *hashes);
+extern void fs_fold_prepare(FsShard *shard, FsEvent *events, int n, int next);
 extern bool fs_fold(FsShard *shard, const FsEvent *event, uint32 *folded);
 extern void fs_pending_init(FsShard *shard, FsPending *pending);
 extern void fs_pending_clear(FsPending *pending);
+extern int64 fs_pending_bytes(const FsPending *pending);
 
 /* fire.c */
 extern bool fs_fire_is_due(const FsShard *shard);

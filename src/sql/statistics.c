@@ -184,6 +184,8 @@ emit_stream(ReturnSetInfo *result, const StreamStats *stream)
 	put_clock(&row, stats->checkpoint_time);
 	put(&row, Float8GetDatum(stats->checkpoint_duration / 1000.0), stats->checkpoint_count == 0);
 	put(&row, Int64GetDatum(stats->checkpoint_bytes), stats->checkpoint_count == 0);
+	put(&row, Float8GetDatum(stats->checkpoint_pause / 1000.0), stats->checkpoint_count == 0);
+	put(&row, Float8GetDatum(stats->longest_pause / 1000.0), no_worker);
 	put_last_error(&row, stream);
 	emit_row(result, &row);
 }

@@ -17,6 +17,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "catalog/definition.h"
 #include "catalog/extension.h"
@@ -69,7 +70,11 @@ read_list(const char *query, Oid parameter, void *(*read) (SPITupleTable *, uint
 	Datum		values[1];
 	FsOwnerScope scope;
 	List	   *list = NIL;
+	bool		pushed = !ActiveSnapshotSet();
 
+	/* A worker's DETACH PARTITION CONCURRENTLY has ended the transaction it began in. */
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	values[0] = ObjectIdGetDatum(parameter);
 	fs_owner_begin(&scope);
 	SPI_connect();
@@ -84,6 +89,8 @@ read_list(const char *query, Oid parameter, void *(*read) (SPITupleTable *, uint
 	}
 	SPI_finish();
 	fs_owner_end(&scope);
+	if (pushed)
+		PopActiveSnapshot();
 	return list;
 }
 

@@ -6,7 +6,6 @@
 
 #include "port/atomics.h"
 
-#include "core/hash.h"
 #include "state/dictionary.h"
 
 #define CODES_PER_SEGMENT 4096
@@ -124,9 +123,8 @@ add_value(FsArena *arena, FsDictionary *dictionary, const char *data, uint32 len
 
 uint32
 fs_dictionary_code(FsArena *arena, FsDictionary *dictionary,
-				   const char *data, uint32 len, uint32 slice)
+				   const char *data, uint32 len, uint32 hash, uint32 slice)
 {
-	uint32		hash = fs_hash_bytes(data, len);
 	FsHandle	handle = *fs_table_bucket(&dictionary->table, hash);
 
 	while (handle != 0)

@@ -27,9 +27,12 @@ typedef struct FsDictionary
 
 extern bool fs_dictionary_create(FsArena *arena, FsDictionary *dictionary);
 
-/* The code of a value used in 'slice', made when new; 0 when memory is out. */
+/*
+ * The code of a value used in 'slice', made when new; 0 when memory is out.
+ * 'hash' is fs_hash_bytes() of it: the caller has it from prefetching.
+ */
 extern uint32 fs_dictionary_code(FsArena *arena, FsDictionary *dictionary,
-								 const char *data, uint32 len, uint32 slice);
+								 const char *data, uint32 len, uint32 hash, uint32 slice);
 
 /* The value of a code, or NULL when there is none (a stale or garbled code). */
 extern const char *fs_dictionary_value(const FsDictionary *dictionary, uint32 code, uint32 *len);

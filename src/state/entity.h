@@ -43,7 +43,8 @@ typedef struct FsEntity
 	char		key[FLEXIBLE_ARRAY_MEMBER];
 } FsEntity;
 
-#define FS_ENTITY_MAX_KEY 8192
+/* A key must also fit into the history's primary key: a btree takes 2704 bytes, window_end included. */
+#define FS_ENTITY_MAX_KEY 2560
 #define FS_ENTITY_MAX_EVENTS (1 << 22)
 
 static inline void

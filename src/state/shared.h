@@ -106,6 +106,8 @@ typedef struct FsSharedStats
 	FsTime		checkpoint_time;
 	int64		checkpoint_duration;	/* microseconds */
 	int64		checkpoint_bytes;
+	int64		checkpoint_pause;	/* longest time without ingestion in the last one; microseconds */
+	int64		longest_pause;	/* the same, in the worker's life */
 	int64		checkpoint_count;
 	FsTime		error_time;
 	char		error[FS_ERROR_SIZE];	/* last trouble with the peer or a partition */

@@ -40,6 +40,14 @@ typedef struct FsTable
 
 extern bool fs_table_create(FsArena *arena, FsTable *table);
 
+/* The address of an entry's first line, wanted soon: fetched without waiting. */
+static inline void
+fs_table_prefetch_entry(FsHandle handle)
+{
+	if (handle != 0)
+		__builtin_prefetch(fs_arena_ptr(handle));
+}
+
 /* The bucket's head for a hash. */
 extern FsHandle *fs_table_bucket(const FsTable *table, uint32 hash);
 

@@ -31,6 +31,7 @@ our @EXPORT = qw(
 );
 
 my $scratch;
+my @nodes;
 
 # One directory for all peers of a test.
 sub scratch
@@ -62,6 +63,7 @@ sub new_node
 
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
 	$node->append_conf('postgresql.conf', join('', map { "$_ = '$all{$_}'\n" } sort keys %all));
+	push @nodes, $node;
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION feature_stream');
 	return $node;
@@ -199,6 +201,24 @@ sub random_from
 		$state ^= ($state << 5) & 0xffffffff;
 		return $state / 4294967296;
 	};
+}
+
+# A test that ends badly shows why: what it did last, and what the servers said.
+END
+{
+	my $status = $?;
+
+	if ($status != 0 && defined $PostgreSQL::Test::Utils::test_logfile)
+	{
+		for my $log ($PostgreSQL::Test::Utils::test_logfile, map { $_->logfile } @nodes)
+		{
+			open(my $fh, '<', $log) or next;
+			my @lines = grep { !/^\s*$/ } <$fh>;
+			splice(@lines, 0, @lines - 40) if @lines > 40;
+			diag("--- $log\n", map { substr($_, 0, 400) } @lines);
+		}
+	}
+	$? = $status;
 }
 
 1;

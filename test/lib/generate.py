@@ -77,7 +77,7 @@ class Plan:
             return rng.choice(ODD_USERS)
         if kind < 0.10:
             return 'u%d' % rng.randrange(3)
-        return 'u%d' % int(self.nusers * rng.random() ** 3)
+        return 'u%d' % int(self.nusers * rng.random() ** 2)
 
     def item(self):
         if self.rng.random() < 0.01:
@@ -178,7 +178,7 @@ def odd_events(plan):
         add(lambda t: function(to_json(plan.fields(t))))
 
     # tombstone
-    add(lambda t: None, 3)
+    add(lambda t: None, 5)
 
     # malformed
     for text in [b'', b' ', b'not json', b'null', b'17', b'"text"', b'[]', b'[{}]', b'{', b'{}{}',

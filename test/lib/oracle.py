@@ -86,9 +86,10 @@ class Recorded:
     """What the engine wrote down, as of one snapshot."""
 
     def __init__(self, db, stream):
-        db.execute('''SELECT (extract(epoch FROM frontier) * 1000000)::bigint, fire_window_end IS NOT NULL
+        db.execute('''SELECT (extract(epoch FROM frontier) * 1000000)::bigint,
+                             (extract(epoch FROM fire_window_end) * 1000000)::bigint
                         FROM feature_stream.stream_state WHERE stream = %s''', [stream.oid])
-        self.frontier, self.is_firing = db.fetchone()
+        self.frontier, self.firing = db.fetchone()      # the window end being fired, if any
         micros = '(extract(epoch FROM %s) * 1000000)::bigint'
         db.execute('''SELECT partition, "offset", event->>'user_id', event->>'item_id', event->>'category', %s, %s, %s
                         FROM feature_stream.read_event_log(%%s)''' %
@@ -431,7 +432,7 @@ def check_events(records, ends, recorded, stream):
                 if last_arrival is not None and arrival - last_arrival < stream.idle_after:
                     idle.differ('%s: woke up at %s, but was not idle: the record before came at %s' %
                                 (where, show_time(arrival), show_time(last_arrival)))
-                if wakeup > recorded.frontier:
+                if wakeup > (recorded.firing or recorded.frontier):
                     idle.differ('%s: woke up with %s, which is after the frontier' % (where, show_time(wakeup)))
             verdict = judge.judge(record, arrival, wakeup)
             if wakeup is not None and verdict.reason not in (None, 'late'):
@@ -564,9 +565,11 @@ def check_history(db, schema, stream, recorded, events):
     db.execute('SELECT count(*), count(*) FILTER (WHERE item_count = 0), max(item_count), count(DISTINCT user_id), '
                'count(DISTINCT window_end) FROM %s.expected' % schema)
     summary = '%d rows, %d of them empty, up to %s items, %d users, %d window ends' % db.fetchone()
-    db.execute('SELECT count(*) FROM %s WHERE window_end > %s' % (stream.history, frontier))
+    db.execute('SELECT count(*) FROM %s WHERE window_end > %s AND window_end IS DISTINCT FROM %s' %
+               (stream.history, frontier, 'NULL' if recorded.firing is None else
+                "timestamptz '%s+00'" % show_time(recorded.firing)))
     beyond = db.fetchone()[0]
-    if beyond > 0 and not recorded.is_firing:
+    if beyond > 0:
         check.differ('%d rows after the frontier %s' % (beyond, show_time(recorded.frontier)))
     db.execute('SELECT count(*) FROM %s WHERE computed_at IS NULL OR available_at IS DISTINCT FROM '
                'CASE WHEN backfilled THEN window_end + %d * interval \'1 us\' ELSE computed_at END' %
@@ -738,16 +741,19 @@ def check_converged(name, differences, db, schema, stream, redis, patience):
 # All of it
 #
 
-def wait_until_consumed(db, stream, ends, seconds):
-    """Waits until every partition is durable up to its end."""
+def wait_until_consumed(db, stream, ends, seconds, frontier):
+    """Waits until every partition is durable up to its end, and windows have ended up to 'frontier'."""
     deadline = time.monotonic() + seconds
     while True:
         db.execute('SELECT partition, next_offset FROM feature_stream.partition_position WHERE stream = %s', [stream.oid])
         positions = dict(db.fetchall())
-        if all(positions.get(partition, -1) >= end for partition, end in ends.items()):
+        db.execute('SELECT extract(epoch FROM frontier) FROM feature_stream.stream_state WHERE stream = %s', [stream.oid])
+        reached = db.fetchone()[0]
+        if all(positions.get(partition, -1) >= end for partition, end in ends.items()) and \
+           reached is not None and reached >= frontier:
             return
         if time.monotonic() > deadline:
-            print('       not consumed after %g s: durable %s, ends %s' % (seconds, positions, ends))
+            print('       not there after %g s: durable %s of %s, frontier %s' % (seconds, positions, ends, reached))
             return
         time.sleep(0.1)
 
@@ -761,7 +767,8 @@ def parse_arguments():
     parser.add_argument('--view', default='session_features')
     parser.add_argument('--redis-host', default='127.0.0.1')
     parser.add_argument('--redis-port', type=int)
-    parser.add_argument('--wait', type=float, default=0, help='seconds to wait until everything is consumed')
+    parser.add_argument('--wait', type=float, default=0, help='seconds to wait until all is consumed')
+    parser.add_argument('--frontier', type=float, default=0, help='and until the frontier is there (epoch seconds)')
     parser.add_argument('--patience', type=float, default=15, help='seconds for the online store to converge')
     parser.add_argument('--keep', action='store_true', help="keep the oracle's tables")
     return parser.parse_args()
@@ -774,7 +781,7 @@ def run(args, connection, schema):
     records, ends = read_topic(args)
     connection.commit()
     connection.autocommit = True
-    wait_until_consumed(db, stream, ends, args.wait)
+    wait_until_consumed(db, stream, ends, args.wait, args.frontier)
     connection.autocommit = False
     db.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
     recorded = Recorded(db, stream)

@@ -45,7 +45,7 @@ $node->safe_psql('postgres', q(
 		       CASE WHEN i % 13 <> 0 THEN 'c' || floor(4 * r[6]) END, i % 7 <> 0,
 		       CASE WHEN i % 17 <> 0 THEN round((100 * r[7])::numeric, 2) END, floor(9 * r[8]), r[9] * 1000 - 500
 		  FROM (SELECT i, timestamptz '2024-01-15 12:00:00+00' + i * interval '2 s' AS arrived,
-		               ARRAY(SELECT (hashint8extended(i, k) & 1048575) / 1048576.0::float8
+		               ARRAY(SELECT (hashint8extended(i::bigint, k) & 1048575) / 1048576.0::float8
 		                       FROM generate_series(1, 9) k) AS r
 		          FROM generate_series(first, last) i) s;
 		INSERT INTO outbox (id, arrived, value)
@@ -59,13 +59,13 @@ $node->safe_psql('postgres', q(
 		shop       int         NOT NULL,
 		item_id    text        NOT NULL,
 		category   text        DEFAULT 'unknown',
-		price      numeric(12,2),
+		price      numeric,
 		qty        int,
 		score      float8,
 		clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
 	) SERVER tables OPTIONS ("table" 'outbox', order_by 'id', xid 'xid', value 'value', arrival 'arrived',
 		format 'json', event_time 'clicked_at', slice '1 min', watermark_delay '30 s', max_future '60 s',
-		idle_after '1 min', start 'earliest');
+		idle_after '1 min', dead_letter_retention '30000 days', start 'earliest');
 ));
 
 sub create_session_view
@@ -91,7 +91,7 @@ $node->safe_psql('postgres', q(
 		       min(price) AS low, max(price) AS high, sum(score) AS score_sum, avg(score) AS score_mean,
 		       max(item_id) AS last_item, sum(qty) AS pieces, min(clicked_at) AS since
 		  FROM clicks WHERE category IN ('c1', 'c2', 'unknown') AND qty > 2 GROUP BY user_id, shop $$,
-		windows => '{10 min}', slide => '5 min')));
+		windows => '{10 min}', slide => '5 min', history_retention => '2 days')));
 
 # The events that count, with the bound that each was judged by and its default applied.
 my $counted = q(
@@ -241,12 +241,11 @@ histories_are_right('after an immediate shutdown');
 
 for my $point (qw(checkpoint-begin checkpoint-before-commit checkpoint-after-commit))
 {
-	$pid = ingest_pid($node, 'clicks');
 	my $from = 1301 + 100 * ($point =~ /begin/ ? 0 : $point =~ /before/ ? 1 : 2);
 	$node->append_conf('postgresql.conf', "feature_stream.fault = '$point:error:1'");
 	$node->reload;
 	$node->safe_psql('postgres', "SELECT send($from, $from + 99)");
-	ingest_pid($node, 'clicks', $pid);
+	$node->poll_query_until('postgres', "SELECT last_error LIKE '%$point%' FROM feature_stream.stat_stream");
 	$node->append_conf('postgresql.conf', "feature_stream.fault = ''");
 	$node->reload;
 	wait_until_settled();
@@ -314,9 +313,9 @@ $node->safe_psql('postgres', q(
 		user_id text NOT NULL CHECK (user_id <> ''),
 		amount int CHECK (amount < 1000),
 		tag uuid,
-		at timestamptz NOT NULL OPTIONS (unit 's')
+		at timestamptz OPTIONS (unit 's') NOT NULL
 	) SERVER tables OPTIONS ("table" 'bad_outbox', order_by 'id', xid 'xid', value 'value', key 'key', arrival 'arrived',
-		event_time 'at', slice '1 min', watermark_delay '30 s', max_future '60 s', idle_after '1 min', start 'earliest');
+		event_time 'at', slice '1 min', watermark_delay '30 s', max_future '60 s', idle_after '1 min', dead_letter_retention '30000 days', start 'earliest');
 	SELECT feature_stream.create_feature_view('sums', 'SELECT user_id, sum(amount) AS total FROM strict_events GROUP BY user_id',
 		windows => '{5 min}', slide => '1 min');
 	INSERT INTO bad_outbox (id, arrived, key, value)
@@ -361,6 +360,19 @@ for ([ 3, qr/"user_id" is missing/ ], [ 4, qr/"user_id" is null/ ], [ 5, qr/user
 }
 query_is($node, q(SELECT accepted_count, dead_letter_count FROM feature_stream.stat_partition
 		WHERE stream = 'strict_events'::regclass), '2|17', 'neighbours of bad events count');
+
+# --- Retention: days later, after a restart, old partitions are gone, and what was asked to stay is there.
+my $parts = q(SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY 1) FROM pg_inherits WHERE inhparent = '%s'::regclass);
+like($node->safe_psql('postgres', sprintf($parts, 'shop_features_history')), qr/p20240115/, 'history has a partition of its day');
+$node->safe_psql('postgres', "SELECT feature_stream.set_test_clock('2024-01-25 12:00:00+00')");
+wait_for_frontier($node, 'clicks', '2024-01-25 11:58:00+00');
+$node->restart;
+$node->poll_query_until('postgres', q(
+	SELECT NOT EXISTS (SELECT FROM pg_class WHERE relname LIKE 'shop_features_history_p20240115%'
+	                       OR relname LIKE 'event_log_' || 'clicks'::regclass::oid || '_p20240115%')));
+unlike($node->safe_psql('postgres', sprintf($parts, 'shop_features_history')), qr/p20240115/, 'retention drops history');
+query_is($node, "SELECT count(*) FROM feature_stream.event_log WHERE stream = 'clicks'::regclass", 0, 'and the event log');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM session_features_history'), '>', 100, 'where it was asked for');
 
 # --- Leaving nothing behind.
 my $stream = $node->safe_psql('postgres', "SELECT 'clicks'::regclass::oid");
