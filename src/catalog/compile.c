@@ -247,6 +247,11 @@ keep_column(FsViewDef *view, int column)
 	for (int i = 0; i < view->nkept; i++)
 		if (view->kept[i] == column)
 			return i;
+	if (view->nkept == FS_MAX_KEPT_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("feature view aggregates more than %d columns", FS_MAX_KEPT_COLUMNS),
+				 errhint("Split it into several feature views.")));
 	view->kept[view->nkept] = column;
 	return view->nkept++;
 }

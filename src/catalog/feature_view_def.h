@@ -61,6 +61,7 @@ typedef enum FsOnEmpty
 } FsOnEmpty;
 
 #define FS_MAX_WINDOWS 16
+#define FS_MAX_KEPT_COLUMNS 64	/* distinct columns that aggregates read */
 
 typedef struct FsViewDef
 {

@@ -41,11 +41,4 @@ fs_watermark_is_idle(const FsPartitionClock *clock, bool at_end, FsTime since, F
 	return at_end && since != FS_TIME_MIN && now - since >= idle_after;
 }
 
-/* The first window end an event may not miss: it is late when its first window ended at or before 'bound'. */
-static inline FsTime
-fs_late_bound(const FsPartitionClock *clock, FsTime frontier)
-{
-	return clock->watermark > frontier ? clock->watermark : frontier;
-}
-
 #endif							/* FS_CORE_WATERMARK_H */

@@ -3,9 +3,9 @@
  *		Which events count, judged by the data alone.
  *
  * An event counts in every window that ends after the watermark its own
- * partition had reached just before it, or after the frontier where an idle
- * partition woke up behind it (then the partition's watermark is raised to the
- * frontier, and the checkpoint records that it was).
+ * partition had reached just before it, or after the last window end that is
+ * closed where an idle partition woke up behind it (then the partition's
+ * watermark is raised to that, and the checkpoint records that it was).
  */
 #include "postgres.h"
 
@@ -21,7 +21,11 @@ time_text(FsTime t)
 	return timestamptz_to_str(t);
 }
 
-/* An idle partition that wakes up behind the frontier goes on from there; written down for good. */
+/*
+ * An idle partition that wakes up behind the windows that are closed (or being
+ * closed: rows at work must not change) goes on from there; written down for
+ * good.
+ */
 static void
 wake_up(FsShard *shard, FsPartition *partition, const FsEvent *event)
 {
@@ -30,9 +34,9 @@ wake_up(FsShard *shard, FsPartition *partition, const FsEvent *event)
 
 	wakeup->partition = partition->id;
 	wakeup->offset = event->meta.offset;
-	wakeup->watermark = shard->frontier;
+	wakeup->watermark = shard->closing;
 	shard->pending.wakeups = lappend(shard->pending.wakeups, wakeup);
-	partition->clock.watermark = shard->frontier;
+	partition->clock.watermark = shard->closing;
 	MemoryContextSwitchTo(old);
 }
 
@@ -155,7 +159,7 @@ fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 		event->meta.event_time = value->i;
 		if (check_event_time(shard, event) && check_keys(shard, event))
 		{
-			if (shard->frontier > partition->clock.watermark)
+			if (shard->closing > partition->clock.watermark)
 				wake_up(shard, partition, event);
 			bound = before = partition->clock.watermark;
 			if (judge_lateness(shard, event, bound))

@@ -437,6 +437,8 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	freeze(shard, &checkpoint);
 	ensure_partitions(shard, &checkpoint);
 	checkpoint.upto = ensure_history(shard, checkpoint.upto);
+	if (checkpoint.upto != FS_TIME_MIN)
+		shard->closing = Max(shard->closing, fs_time_floor(checkpoint.upto, shard->def->slice));
 	FS_FAULT("checkpoint-begin");
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();

@@ -171,8 +171,12 @@ add_all(FsShard *shard, const FsView *view)
 		{
 			FsEntity   *entity = fs_arena_ptr(handle);
 
-			reserve_due(shard, 1);
-			shard->fire.due[shard->fire.ndue++] = (uint64) entity->entry.hash << 32 | handle;
+			/* One without events was fired empty already and only waits to be published. */
+			if (entity->nevents > 0)
+			{
+				reserve_due(shard, 1);
+				shard->fire.due[shard->fire.ndue++] = (uint64) entity->entry.hash << 32 | handle;
+			}
 			handle = entity->entry.next;
 		}
 	}
@@ -478,10 +482,15 @@ oldest_slice(const FsShard *shard, const FsView *view)
 	return fs_slice_index(frontier - fs_view_max_window(view->def), shard->def->slice);
 }
 
-/* Trims the entities of one expired list, and removes those left without events. */
+/*
+ * Trims the entities of the first list, and removes those left without events.
+ * Trimming goes no further than the list's own slice: an entity that also
+ * stands in a later list must be there when its turn comes.
+ */
 static void
-prune_list(FsShard *shard, FsView *view, int64 oldest)
+prune_list(FsShard *shard, FsView *view)
 {
+	int64		oldest = view->touches.lists[0].slice + 1;
 	uint32		n = view->touches.lists[0].count;
 	uint32	   *items = MemoryContextAllocHuge(shard->cycle, sizeof(uint32) * Max(n, 1));
 	uint32		ndoomed = 0;
@@ -527,7 +536,7 @@ fs_prune_step(FsShard *shard)
 		int64		needed = oldest_slice(shard, view);
 
 		if (view->touches.n > 0 && view->touches.lists[0].slice < needed)
-			prune_list(shard, view, needed);
+			prune_list(shard, view);
 		oldest = Min(oldest, view->touches.n > 0 ?
 					 Min(needed, view->touches.lists[0].slice) : needed);
 	}

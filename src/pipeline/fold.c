@@ -20,6 +20,7 @@
 void
 fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream)
 {
+	StaticAssertStmt(FS_MAX_KEPT_COLUMNS <= FS_RING_MAX_CELLS, "rings hold every kept column");
 	memset(layout, 0, sizeof(FsRingLayout));
 	layout->slice = stream->slice;
 	layout->ncells = view->nkept;

@@ -414,27 +414,78 @@ is_paused(Oid stream)
 	return paused;
 }
 
+/* Does an error mean that the definition cannot work, whatever the peers do? */
+static bool
+is_broken_definition(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_FDW_ERROR:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Keeps the message of a broken definition for stat_stream, and the log. */
+static void
+note_broken_definition(FsSharedStream *slot)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ErrorData  *error = CopyErrorData();
+
+	MemoryContextSwitchTo(old);
+	EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	strlcpy(slot->last_error, error->message, FS_ERROR_SIZE);
+	slot->last_error_time = GetCurrentTimestamp();
+	LWLockRelease(fs_shared->lock);
+	FreeErrorData(error);
+}
+
 /* Loads the shard; *end says why there is none when it returns NULL. */
 static FsShard *
 load(FsSharedStream *slot, FsPipelineEnd *end)
 {
-	FsShard    *shard = NULL;
-	bool		paused = false;
+	FsShard    *volatile shard = NULL;
+	volatile bool paused = false;
 
 	*end = FS_END_GONE;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(slot->relid)) && fs_is_stream(slot->relid))
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(slot->relid)) || !fs_is_stream(slot->relid))
+	{
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		return NULL;
+	}
+	PG_TRY();
 	{
 		*end = FS_END_PAUSED;
 		paused = is_paused(slot->relid);
 		if (!paused)
+		{
 			shard = fs_shard_create(slot);
-		if (!paused && shard == NULL)
 			*end = FS_END_STOP;
+		}
+		PopActiveSnapshot();
+		CommitTransactionCommand();
 	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	PG_CATCH();
+	{
+		if (!is_broken_definition(geterrcode()))
+			PG_RE_THROW();
+		note_broken_definition(slot);
+		*end = FS_END_FAILED;
+		shard = NULL;
+	}
+	PG_END_TRY();
 	return shard;
 }
 

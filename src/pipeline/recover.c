@@ -123,6 +123,7 @@ load_state_row(FsShard *shard)
 	shard->frontier = shard->durable_frontier = get_time(SPI_tuptable->vals[0], 3);
 	shard->watermark = get_time(SPI_tuptable->vals[0], 4);
 	set_cursor(shard, SPI_tuptable->vals[0]);
+	shard->closing = shard->fire.active ? shard->fire.boundary : shard->frontier;
 }
 
 static void

@@ -148,7 +148,7 @@ fs_shard_create(FsSharedStream *slot)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("stream %s has more than %d feature views", shard->def->name, FS_MAX_VIEWS)));
 	make_contexts(shard);
-	shard->watermark = shard->frontier = shard->durable_frontier = FS_TIME_MIN;
+	shard->watermark = shard->frontier = shard->closing = shard->durable_frontier = FS_TIME_MIN;
 	shard->held_back_by = -1;
 	shard->fire.hash = -1;
 	shard->checkpoint_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), fs_checkpoint_interval);

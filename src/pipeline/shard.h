@@ -229,6 +229,7 @@ typedef struct FsShard
 	FsTime		watermark;		/* shard's; FS_TIME_MIN none yet */
 	int			held_back_by;	/* partition id; -1 none */
 	FsTime		frontier;		/* last boundary fired; FS_TIME_MIN: none yet */
+	FsTime		closing;		/* windows up to here are fired, or being fired by the open checkpoint: nothing more counts in them */
 	FsTime		durable_frontier;
 	FsFireCursor fire;
 	FsDurableCursor durable_fire;

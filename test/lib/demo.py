@@ -590,6 +590,12 @@ def settle(watcher, feeder):
     return watcher.look()
 
 
+def told(name, text):
+    for line in textwrap.wrap(text, 60, break_on_hyphens=False):
+        print(f"  {name:<17}{line}")
+        name = ""
+
+
 def summarize(options, watcher, feeder, look, acknowledged):
     """The last words.  True when features came and every event is accounted for."""
     s = look.stream
@@ -608,16 +614,16 @@ def summarize(options, watcher, feeder, look, acknowledged):
     print(f"  accepted + dead  {accepted:,} + {dead:,} = {accepted + dead:,}: "
           f"{'every event is accounted for' if whole and letters == dead else f'DIFFERS, {letters:,} dead letters'}")
     if look.newest and look.newest[0] > watcher.begun:
-        print(f"  freshness        newest row computed {look.newest[1] - look.newest[0]:.1f} s after its window ended, "
-              f"{WATERMARK_DELAY} s of them watermark_delay")
-    print("  dead letters     " + (", ".join(f"{d['reason']} {d['count']:,}" for d in look.letters) or "none"))
+        print(f"  freshness        newest row computed {look.newest[1] - look.newest[0]:.1f} s after its window ended "
+              f"({WATERMARK_DELAY} s wait)")
+    told("dead letters", ", ".join(f"{d['reason']}\xa0{d['count']:,}" for d in look.letters) or "none")
     for d in look.letters[:3]:
-        print(f"                   {d['reason']}: {d['message']}")
+        told("", f"{d['reason']}: {d['message']}")
     if s.get("last_error"):
-        print(f"  last error       {s['last_error']}")
+        told("last error", s["last_error"])
     print(f"  user {SHOWN_USER}         {'Redis and SQL agree' if same else 'Redis and SQL DIFFER'}")
     for field in FIELDS:
-        print(f"    {field:<25}{cut(shown(field, redis.get(field)), 70)}")
+        print(f"    {field:<25}{cut(shown(field, redis.get(field)), 50)}")
     sys.stdout.flush()
     return bool(watcher.first_feature) and whole and letters == dead and same
 
