@@ -200,14 +200,6 @@ ingest(FsShard *shard)
 	return busy;
 }
 
-/* Ingestion between the steps of a checkpoint. */
-static bool
-interleave(FsShard *shard)
-{
-	shard->source->ops->service(shard->source);
-	return ingest(shard);
-}
-
 /* State, trouble and statistics, a few times a second. */
 static void
 report(FsShard *shard)
@@ -233,6 +225,15 @@ report(FsShard *shard)
 		fs_shard_set_state(shard, state);
 	else
 		fs_report(shard);
+}
+
+/* Ingestion between the steps of a checkpoint. */
+static bool
+interleave(FsShard *shard)
+{
+	shard->source->ops->service(shard->source);
+	report(shard);
+	return ingest(shard);
 }
 
 /* Waits until something can be done. */

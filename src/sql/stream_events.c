@@ -15,6 +15,7 @@
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "postmaster/bgworker.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -179,6 +180,17 @@ alter_view(const ViewParts *parts, const EventObject *object)
 	fs_ddl_touch_stream(parts->stream);
 }
 
+/*
+ * Is this one of the extension's own workers?  Their upkeep attaches and
+ * detaches partitions, which changes no definition.
+ */
+static bool
+is_own_worker(void)
+{
+	return MyBgworkerEntry != NULL &&
+		strcmp(MyBgworkerEntry->bgw_library_name, "feature_stream") == 0;
+}
+
 /* Event trigger on ddl_command_end. */
 Datum
 fs_on_ddl_command_end(PG_FUNCTION_ARGS)
@@ -187,7 +199,7 @@ fs_on_ddl_command_end(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	require_event_trigger(fcinfo);
-	if (!is_installed())
+	if (!is_installed() || is_own_worker())
 		PG_RETURN_NULL();
 	objects = read_list("SELECT DISTINCT classid, objid, command_tag"
 						" FROM pg_catalog.pg_event_trigger_ddl_commands()"

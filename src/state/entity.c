@@ -78,19 +78,36 @@ fs_entity_remove(FsArena *arena, FsTable *table, FsHandle handle)
 }
 
 /*
+ * Size of an entity's next chunk.  Small ones cost headers, large ones cost
+ * what is unused at the tail and expired at the head; the sum is least where a
+ * chunk takes about the square root of twice the events at hand.
+ */
+static Size
+next_chunk_size(uint32 nevents)
+{
+	if (nevents < 12)
+		return FS_CHUNK_FIRST;
+	if (nevents < 50)
+		return 80;
+	if (nevents < 160)
+		return 128;
+	if (nevents < 500)
+		return 192;
+	return FS_CHUNK_MAX;
+}
+
+/*
  * Adds an empty chunk at the tail that takes at least 'need' bytes of data.
- * Busy entities get larger chunks.  NULL when memory is out.
+ * NULL when memory is out.
  */
 static FsChunk *
 add_chunk(FsArena *arena, FsEntity *entity, uint32 slice, int need)
 {
-	Size		size = FS_CHUNK_FIRST;
+	Size		size = fs_arena_chunk_size(Max(next_chunk_size(entity->nevents),
+												   offsetof(FsChunk, data) + need));
 	FsHandle	handle;
 	FsChunk    *chunk;
 
-	if (entity->tail != 0)
-		size = Min(((FsChunk *) fs_arena_ptr(entity->tail))->size * 2, FS_CHUNK_MAX);
-	size = fs_arena_chunk_size(Max(size, offsetof(FsChunk, data) + need));
 	handle = fs_arena_alloc(arena, size);
 	if (handle == 0)
 		return NULL;

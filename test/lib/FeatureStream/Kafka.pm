@@ -21,10 +21,12 @@ my $python = $ENV{FS_PYTHON} || '/usr/bin/python3';
 
 my @java = ('java', '-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1');
 
-# new(directory, property => value ...): formats a log directory and starts the broker.
+# new(directory, property => value ...): formats a log directory and starts the
+# broker; with 'later' => 1 the test starts it.
 sub new
 {
 	my ($class, $dir, %properties) = @_;
+	my $later = delete $properties{later};
 	my $jars = $ENV{FS_JARS} or die "FS_JARS is not set";
 	my $port = free_port();
 
@@ -44,7 +46,7 @@ sub new
 		[ @java, '-cp', "$jars/*", 'kafka.tools.StorageTool', 'format',
 		  '-t', 'ZmVhdHVyZV9zdHJlYW0wMQ', '-c', "$dir/server.properties" ],
 		'<', \undef, '>&', \$out) or die "cannot format the log directory: $out";
-	$self->start;
+	$self->start if !$later;
 	return $self;
 }
 
@@ -111,6 +113,14 @@ sub add_partitions
 	my ($self, $topic, $total) = @_;
 
 	$self->admin('', 'grow', $topic, $total);
+	return;
+}
+
+sub delete_topic
+{
+	my ($self, $topic) = @_;
+
+	$self->admin('', 'delete', $topic);
 	return;
 }
 

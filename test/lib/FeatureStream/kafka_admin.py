@@ -1,6 +1,6 @@
 """What tests do to a Kafka broker: kafka_admin.py BROKERS COMMAND ...
 
-create TOPIC PARTITIONS [CONFIG=VALUE ...]     grow TOPIC PARTITIONS
+create TOPIC PARTITIONS [CONFIG=VALUE ...]     grow TOPIC PARTITIONS     delete TOPIC
 produce TOPIC none|commit|abort CODEC          records on standard input, one a line:
     partition TAB timestamp (ms, or -) TAB key TAB value (x and hex, or - for none) TAB name=hex,...
 """
@@ -37,6 +37,10 @@ def grow(brokers, topic, partitions):
     wait_for_partitions(admin, topic, int(partitions))
 
 
+def delete(brokers, topic):
+    settle(AdminClient({"bootstrap.servers": brokers}).delete_topics([topic], operation_timeout=30))
+
+
 def decode(text):
     return None if text == "-" else bytes.fromhex(text[1:])
 
@@ -69,4 +73,4 @@ def produce(brokers, topic, transaction, codec):
 
 
 if __name__ == "__main__":
-    {"create": create, "grow": grow, "produce": produce}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
+    {"create": create, "grow": grow, "delete": delete, "produce": produce}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
