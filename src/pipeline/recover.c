@@ -435,6 +435,7 @@ fs_recover_log(FsShard *shard)
 	Recovery	recovery = {.shard = shard};
 	FsTime		live = FS_TIME_MIN;
 	FsTime		from = FS_TIME_MIN;
+	FsTime		until;
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -448,8 +449,14 @@ fs_recover_log(FsShard *shard)
 	for (int v = 0; v < shard->nviews; v++)
 		load_fired(shard, &shard->views[v], &recovery.fired[v]);
 	scan(&recovery, live, FS_TIME_MAX, false);
+
+	/* Events that were too old for a view were met before its entities were there: their stamps come now. */
+	until = live;
+	for (int v = 0; v < shard->nviews && live != FS_TIME_MIN; v++)
+		until = Max(until, fs_time_ceil(fs_time_floor(shard->frontier, shard->views[v].def->slide) -
+										fs_view_max_window(shard->views[v].def), shard->def->slice));
 	if (!recovery.full && live != FS_TIME_MIN)
-		scan(&recovery, from, live, true);
+		scan(&recovery, from, until, true);
 	load_view_states(shard);	/* last: folding has counted what was counted before */
 	PopActiveSnapshot();
 	CommitTransactionCommand();

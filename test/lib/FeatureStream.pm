@@ -14,6 +14,8 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use FindBin;
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -28,6 +30,7 @@ our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
+  create_example_servers create_example generate oracle_agrees
 );
 
 my $scratch;
@@ -201,6 +204,75 @@ sub random_from
 		$state ^= ($state << 5) & 0xffffffff;
 		return $state / 4294967296;
 	};
+}
+
+# The servers "kafka" and "redis" of the documentation's example.
+sub create_example_servers
+{
+	my ($node, $kafka, $redis) = @_;
+
+	$node->safe_psql('postgres', sprintf(q(
+		CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s');
+		CREATE SERVER redis FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '%s')),
+		$kafka->brokers, $redis->port));
+	return;
+}
+
+# The stream "clicks" and the feature view "session_features" of the example over
+# a topic, with whatever further options; what the oracle knows.
+sub create_example
+{
+	my ($node, $topic, %options) = @_;
+	my %all = (
+		start => 'earliest', slice => '1 min', watermark_delay => '30 s', max_future => '60 s',
+		idle_after => '1 s', log_retention => '7 days', %options);
+	my $options = join '', map { ", $_ '$all{$_}'" } sort keys %all;
+
+	$node->safe_psql('postgres', qq(
+		CREATE FOREIGN TABLE clicks (
+			user_id    text        NOT NULL CHECK (user_id <> ''),
+			item_id    text        NOT NULL,
+			category   text        DEFAULT 'unknown',
+			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
+		) SERVER kafka OPTIONS (topic '$topic', format 'json', event_time 'clicked_at'$options);
+		SELECT feature_stream.create_feature_view('session_features', \$\$
+			SELECT user_id,
+			       array_agg(item_id)                      AS items_clicked,
+			       count(*)                                AS item_count,
+			       count(DISTINCT item_id)                 AS distinct_items,
+			       count(DISTINCT category)                AS distinct_categories,
+			       mode() WITHIN GROUP (ORDER BY category) AS top_category
+			  FROM clicks GROUP BY user_id \$\$,
+			windows => '{30 min}', slide => '1 min',
+			online => 'redis', online_key => 'user:{user_id}:session_features', online_ttl => '2 hours')));
+	return;
+}
+
+# Runs generate.py; options as it takes them: generate($kafka, '--events', 1000 ...).
+# Returns what can be given to IPC::Run's finish(): it goes on beside the test.
+sub generate
+{
+	my ($kafka, @options) = @_;
+
+	return IPC::Run::start(
+		[ $FeatureStream::Kafka::python, "$FindBin::Bin/../lib/generate.py", '--bootstrap', $kafka->brokers, @options ],
+		'<', \undef, '>>', $PostgreSQL::Test::Utils::test_logfile, '2>>', $PostgreSQL::Test::Utils::test_logfile);
+}
+
+# Tests that the oracle agrees with everything the example made of a topic.
+sub oracle_agrees
+{
+	my ($node, $kafka, $redis, $topic, $frontier, $name) = @_;
+	my $out = '';
+	my $right = IPC::Run::run(
+		[ $FeatureStream::Kafka::python, "$FindBin::Bin/../lib/oracle.py", '--bootstrap', $kafka->brokers,
+		  '--topic', $topic, '--dsn', $node->connstr('postgres'), '--redis-port', $redis->port,
+		  '--wait', 120, '--frontier', $frontier ],
+		'<', \undef, '>&', \$out);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	note($out);
+	return ok($right, $name) || diag($out);
 }
 
 # A test that ends badly shows why: what it did last, and what the servers said.

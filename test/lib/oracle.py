@@ -49,6 +49,12 @@ Event = collections.namedtuple('Event', 'user_id item_id category time')
 Verdict = collections.namedtuple('Verdict', 'reason event late_bound watermark')
 
 
+def die(text):
+    """Ends: the oracle cannot look."""
+    print('oracle.py: ' + text, file=sys.stderr)
+    sys.exit(2)
+
+
 #
 # The engine's definitions and records
 #
@@ -74,12 +80,12 @@ class Stream:
                         FROM feature_stream.feature_view WHERE view = %s::regclass''', [args.view])
         self.window, nwindows, self.slide, self.history, self.view = db.fetchone()
         if nwindows != 1:
-            sys.exit('oracle.py: knows views with one window only')
+            die('knows views with one window only')
         db.execute('''SELECT array_agg(name::text ORDER BY position) FROM feature_stream.feature
                        WHERE view = %s::regclass''', [args.view])
         self.features = db.fetchone()[0]
         if [name.rsplit('_', 1)[0] for name in self.features] != FEATURES:
-            sys.exit('oracle.py: knows the features %s only, not %s' % (FEATURES, self.features))
+            die('knows the features %s only, not %s' % (FEATURES, self.features))
 
 
 class Recorded:
@@ -126,7 +132,7 @@ def read_topic(args):
     try:
         metadata = consumer.list_topics(args.topic, timeout=30).topics[args.topic]
         if metadata.error is not None:
-            sys.exit('oracle.py: topic %s: %s' % (args.topic, metadata.error))
+            die('topic %s: %s' % (args.topic, metadata.error))
         records, ends, start = {}, {}, []
         for partition in sorted(metadata.partitions):
             where = confluent_kafka.TopicPartition(args.topic, partition)
@@ -138,7 +144,7 @@ def read_topic(args):
         deadline = time.monotonic() + 120
         while unread:
             if time.monotonic() > deadline:
-                sys.exit('oracle.py: could not read partitions %s to their ends' % sorted(unread))
+                die('could not read partitions %s to their ends' % sorted(unread))
             for message in consumer.consume(10000, timeout=1):
                 if message.error() is None:
                     kind, stamp = message.timestamp()
@@ -408,6 +414,7 @@ def check_events(records, ends, recorded, stream):
         judge = Judge(stream)
         counts = collections.Counter()
         last_arrival = None
+        was_idle = False
         if partition not in recorded.positions:
             positions.differ('partition %d has no position' % partition)
             continue
@@ -428,8 +435,10 @@ def check_events(records, ends, recorded, stream):
                 check.differ('%s: arrival %s; the broker says %s' %
                              (where, show_time(arrival), show_time(record.append_time)))
             wakeup = recorded.wakeups.get(at)
+            if last_arrival is None or arrival - last_arrival >= stream.idle_after:
+                was_idle = True
             if wakeup is not None:
-                if last_arrival is not None and arrival - last_arrival < stream.idle_after:
+                if not was_idle:
                     idle.differ('%s: woke up at %s, but was not idle: the record before came at %s' %
                                 (where, show_time(arrival), show_time(last_arrival)))
                 if wakeup > (recorded.firing or recorded.frontier):
@@ -438,6 +447,8 @@ def check_events(records, ends, recorded, stream):
             if wakeup is not None and verdict.reason not in (None, 'late'):
                 idle.differ('%s: woke up with an event that is %s' % (where, verdict.reason))
             check_verdict(check, where, verdict, accepted, refused, record)
+            if verdict.reason in (None, 'late'):
+                was_idle = False                # a record that cannot be read wakes nobody
             last_arrival = arrival if last_arrival is None else max(arrival, last_arrival)
             reasons[verdict.reason or ('accepted' if verdict.late_bound is None else 'partially late')] += 1
             if verdict.reason is None:
@@ -547,7 +558,7 @@ def compute_history(db, schema, window, slide, frontier):
 
 def show_row(row):
     text = repr(row)
-    return text if len(text) <= 400 else text[:300] + ' ... ' + text[-80:]
+    return text if len(text) <= 300 else text[:200] + ' ... ' + text[-80:]
 
 
 def check_history(db, schema, stream, recorded, events):
@@ -604,7 +615,7 @@ class Redis:
             return int(rest)
         if kind == b'+':
             return rest
-        sys.exit('oracle.py: Redis says: %r' % line)
+        die('Redis says: %r' % line)
 
     def call(self, commands):
         """The answers to some commands, each a list of bytes."""
@@ -661,6 +672,17 @@ def freeze(row):
     return tuple(tuple(value) if isinstance(value, list) else value for value in row)
 
 
+def show_difference(has, should):
+    """How two rows (window_end, computed_at, features) differ; either may be None, 'has' a text."""
+    if not isinstance(has, tuple) or should is None:
+        return 'has %s; should be %s' % (show_row(has), show_row(should))
+    parts = ['%s %s, should be %s' % (name, show_time(one), show_time(other))
+             for name, one, other in zip(['window_end', 'computed_at'], has, should) if one != other]
+    parts += ['%s %s, should be %s' % (name, show_row(one), show_row(other))
+              for name, one, other in zip(FEATURES, has[2], should[2]) if one != other]
+    return 'has ' + '; '.join(parts)
+
+
 def last_rows(db, stream):
     """The newest history row of each user: {user: (window_end, computed_at, features)}."""
     db.execute('SELECT DISTINCT ON (user_id) user_id, (extract(epoch FROM window_end) * 1000000)::bigint, '
@@ -700,7 +722,7 @@ def redis_differences(db, schema, stream, redis):
         if isinstance(has, tuple):
             has = has[0], has[1], freeze(has[2])
         if has != (window_end, computed_at, values):
-            wrong.append('%r: has %s; should be %s' % (user, show_row(has), show_row((window_end, computed_at, values))))
+            wrong.append('%r: %s' % (user, show_difference(has, (window_end, computed_at, values))))
     wrong += ['%r is the key of no user in the history' % key for key in found]
     return wrong, '%d users, %d of them expired' % (len(rows), expired)
 
@@ -719,7 +741,7 @@ def view_differences(db, schema, stream, redis):
     rows = {user: row for user, row in last_rows(db, stream).items() if row[2][1] > 0}
     for user in rows.keys() | found.keys():
         if rows.get(user) != found.get(user):
-            wrong.append('%r: has %s; should be %s' % (user, show_row(found.get(user)), show_row(rows.get(user))))
+            wrong.append('%r: %s' % (user, show_difference(found.get(user), rows.get(user))))
     return wrong, '%d rows in force' % len(found)
 
 
@@ -728,7 +750,10 @@ def check_converged(name, differences, db, schema, stream, redis, patience):
     check = Check(name)
     deadline = time.monotonic() + patience
     while True:
-        wrong, summary = differences(db, schema, stream, redis)
+        try:
+            wrong, summary = differences(db, schema, stream, redis)
+        except psycopg2.errors.ObjectNotInPrerequisiteState as error:
+            wrong, summary = [str(error).strip()], 'not available'
         if not wrong or time.monotonic() > deadline:
             break
         time.sleep(0.2)
@@ -786,7 +811,7 @@ def run(args, connection, schema):
     db.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
     recorded = Recorded(db, stream)
     if recorded.frontier is None:
-        sys.exit('oracle.py: the stream has no frontier yet')
+        die('the stream has no frontier yet')
     events = check_events(records, ends, recorded, stream)
     db.execute('CREATE SCHEMA %s' % schema)
     check_history(db, schema, stream, recorded, events)
@@ -801,14 +826,14 @@ def run(args, connection, schema):
 def main():
     args = parse_arguments()
     schema = 'oracle_%d' % os.getpid()
-    connection = psycopg2.connect(args.dsn)
     try:
+        connection = psycopg2.connect(args.dsn)
         run(args, connection, schema)
-    finally:
+        connection.autocommit = True
         if not args.keep:
-            connection.rollback()
-            connection.autocommit = True
             connection.cursor().execute("SET client_min_messages = 'warning'; DROP SCHEMA IF EXISTS %s CASCADE" % schema)
+    except (psycopg2.Error, confluent_kafka.KafkaException, OSError) as error:
+        die(str(error).strip())
     sys.exit(1 if Check.failed else 0)
 
 

@@ -112,7 +112,7 @@ is(join(' ', sort keys %$row),
 	'computed_at distinct_categories_30m distinct_items_30m item_count_30m items_clicked_30m top_category_30m window_end',
 	'fields in Redis');
 is_deeply([ @$row{qw(items_clicked_30m item_count_30m distinct_items_30m distinct_categories_30m top_category_30m)} ],
-	[ '["i1","i2","i1","i3"]', 4, 3, 3, 'shoes' ], 'values in Redis');
+	[ '["i1", "i2", "i1", "i3"]', 4, 3, 3, 'shoes' ], 'values in Redis');
 is($row->{window_end}, $node->safe_psql('postgres',
 	"SELECT extract(epoch FROM window_end)::bigint FROM session_features WHERE user_id = 'known'"), 'window_end as seconds');
 is($redis->call('TYPE', $key), 'hash', 'a hash');
@@ -140,7 +140,7 @@ sub selected_rows
 		SELECT format(E'user:%s:session_features\t', replace(replace(replace(replace(replace(replace(user_id,
 		           ' ', '%20'), '/', '%2F'), '{', '%7B'), '}', '%7D'), 'ü', '%C3%BC'), ':', '%3A'))
 		    || concat_ws('|', trim_scale(extract(epoch FROM computed_at)), distinct_categories_30m, distinct_items_30m,
-		                 item_count_30m, replace(to_json(items_clicked_30m)::text, ', ', ','), top_category_30m,
+		                 item_count_30m, to_jsonb(items_clicked_30m), top_category_30m,
 		                 trim_scale(extract(epoch FROM window_end)))
 		  FROM session_features WHERE item_count_30m > 0));
 	return \%rows;
@@ -155,16 +155,18 @@ sub online_is_right
 		($online, $selected) = (online_rows(), selected_rows());
 		return join("\n", map { "$_ $online->{$_}" } sort keys %$online) eq join("\n", map { "$_ $selected->{$_}" } sort keys %$selected);
 	}, 20) };
-	is_deeply($online, $selected, "SELECT equals Redis $when");
+	is_deeply($online, $selected, "SELECT equals Redis $when") or diag(explain($online, $selected));
 	return;
 }
 online_is_right('at first');
 ok($redis->call('EXISTS', 'user:a%20b%2F%7B%C3%BC%7D:session_features'), 'values in keys are escaped');
 
-is(rows_differ($node, q(SELECT user_id, item_count_30m FROM session_features_history WHERE window_end = '2024-01-15 12:39:00+00'),
-	sprintf(q(SELECT 'u' || i %% 17, count(*) FROM generate_series(0, 399) i
-	  WHERE %1$s - 2395 + 5 * i >= %2$s - 1800 AND %1$s - 2395 + 5 * i < %2$s GROUP BY 1), $now, $now - 60)), '',
-	'history at one window end');
+is($node->safe_psql('postgres', sprintf(q(
+	SELECT count(*), count(*) FILTER (WHERE item_count_30m = (
+		SELECT count(*) FROM generate_series(0, 399) i
+		 WHERE user_id = 'u' || i %% 17 AND %1$s - 2395 + 5 * i >= %2$s - 1800 AND %1$s - 2395 + 5 * i < %2$s))
+	  FROM session_features_history WHERE window_end = '2024-01-15 12:39:00+00' AND user_id ~ '^u'), $now, $now - 60)),
+	'12|12', 'history at one window end');
 
 my $letter = $node->safe_psql('postgres', q(
 	SELECT reason, topic, partition, "offset" >= 0, encode(key, 'hex'), convert_from(payload, 'UTF8'),
@@ -173,8 +175,9 @@ is($letter, 'bad_value|click-events|1|t|01626164|{"user_id": 7}|1705320000.12300
 	'a dead letter has key, payload, headers, place and time');
 query_is($node, q(SELECT reason, payload IS NULL, convert_from(key, 'UTF8') FROM feature_stream.dead_letter WHERE reason = 'tombstone'),
 	'tombstone|t|u1', 'and so has a tombstone');
-query_is($node, q(SELECT bool_and(read_count = accepted_count + dead_letter_count AND lag_events = 0
-		AND durable_offset = end_offset AND state = 'reading') FROM feature_stream.stat_partition), 't',
+ok($node->poll_query_until('postgres', q(
+		SELECT bool_and(read_count = accepted_count + dead_letter_count AND lag_events = 0 AND durable_offset = end_offset
+		                AND state = 'reading') FROM feature_stream.stat_partition)),
 	'everything read is accounted for, and nothing is left to read');
 
 # --- Time goes on: windows empty, and their keys go.
@@ -265,8 +268,8 @@ $kafka->produce_records('transactions', $batch->('aborted', 2), transaction => '
 wait_for_read($node, 'committed', 14);
 query_is($node, q(SELECT string_agg(u || n, ' ' ORDER BY u) FROM (SELECT event->>'user_id' AS u, count(*) AS n
 	FROM feature_stream.read_event_log('committed') GROUP BY 1) c), 'good11 plain3', 'only what was committed counts');
-$node->poll_query_until('postgres', 'SELECT pending_offset = end_offset AND lag_events = 0 FROM feature_stream.stat_partition');
-query_is($node, 'SELECT end_offset, pending_offset, lag_events FROM feature_stream.stat_partition', '26|26|0',
+$node->poll_query_until('postgres', 'SELECT end_offset = 27 AND pending_offset = 27 FROM feature_stream.stat_partition');
+query_is($node, 'SELECT end_offset, pending_offset, lag_events FROM feature_stream.stat_partition', '27|27|0',
 	'and the position moves behind what was taken back');
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE committed CASCADE');
 

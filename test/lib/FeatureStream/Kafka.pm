@@ -17,7 +17,7 @@ use IPC::Run ();
 my $admin = Cwd::abs_path(File::Basename::dirname(__FILE__)) . '/kafka_admin.py';
 
 # The package python3-confluent-kafka belongs to the system's own Python.
-my $python = $ENV{FS_PYTHON} || '/usr/bin/python3';
+our $python = $ENV{FS_PYTHON} || '/usr/bin/python3';
 
 my @java = ('java', '-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1');
 

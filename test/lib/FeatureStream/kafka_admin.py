@@ -38,7 +38,8 @@ def grow(brokers, topic, partitions):
 
 
 def delete(brokers, topic):
-    settle(AdminClient({"bootstrap.servers": brokers}).delete_topics([topic], operation_timeout=30))
+    admin = AdminClient({"bootstrap.servers": brokers})
+    settle(admin.delete_topics([topic], operation_timeout=30))
 
 
 def decode(text):
