@@ -20,6 +20,8 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -29,6 +31,18 @@
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
 
+/*
+ * CHECK (column <> 'constant'), the most common one, without the executor:
+ * compared as bytes, which is what text's <> does under a deterministic
+ * collation.  A null passes, as in SQL.
+ */
+typedef struct SimpleCheck
+{
+	int			column;			/* -1: this check is not a simple one */
+	const char *value;
+	uint32		len;
+} SimpleCheck;
+
 typedef struct FsContract
 {
 	FsJsonDecoder *decoder;
@@ -36,7 +50,8 @@ typedef struct FsContract
 	bool	   *converts;		/* per column: goes through PostgreSQL's input function */
 	bool	   *in_slot;		/* per column: read by some expression */
 	bool		has_expressions;	/* anything at all for the guarded step */
-	ExprState **checks;
+	SimpleCheck *simple;		/* per check */
+	ExprState **checks;			/* of those that are not simple */
 	TupleTableSlot *slot;
 	ExprContext *econtext;
 
@@ -65,6 +80,28 @@ mark_columns(FsShard *shard, FsContract *contract, Node *expr)
 			contract->in_slot[column] = true;
 	}
 	contract->has_expressions = true;
+}
+
+/* Recognises a simple check. */
+static SimpleCheck
+simplify_check(const FsStreamDef *def, Node *expr)
+{
+	SimpleCheck simple = {.column = -1};
+	OpExpr	   *op = (OpExpr *) expr;
+	Var		   *var;
+	Const	   *constant;
+
+	if (!IsA(expr, OpExpr) || op->opfuncid != F_TEXTNE || !IsA(linitial(op->args), Var) ||
+		!IsA(lsecond(op->args), Const))
+		return simple;
+	var = linitial(op->args);
+	constant = lsecond(op->args);
+	if (constant->constisnull || !get_collation_isdeterministic(op->inputcollid))
+		return simple;
+	simple.column = fs_stream_column_index(def, var->varattno);
+	simple.value = VARDATA_ANY(DatumGetPointer(constant->constvalue));
+	simple.len = VARSIZE_ANY_EXHDR(DatumGetPointer(constant->constvalue));
+	return simple;
 }
 
 /* A DEFAULT is immutable and reads no column, so it is one value for good. */
@@ -131,8 +168,12 @@ fs_contract_create(FsShard *shard)
 		contract->converts[i] = type == FS_TYPE_NUMERIC || type == FS_TYPE_JSONB;
 		contract->has_expressions |= contract->converts[i];
 	}
+	contract->simple = palloc0(sizeof(SimpleCheck) * Max(def->nchecks, 1));
 	for (int i = 0; i < def->nchecks; i++)
 	{
+		contract->simple[i] = simplify_check(def, def->checks[i].expr);
+		if (contract->simple[i].column >= 0)
+			continue;
 		mark_columns(shard, contract, def->checks[i].expr);
 		contract->checks[i] = ExecInitExpr((Expr *) def->checks[i].expr, NULL);
 	}
@@ -183,6 +224,27 @@ apply_nullness(FsShard *shard, FsContract *contract, FsEvent *event)
 	}
 }
 
+/* The checks that need no expression. */
+static void
+apply_simple_checks(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	for (int i = 0; i < shard->def->nchecks && event->reason == FS_REASON_NONE; i++)
+	{
+		const SimpleCheck *simple = &contract->simple[i];
+		const FsValue *value;
+
+		if (simple->column < 0)
+			continue;
+		value = &event->values[simple->column];
+		if (value->presence == FS_PRESENT && value->len == simple->len &&
+			memcmp(value->data, simple->value, simple->len) == 0)
+			refuse(shard, event, FS_REASON_CHECK_VIOLATION,
+				   psprintf("check constraint \"%s\" is violated (%s = \"%.*s\")", shard->def->checks[i].name,
+							shard->def->columns[simple->column].field,
+							pg_mbcliplen(simple->value, simple->len, 80), simple->value));
+	}
+}
+
 /* First step and second step for one record. */
 static void
 decode_record(FsShard *shard, FsContract *contract, FsEvent *event)
@@ -207,7 +269,10 @@ decode_record(FsShard *shard, FsContract *contract, FsEvent *event)
 		refuse(shard, event, error.reason, error.message);
 	}
 	else
+	{
 		apply_nullness(shard, contract, event);
+		apply_simple_checks(shard, contract, event);
+	}
 }
 
 /* Puts what expressions read into the slot. */
@@ -294,6 +359,8 @@ evaluate_checks(FsShard *shard, FsContract *contract, FsEvent *event)
 		bool		isnull;
 		Datum		result;
 
+		if (contract->simple[i].column >= 0)
+			continue;
 		contract->check = i;
 		result = ExecEvalExprSwitchContext(contract->checks[i], contract->econtext, &isnull);
 		if (!isnull && !DatumGetBool(result))
