@@ -36,7 +36,7 @@ our @EXPORT = qw(
 my $scratch;
 my @nodes;
 
-# One directory for all peers of a test.
+# One directory for all peers of a test, gone after it.
 sub scratch
 {
 	$scratch //= PostgreSQL::Test::Utils::tempdir('peers');
@@ -140,8 +140,7 @@ sub wait_for_offsets
 	return;
 }
 
-# Waits until a server whose process was killed has noticed it and answers again.
-# The condition that tells old from new is the postmaster's: no process of before.
+# Kills a process of a server, and waits until the server has restarted all of them.
 sub kill_backend_process
 {
 	my ($node, $pid) = @_;
@@ -272,7 +271,8 @@ sub oracle_agrees
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	note($out);
-	return ok($right, $name) || diag($out);
+	return ok($right, $name) || diag($out, $node->safe_psql('postgres', q(
+		SELECT * FROM feature_stream.stat_online; SELECT * FROM feature_stream.stat_stream)));
 }
 
 # A test that ends badly shows why: what it did last, and what the servers said.
