@@ -269,7 +269,9 @@ redis_put(FsOnline *online, const char *key, uint32 key_len, const char *window_
 	Assert(redis_has_room(online));
 	for (int i = 0; i < nfields; i++)
 	{
-		npresent += fields[i].value != NULL;
+		if (fields[i].value == NULL)
+			continue;
+		npresent++;
 		size += (uint64) fields[i].name_len + fields[i].value_len;
 	}
 	if (size > MAX_ROW || npresent == 0)

@@ -93,6 +93,7 @@ for my $i (0 .. 399)
 }
 my @known = ([ 'i1', 'shoes' ], [ 'i2', undef ], [ 'i1', 'hats' ], [ 'i3', 'shoes' ]);
 push @events, { partition => 2, key => 'known', value => click('known', @{ $known[$_] }, $now - 600 + $_ * 10.125) } for 0 .. 3;
+push @events, { partition => 3, key => 'n', value => sprintf('{"user_id": "null", "item_id": "i1", "category": null, "timestamp": %s}', $now - 400) };
 push @events, { partition => 3, key => 'x', value => click('a b/{ü}', 'i1', 'c', $now - 500) };
 push @events, { partition => 1, key => "\x{01}bad", headers => { h => "v\xff" }, value => '{"user_id": 7}', timestamp => 1705320000123 };
 push @events, { partition => 1, key => 'u1', value => undef };
@@ -116,6 +117,10 @@ is_deeply([ @$row{qw(items_clicked_30m item_count_30m distinct_items_30m distinc
 is($row->{window_end}, $node->safe_psql('postgres',
 	"SELECT extract(epoch FROM window_end)::bigint FROM session_features WHERE user_id = 'known'"), 'window_end as seconds');
 is($redis->call('TYPE', $key), 'hash', 'a hash');
+wait_until('the row with a null', sub { $redis->call('EXISTS', 'user:null:session_features') });
+is(join(' ', sort keys %{ $redis->hash('user:null:session_features') }),
+	'computed_at distinct_categories_30m distinct_items_30m item_count_30m items_clicked_30m window_end',
+	'a feature that is null has no field');
 
 # The newest event, of 12:30:30.375, leaves its window at 13:01, and the watermark is there 30 s later.
 my $ttl = $redis->call('PTTL', $key);
@@ -129,7 +134,7 @@ sub online_rows
 	for my $online ($redis->keys('user:*:session_features'))
 	{
 		my $fields = $redis->hash($online);
-		$rows{$online} = join '|', map { $fields->{$_} // '' } sort keys %$fields if %$fields;
+		$rows{$online} = join '|', grep { defined } map { $fields->{$_} } sort keys %$fields if %$fields;
 	}
 	return \%rows;
 }
