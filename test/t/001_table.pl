@@ -196,7 +196,11 @@ sub becomes_equal
 	my ($got, $expected) = @_;
 	my $difference;
 
-	eval { wait_until('equal rows', sub { ($difference = rows_differ($node, $got, $expected)) eq '' }, 10) };
+	# A worker that is just recovering has no rows to show: an error.
+	eval { wait_until('equal rows', sub {
+		$difference = eval { rows_differ($node, $got, $expected) } // $@;
+		return $difference eq '';
+	}, 30) };
 	return $difference;
 }
 

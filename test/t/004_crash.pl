@@ -62,7 +62,8 @@ sub kill_backend
 	return;
 }
 
-# The server dies at a point of a checkpoint, perhaps over and over, until it is told not to.
+# The server dies at a point of a checkpoint, perhaps over and over, until it is
+# told not to.  Checkpoints are asked for, as an idle stream has none.
 sub crash_at
 {
 	my ($point) = @_;
@@ -70,7 +71,7 @@ sub crash_at
 
 	$node->append_conf('postgresql.conf', sprintf("feature_stream.fault = '%s:crash:%d'", $point, 1 + int($random->() * 4)));
 	$node->reload;
-	wait_until("a crash at $point", sub { crashes() > $before });
+	wait_until("a crash at $point", sub { ask("SET statement_timeout = '10s'; SELECT feature_stream.checkpoint_stream('clicks')"); crashes() > $before });
 	$node->append_conf('postgresql.conf', "feature_stream.fault = ''");
 	$node->reload;
 	return;
