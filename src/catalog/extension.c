@@ -7,8 +7,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -103,4 +106,15 @@ fs_relation_name(Oid relid)
 		return psprintf("relation %u", relid);
 	schema = get_namespace_name(get_rel_namespace(relid));
 	return quote_qualified_identifier(schema, name);
+}
+
+void
+fs_extension_add_member(Oid extension, Oid relid)
+{
+	ObjectAddress member;
+	ObjectAddress owner;
+
+	ObjectAddressSet(member, RelationRelationId, relid);
+	ObjectAddressSet(owner, ExtensionRelationId, extension);
+	recordDependencyOn(&member, &owner, DEPENDENCY_EXTENSION);
 }

@@ -41,6 +41,9 @@ extern void fs_user_execute(const char *command, int expected);
 /* Oid of a relation of schema feature_stream; InvalidOid when it is not there. */
 extern Oid	fs_extension_relation(const char *name);
 
+/* Makes a relation a member of an extension: pg_dump leaves it out, DROP EXTENSION takes it along. */
+extern void fs_extension_add_member(Oid extension, Oid relid);
+
 /* "schema.name", quoted as needed, palloc'd; "relation <oid>" when it is gone. */
 extern char *fs_relation_name(Oid relid);
 

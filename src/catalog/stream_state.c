@@ -12,7 +12,6 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -130,18 +129,6 @@ remove_log(Oid relid)
 	return true;
 }
 
-/* Makes a relation a member of the extension: pg_dump leaves it out, DROP EXTENSION takes it along. */
-static void
-make_member(Oid relid)
-{
-	ObjectAddress member;
-	ObjectAddress extension;
-
-	ObjectAddressSet(member, RelationRelationId, relid);
-	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("feature_stream", false));
-	recordDependencyOn(&member, &extension, DEPENDENCY_EXTENSION);
-}
-
 /* Makes the stream's partition of the event log; below it upkeep makes those by slice. */
 static void
 create_log(const FsStreamDef *stream)
@@ -157,7 +144,7 @@ create_log(const FsStreamDef *stream)
 							 log, stream->relid));
 	execute_utility(psprintf("COMMENT ON TABLE feature_stream.%s IS %s", log,
 							 quote_literal_cstr(comment)));
-	make_member(fs_extension_relation(log));
+	fs_extension_add_member(get_extension_oid("feature_stream", false), fs_extension_relation(log));
 }
 
 /*

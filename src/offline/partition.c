@@ -23,7 +23,6 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
@@ -47,6 +46,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "catalog/extension.h"
 #include "core/slice.h"
 #include "offline/partition.h"
 
@@ -157,14 +157,9 @@ static void
 share_membership(Oid parent, Oid child)
 {
 	Oid			extension = getExtensionOfObject(RelationRelationId, parent);
-	ObjectAddress member;
-	ObjectAddress owner;
 
-	if (!OidIsValid(extension))
-		return;
-	ObjectAddressSet(member, RelationRelationId, child);
-	ObjectAddressSet(owner, ExtensionRelationId, extension);
-	recordDependencyOn(&member, &owner, DEPENDENCY_EXTENSION);
+	if (OidIsValid(extension))
+		fs_extension_add_member(extension, child);
 }
 
 /*

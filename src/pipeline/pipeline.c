@@ -11,8 +11,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -26,7 +24,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "catalog/extension.h"
+#include "catalog/stream_state.h"
 #include "ground/clock.h"
 #include "ground/settings.h"
 #include "pipeline/pipeline.h"
@@ -398,23 +396,6 @@ fs_pipeline_cleanup(void)
 	fs_publish_close(shard);
 }
 
-/* pause_stream said so. */
-static bool
-is_paused(Oid stream)
-{
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(stream)};
-	bool		paused;
-
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT 1 FROM feature_stream.stream_state WHERE stream OPERATOR(pg_catalog.=) $1 AND paused",
-							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.stream_state");
-	paused = SPI_processed > 0;
-	SPI_finish();
-	return paused;
-}
-
 /* Does an error mean that the definition cannot work, whatever the peers do? */
 static bool
 is_broken_definition(int sqlstate)
@@ -469,7 +450,7 @@ load(FsSharedStream *slot, FsPipelineEnd *end)
 	PG_TRY();
 	{
 		*end = FS_END_PAUSED;
-		paused = is_paused(slot->relid);
+		paused = fs_stream_state_is_paused(slot->relid);
 		if (!paused)
 		{
 			shard = fs_shard_create(slot);

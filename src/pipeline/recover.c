@@ -268,14 +268,14 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 }
 
 static FsHandle
-find_entity(FsShard *shard, const FsView *view, const FsValue *values)
+find_entity(FsShard *shard, const FsView *view, const FsValue *values, uint32 hash)
 {
 	char		key[FS_ENTITY_MAX_KEY];
 	int			len = fs_key_of_values(view->def, shard->def, values, key);
 
 	if (len < 0)
 		return 0;				/* admission let it in under another definition of the views */
-	return fs_entity_find(&view->shared->entities, key, len, fs_hash_bytes(key, len));
+	return fs_entity_find(&view->shared->entities, key, len, hash);
 }
 
 /* One event of the log into one view; false when memory is out. */
@@ -296,7 +296,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
 		!fs_fold_view(shard, view, meta, recovery->values, hashes))
 		return false;
-	handle = find_entity(shard, view, recovery->values);
+	handle = find_entity(shard, view, recovery->values, hashes[0]);
 	if (handle != 0)
 		stamp_entity(recovery, v, fs_arena_ptr(handle), meta);
 	return true;

@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/stream.h"
+#include "catalog/stream_state.h"
 #include "ground/settings.h"
 #include "state/shared.h"
 #include "worker/export_worker.h"
@@ -125,19 +126,6 @@ check_extension(void)
 	return matches;
 }
 
-/* Is the stream paused?  No row of state yet means no. */
-static bool
-is_paused(Oid relid)
-{
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(relid)};
-
-	if (SPI_execute_with_args("SELECT 1 FROM feature_stream.stream_state WHERE stream = $1 AND paused",
-							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read stream_state");
-	return SPI_processed > 0;
-}
-
 /*
  * Lists the database's streams as StreamWishes in the cycle's context; false
  * when the extension is not (or not usably) here.
@@ -160,7 +148,7 @@ read_wishes(List **wishes)
 
 		foreach(lc, streams)
 		{
-			bool		paused = is_paused(lfirst_oid(lc));
+			bool		paused = fs_stream_state_is_paused(lfirst_oid(lc));
 			MemoryContext old = MemoryContextSwitchTo(cycle_context);
 			StreamWish *wish = palloc(sizeof(StreamWish));
 
