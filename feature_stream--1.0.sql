@@ -170,7 +170,7 @@ COMMENT ON TABLE feature_stream.event_log IS 'accepted events of all streams, in
 COMMENT ON TABLE feature_stream.firing IS 'window ends fired, with the time each part of their rows became known';
 COMMENT ON TABLE feature_stream.view_state IS 'durable counters of feature views';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
-COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late or tombstone';
+COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
 COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value';
 COMMENT ON COLUMN feature_stream.dead_letter.received_at IS 'arrival clock of the event';
 COMMENT ON COLUMN feature_stream.dead_letter.recorded_at IS 'when the row was written';
@@ -323,7 +323,8 @@ COMMENT ON FUNCTION feature_stream.stat_get_partition() IS
 CREATE FUNCTION feature_stream.stat_get_feature_view(
     OUT view oid, OUT entities bigint, OUT memory_bytes bigint, OUT frontier timestamptz,
     OUT complete_from timestamptz, OUT counted_count bigint, OUT filtered_count bigint,
-    OUT late_count bigint, OUT expression_error_count bigint, OUT row_count bigint)
+    OUT late_count bigint, OUT expression_error_count bigint, OUT feature_error_count bigint,
+    OUT feature_error text, OUT row_count bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'fs_stat_get_feature_view' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
 COMMENT ON FUNCTION feature_stream.stat_get_feature_view() IS
@@ -446,6 +447,7 @@ SELECT f.view,
        coalesce(l.filtered_count, v.filtered_count) AS filtered_count,
        coalesce(l.late_count, v.late_count) AS late_count,
        coalesce(l.expression_error_count, v.expression_error_count) AS expression_error_count,
+       l.feature_error_count, l.feature_error,
        coalesce(l.row_count, v.row_count) AS row_count
   FROM feature_stream.feature_view f
        LEFT JOIN feature_stream.stat_get_feature_view() l ON l.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
@@ -456,7 +458,9 @@ COMMENT ON COLUMN feature_stream.stat_feature_view.frontier IS 'last window end 
 COMMENT ON COLUMN feature_stream.stat_feature_view.complete_from IS 'from this window end on windows are fully covered by what was read';
 COMMENT ON COLUMN feature_stream.stat_feature_view.filtered_count IS 'events that the query''s WHERE left out';
 COMMENT ON COLUMN feature_stream.stat_feature_view.late_count IS 'accepted events that were too late for all windows of this view';
-COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because the query''s WHERE raised an error';
+COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because an expression of the query raised an error for them; see dead_letter';
+COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of history rows that are NULL because computing them raised an error, since the worker started';
+COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error IS 'message of the latest of these errors';
 
 CREATE VIEW feature_stream.stat_online AS
 SELECT f.view,

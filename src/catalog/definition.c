@@ -30,6 +30,7 @@
 #include "catalog/definition_objects.h"
 #include "catalog/extension.h"
 #include "catalog/feature_view.h"
+#include "catalog/pinned.h"
 #include "catalog/window.h"
 
 /* Suffixes of the names of a feature view's other objects. */
@@ -38,12 +39,6 @@
 
 /* The shared statistics have room for this many views of a stream. */
 #define MAX_VIEWS_PER_STREAM 32
-
-/* What is captured at creation and pinned wherever the view is computed. */
-static const char *const pinned_settings[] = {
-	"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits",
-	"bytea_output"
-};
 
 /*
  * Resolves the name the user gave: sets view->schema and name.  The right to
@@ -130,20 +125,6 @@ check_stream(const FsStreamDef *stream)
 						stream->name, MAX_VIEWS_PER_STREAM)));
 }
 
-/* Takes the settings that can change how values look or are read. */
-static void
-capture_settings(FsViewDef *view)
-{
-	view->settings = NIL;
-	for (int i = 0; i < lengthof(pinned_settings); i++)
-	{
-		const char *value = GetConfigOption(pinned_settings[i], false, false);
-
-		view->settings = lappend(view->settings, pstrdup(pinned_settings[i]));
-		view->settings = lappend(view->settings, pstrdup(value));
-	}
-}
-
 /*
  * Ties the foreign table to what it cannot be without, so that DROP ... CASCADE
  * of the stream or of the online server takes it along.  The history stands
@@ -199,7 +180,7 @@ fs_definition_create(FsViewRequest *request)
 	for (int i = 0; i < view->nwindows; i++)
 		view->suffixes[i] = fs_window_suffix(view->windows[i]);
 	fs_definition_check_online(view, request);
-	capture_settings(view);
+	fs_settings_capture(view);
 	fs_objects_create(view, stream, object_name(view, HISTORY_SUFFIX));
 	if (view->history_mode != FS_HISTORY_NONE)
 		view->history = object_oid(view, HISTORY_SUFFIX);

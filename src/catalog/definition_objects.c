@@ -19,6 +19,8 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -37,7 +39,7 @@
 static bool
 is_never_null(const FsViewColumn *column)
 {
-	return column->aggregate < 0;
+	return column->feature < 0;
 }
 
 /* Appends "name type [COLLATE c] [NOT NULL], ". */
@@ -70,7 +72,7 @@ create_history(const FsViewColumn *columns, int ncolumns, const char *name)
 		append_column(&sql, &columns[i]);
 	appendStringInfoString(&sql, "PRIMARY KEY (");
 	for (int i = 0; i < ncolumns; i++)
-		if (columns[i].stream_column >= 0)
+		if (columns[i].entity >= 0)
 			appendStringInfo(&sql, "%s, ", quote_identifier(columns[i].name));
 	appendStringInfoString(&sql, "window_end)) PARTITION BY RANGE (window_end)");
 	fs_user_execute(sql.data, SPI_OK_UTILITY);
@@ -124,11 +126,11 @@ fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *histor
 	Assert(OidIsValid(view->relid));
 }
 
-/* The aggregates of the query as text, in the order of view->aggregates. */
+/* The features of the query as text, in the order of view->features. */
 static char **
-deparse_aggregates(const FsViewDef *view, const FsStreamDef *stream, Query *query)
+deparse_features(const FsViewDef *view, const FsStreamDef *stream, Query *query)
 {
-	char	  **texts = palloc0(view->naggregates * sizeof(char *));
+	char	  **texts = palloc0(view->nfeatures * sizeof(char *));
 	List	   *context = deparse_context_for(get_rel_name(stream->relid),
 											  stream->relid);
 	int			n = 0;
@@ -139,13 +141,13 @@ deparse_aggregates(const FsViewDef *view, const FsStreamDef *stream, Query *quer
 		Node	   *expr = (Node *) copyObject(lfirst_node(TargetEntry, lc)->expr);
 		Index		varno;
 
-		if (!IsA(expr, Aggref))
+		if (!contain_agg_clause(expr))
 			continue;
 		varno = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
 		ChangeVarNodes(expr, varno, 1, 0);
 		texts[n++] = deparse_expression(expr, context, false, false);
 	}
-	Assert(n == view->naggregates);
+	Assert(n == view->nfeatures);
 	return texts;
 }
 
@@ -281,6 +283,15 @@ comment_relations(const FsViewDef *view, const FsStreamDef *stream)
 								name));
 }
 
+/* The comment of an entity column is that of the stream's column; NULL when there is none. */
+static const char *
+entity_comment(const FsViewDef *view, const FsStreamDef *stream, int entity)
+{
+	AttrNumber	attnum = fs_view_entity(view, entity)->attnum;
+
+	return attnum == 0 ? NULL : GetComment(stream->relid, RelationRelationId, attnum);
+}
+
 /* See definition_objects.h. */
 void
 fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
@@ -288,7 +299,7 @@ fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
 {
 	int			ncolumns;
 	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
-	char	  **expressions = deparse_aggregates(view, stream, query);
+	char	  **expressions = deparse_features(view, stream, query);
 
 	insert_view(view, request);
 	for (int i = 0; i < ncolumns; i++)
@@ -296,15 +307,14 @@ fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
 		const FsViewColumn *column = &columns[i];
 		const char *comment;
 
-		if (column->aggregate >= 0)
+		if (column->feature >= 0)
 		{
-			insert_feature(view, column, i + 1, expressions[column->aggregate]);
-			comment = psprintf("%s over %s", expressions[column->aggregate],
+			insert_feature(view, column, i + 1, expressions[column->feature]);
+			comment = psprintf("%s over %s", expressions[column->feature],
 							   view->suffixes[column->window]);
 		}
-		else if (column->stream_column >= 0)
-			comment = GetComment(stream->relid, RelationRelationId,
-								 stream->columns[column->stream_column].attnum);
+		else if (column->entity >= 0)
+			comment = entity_comment(view, stream, column->entity);
 		else
 			comment = fixed_comment(column->name);
 		if (comment != NULL)

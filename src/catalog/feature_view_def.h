@@ -1,6 +1,6 @@
 /*
  * feature_view_def.h
- *		A feature view as a struct: one query, compiled into columns kept and aggregates.
+ *		A feature view as a struct: one query, compiled into inputs, aggregates and features.
  *
  * The definition is a real view (<name>_definition); its stored Query is read
  * and compiled each time a feature view is loaded, so nothing here outlives a
@@ -11,11 +11,25 @@
 #ifndef FS_CATALOG_FEATURE_VIEW_DEF_H
 #define FS_CATALOG_FEATURE_VIEW_DEF_H
 
+#include "nodes/primnodes.h"
+
 #include "catalog/stream_def.h"
 
-/* Native aggregates.  Every other one is refused when the view is created. */
+/*
+ * A value that a view takes from each event: a column of the stream, or an
+ * expression over its columns, evaluated once when the event is folded.
+ */
+typedef struct FsInput
+{
+	FsColumn	column;			/* type and the like; of an expression attnum is 0 and name its text */
+	int			stream_column;	/* index into the stream's columns; -1: an expression */
+	Node	   *expr;			/* planned, Vars of varno 1 with the stream's attnums; NULL for a column */
+} FsInput;
+
+/* How an aggregate is computed: natively, over the values kept in rings, or by PostgreSQL's executor. */
 typedef enum FsAggKind
 {
+	FS_AGG_REPLAY,				/* any aggregate at all: the executor over the events of the window */
 	FS_AGG_ARRAY_AGG,			/* array_agg(x) */
 	FS_AGG_COUNT_STAR,			/* count(*) */
 	FS_AGG_COUNT,				/* count(x) */
@@ -27,23 +41,35 @@ typedef enum FsAggKind
 	FS_AGG_MAX
 } FsAggKind;
 
+/* An aggregate of the query; equal ones are computed once. */
 typedef struct FsAggregate
 {
 	FsAggKind	kind;
-	char	   *name;			/* target list name, without window suffix */
-	int			kept;			/* index into FsViewDef.kept of the argument; -1 for count(*) */
-	Oid			aggfnoid;
-	Oid			input_type;		/* of the argument; InvalidOid for count(*) */
+	Aggref	   *aggref;			/* planned, Vars of varno 1 with the stream's attnums */
+	const char *reason;			/* why it is replayed; NULL when it is native */
+	int			kept;			/* index into FsViewDef.kept of the argument; -1 none, or replayed */
+	int			filter;			/* index into FsViewDef.kept of FILTER's truth; -1 none, or replayed */
+	Oid			input_type;		/* of a native one's argument; InvalidOid for count(*) */
 	Oid			result_type;
-	int32		result_typmod;
 	Oid			collation;		/* input collation of the aggregate */
 } FsAggregate;
+
+/* A feature: one column of the query that is no entity column. */
+typedef struct FsFeature
+{
+	char	   *name;			/* target list name, without window suffix */
+	int			aggregate;		/* the aggregate that it is, when it is nothing else; -1 */
+	Node	   *expr;			/* planned, over aggregates (INNER_VAR, index + 1) and entity columns (OUTER_VAR,
+								 * index + 1); NULL when it is an aggregate */
+	Oid			type;
+	Oid			collation;		/* of its values */
+} FsFeature;
 
 /* One output column of the query, in target list order. */
 typedef struct FsOutput
 {
 	bool		is_entity;
-	int			index;			/* into entity[] or aggregates[] */
+	int			index;			/* into entity[] or features[] */
 	char	   *name;
 } FsOutput;
 
@@ -75,15 +101,23 @@ typedef struct FsViewDef
 	char	   *name;
 
 	/* Query */
+	int			ninputs;
+	FsInput    *inputs;
 	int			nentity;
-	int		   *entity;			/* indexes into the stream's columns; all NOT NULL, byte equality */
+	int		   *entity;			/* indexes into inputs; of types with byte equality */
 	int			nkept;
-	int		   *kept;			/* indexes into the stream's columns that the aggregates read */
+	int		   *kept;			/* indexes into inputs: what rings keep of an event */
 	int			naggregates;
 	FsAggregate *aggregates;
+	int			nreplayed;		/* aggregates of kind FS_AGG_REPLAY */
+	int			nfeatures;
+	FsFeature  *features;
 	int			noutputs;
 	FsOutput   *outputs;
 	Node	   *where;			/* planned qual (implicit AND list made explicit), Vars of varno 1; NULL when there is none */
+	List	   *guards;			/* expressions that replayed aggregates evaluate: an event for which one raises is not counted */
+	bool		may_raise;		/* computing a row can raise an error */
+	bool		uses_settings;	/* something in here depends on the settings captured */
 
 	/* Windows; microseconds */
 	int			nwindows;
@@ -109,13 +143,26 @@ typedef struct FsViewDef
 
 /*
  * Columns of the view's foreign table, in order: the entity columns, then for
- * each window each aggregate (name_suffix), then window_end, computed_at.  The
+ * each window each feature (name_suffix), then window_end, computed_at.  The
  * history table has these and then available_at, complete, backfilled.
  */
 static inline int
 fs_view_natts(const FsViewDef *view)
 {
-	return view->nentity + view->nwindows * view->naggregates + 2;
+	return view->nentity + view->nwindows * view->nfeatures + 2;
+}
+
+/* The column, or what stands for one, of an entity column or of a kept value. */
+static inline const FsColumn *
+fs_view_entity(const FsViewDef *view, int i)
+{
+	return &view->inputs[view->entity[i]].column;
+}
+
+static inline const FsColumn *
+fs_view_kept(const FsViewDef *view, int i)
+{
+	return &view->inputs[view->kept[i]].column;
 }
 
 /* Longest window of the view. */

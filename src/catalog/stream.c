@@ -226,9 +226,11 @@ FsStreamDef *
 fs_stream_load(Oid relid)
 {
 	FsStreamDef *def = palloc0(sizeof(FsStreamDef));
-	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	rel;
 	ForeignTable *table;
 
+	fs_stream_table_lock(relid);
+	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

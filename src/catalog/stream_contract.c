@@ -86,11 +86,11 @@ find_mutable(Node *node, void *context)
 }
 
 /*
- * Plans a copy of the expression as its owner: a worker that loads a definition
- * is a superuser, and a function that claims to be immutable is called here.
+ * See stream_contract.h.  A worker that loads a definition is a superuser, and a
+ * function that claims to be immutable is called here.
  */
-static Node *
-plan_as_owner(Node *expr, Oid owner)
+Node *
+fs_contract_plan_as(Node *expr, Oid owner)
 {
 	Oid			user;
 	int			security;
@@ -111,7 +111,7 @@ Node *
 fs_contract_plan(Node *expr, Oid owner, const char *what, const char *why,
 				 const char *hint)
 {
-	Node	   *planned = plan_as_owner(expr, owner);
+	Node	   *planned = fs_contract_plan_as(expr, owner);
 	MutableSearch search = {InvalidOid};
 
 	if (!contain_mutable_functions(planned))

@@ -16,6 +16,9 @@
  */
 extern void fs_contract_load(FsStreamDef *def, Relation rel);
 
+/* A copy of the expression, planned as 'owner' in a security-restricted context. */
+extern Node *fs_contract_plan_as(Node *expr, Oid owner);
+
 /*
  * An immutable expression, planned (constants folded, functions of SQL inlined
  * where they can be) as 'owner' in a security-restricted context, since folding

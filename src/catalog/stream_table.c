@@ -14,24 +14,53 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/primnodes.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "catalog/extension.h"
+#include "catalog/options.h"
 #include "catalog/stream_table.h"
 
-/* Finds the table; a name without schema belongs to the stream's own. */
+/* The name as the stream means it: without a schema it belongs to the stream's own. */
+static RangeVar *
+resolve_table(Oid stream, const char *name)
+{
+	RangeVar   *range = makeRangeVarFromNameList(stringToQualifiedNameList(name));
+
+	if (range->schemaname == NULL)
+		range->schemaname = get_namespace_name(get_rel_namespace(stream));
+	return range;
+}
+
+/* See stream_table.h. */
+void
+fs_stream_table_lock(Oid relid)
+{
+	const char *name;
+	Oid			table;
+
+	if (!SearchSysCacheExists1(FOREIGNTABLEREL, ObjectIdGetDatum(relid)) || get_rel_name(relid) == NULL)
+		return;
+	name = fs_option_value(GetForeignTable(relid)->options, "table");
+	table = name == NULL ? InvalidOid : RangeVarGetRelid(resolve_table(relid, name), NoLock, true);
+	if (OidIsValid(table))
+		LockRelationOid(table, AccessShareLock);
+}
+
+/* Finds the table. */
 static Oid
 find_table(const FsStreamDef *def, const char *name)
 {
-	List	   *names;
 	RangeVar   *range;
 	Oid			table;
 
@@ -40,10 +69,7 @@ find_table(const FsStreamDef *def, const char *name)
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("stream %s has no table", def->name),
 				 errhint("Name the table in the option \"table\".")));
-	names = stringToQualifiedNameList(name);
-	range = makeRangeVarFromNameList(names);
-	if (range->schemaname == NULL)
-		range->schemaname = get_namespace_name(get_rel_namespace(def->relid));
+	range = resolve_table(def->relid, name);
 	table = RangeVarGetRelid(range, NoLock, true);
 	if (!OidIsValid(table))
 		ereport(ERROR,

@@ -14,4 +14,10 @@
  */
 extern void fs_stream_table_load(FsStreamDef *def, const char *name);
 
+/*
+ * Locks the table of a stream, if there is one, before the stream is: DROP
+ * TABLE locks them in that order, and the other one would deadlock with it.
+ */
+extern void fs_stream_table_lock(Oid relid);
+
 #endif							/* FS_CATALOG_STREAM_TABLE_H */

@@ -63,7 +63,7 @@ add_column(FsViewColumn *columns, int *ncolumns, char *name, Oid typid, Oid coll
 	column->name = name;
 	column->typid = typid;
 	column->collation = collation;
-	column->aggregate = column->window = column->stream_column = -1;
+	column->feature = column->window = column->entity = -1;
 	column->history_only = false;
 	check_name(columns, *ncolumns);
 	return column;
@@ -72,20 +72,17 @@ add_column(FsViewColumn *columns, int *ncolumns, char *name, Oid typid, Oid coll
 /* Type of a view's column for an entity column or feature is the query's own. */
 static void
 add_feature(FsViewColumn *columns, int *ncolumns, const FsViewDef *view,
-			int window, int aggregate)
+			int window, int index)
 {
-	const FsAggregate *agg = &view->aggregates[aggregate];
+	const FsFeature *feature = &view->features[index];
 	FsViewColumn *column;
-	Oid			collation = InvalidOid;
 
-	Assert(window < view->nwindows && aggregate < view->naggregates);
-	if (OidIsValid(get_typcollation(agg->result_type)))
-		collation = agg->collation;
+	Assert(window < view->nwindows && index < view->nfeatures);
 	column = add_column(columns, ncolumns,
-						psprintf("%s_%s", agg->name, view->suffixes[window]),
-						agg->result_type, collation);
+						psprintf("%s_%s", feature->name, view->suffixes[window]),
+						feature->type, feature->collation);
 	column->window = window;
-	column->aggregate = aggregate;
+	column->feature = index;
 }
 
 /* See view_columns.h. */
@@ -100,18 +97,20 @@ fs_view_columns(const FsViewDef *view, const FsStreamDef *stream, int *ncolumns)
 	for (int i = 0; i < view->noutputs; i++)
 	{
 		const FsOutput *output = &view->outputs[i];
+		FsViewColumn *column;
 		int			index;
 
 		if (!output->is_entity)
 			continue;
-		index = view->entity[output->index];
-		add_column(columns, ncolumns, output->name,
-				   stream->columns[index].typid,
-				   stream->columns[index].collation)->stream_column = index;
+		index = output->index;
+		column = add_column(columns, ncolumns, output->name,
+							fs_view_entity(view, index)->typid,
+							fs_view_entity(view, index)->collation);
+		column->entity = index;
 	}
 	for (int w = 0; w < view->nwindows; w++)
-		for (int a = 0; a < view->naggregates; a++)
-			add_feature(columns, ncolumns, view, w, a);
+		for (int f = 0; f < view->nfeatures; f++)
+			add_feature(columns, ncolumns, view, w, f);
 	for (int i = 0; i < lengthof(fixed_columns); i++)
 		add_column(columns, ncolumns, pstrdup(fixed_columns[i].name),
 				   fixed_columns[i].typid,

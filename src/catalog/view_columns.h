@@ -12,9 +12,9 @@ typedef struct FsViewColumn
 	char	   *name;
 	Oid			typid;
 	Oid			collation;
-	int			aggregate;		/* index into aggregates; -1: not a feature */
+	int			feature;		/* index into features; -1: not a feature */
 	int			window;			/* index into windows; -1: not a feature */
-	int			stream_column;	/* entity columns: index into the stream's columns; else -1 */
+	int			entity;			/* index into entity columns; -1: not one */
 	bool		history_only;	/* not in the foreign table */
 } FsViewColumn;
 

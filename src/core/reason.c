@@ -29,6 +29,8 @@ fs_reason_name(FsReason reason)
 			return "late";
 		case FS_REASON_TOMBSTONE:
 			return "tombstone";
+		case FS_REASON_EXPRESSION_ERROR:
+			return "expression_error";
 	}
 	return "unknown";			/* not an FsReason: keeps compilers quiet */
 }

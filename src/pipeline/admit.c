@@ -91,6 +91,23 @@ check_event_time(FsShard *shard, FsEvent *event)
 	return true;
 }
 
+/* Length of the event's key in a view; 0 where an expression is in it: contract.c sees to that, for that view alone. */
+static int64
+key_length(const FsViewDef *view, const FsValue *values)
+{
+	int64		len = 0;
+
+	for (int i = 0; i < view->nentity; i++)
+	{
+		const FsInput *input = &view->inputs[view->entity[i]];
+
+		if (input->stream_column < 0)
+			return 0;
+		len += fs_type_is_bytes(input->column.type) ? (int64) values[input->stream_column].len + 5 : 8;
+	}
+	return len;
+}
+
 /* A key longer than an entity may have; true when all are fine. */
 static bool
 check_keys(FsShard *shard, FsEvent *event)
@@ -98,19 +115,13 @@ check_keys(FsShard *shard, FsEvent *event)
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		const FsViewDef *view = shard->views[v].def;
-		int64		len = 0;
 
-		for (int i = 0; i < view->nentity; i++)
-			len += fs_type_is_bytes(shard->def->columns[view->entity[i]].type) ?
-				(int64) event->values[view->entity[i]].len + 5 : 8;
-		if (len > FS_ENTITY_MAX_KEY)
-		{
-			event->reason = FS_REASON_BAD_VALUE;
-			event->message = psprintf("field \"%s\" makes the key of feature view \"%s\" longer than %d bytes",
-									  shard->def->columns[view->entity[0]].field, view->name,
-									  FS_ENTITY_MAX_KEY);
-			return false;
-		}
+		if (key_length(view, event->values) <= FS_ENTITY_MAX_KEY)
+			continue;
+		event->reason = FS_REASON_BAD_VALUE;
+		event->message = psprintf("field \"%s\" makes the key of feature view \"%s\" longer than %d bytes",
+								  fs_view_entity(view, 0)->field, view->name, FS_ENTITY_MAX_KEY);
+		return false;
 	}
 	return true;
 }
@@ -165,6 +176,8 @@ fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 			if (judge_lateness(shard, event, bound))
 			{
 				note_accepted(shard, partition, event);
+				if (event->error_mask != 0)
+					fs_dead_letter_add_error(shard, event, before);
 				return;
 			}
 			refuse_late(event, bound);

@@ -404,13 +404,40 @@ compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **ev
 	return best;
 }
 
+/* The events that pass the aggregate's FILTER, in row->filtered; returns their number. */
+static int
+filter_events(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n)
+{
+	int			count = 0;
+
+	if (row->max_filtered < n)
+	{
+		if (row->filtered != NULL)
+			pfree(row->filtered);
+		row->max_filtered = Max(n, row->max_filtered * 2);
+		row->filtered = MemoryContextAllocHuge(row->context,
+											   sizeof(FsRingEvent *) * row->max_filtered);
+	}
+	for (int i = 0; i < n; i++)
+		if (events[i]->cells[aggregate->filter].i != 0)
+			row->filtered[count++] = events[i];
+	return count;
+}
+
 Datum
 fs_aggregate_compute(FsRow *row, const FsAggregate *aggregate,
 					 const FsRingEvent **events, int n, bool *isnull)
 {
 	*isnull = false;
+	if (aggregate->filter >= 0)
+	{
+		n = filter_events(row, aggregate, events, n);
+		events = row->filtered;
+	}
 	switch (aggregate->kind)
 	{
+		case FS_AGG_REPLAY:
+			break;				/* replay.c */
 		case FS_AGG_ARRAY_AGG:
 			return compute_array(row, aggregate, events, n, isnull);
 		case FS_AGG_COUNT_STAR:

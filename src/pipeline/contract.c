@@ -4,8 +4,8 @@
  *
  * Three steps for a batch: bytes to values (core/decode.h); DEFAULT and NOT
  * NULL; then everything that needs PostgreSQL's functions: numeric and jsonb
- * input, CHECK constraints and the WHERE of the feature views.  The last step
- * runs as the owner of the stream (of the view for WHERE) in a
+ * input, CHECK constraints, and WHERE and expressions of the feature views.  The
+ * last step runs as the owner of the stream (of the view for its own) in a
  * security-restricted context, and an error raised there belongs to one event:
  * the batch runs in one internal subtransaction, and only when an expression
  * raises is it rolled back and begun again behind the culprit.
@@ -21,12 +21,14 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/pinned.h"
 #include "pipeline/recover.h"
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
@@ -54,13 +56,14 @@ typedef struct FsContract
 	ExprState **checks;			/* of those that are not simple */
 	TupleTableSlot *slot;
 	ExprContext *econtext;
+	MemoryContext value_context;	/* of the values of expressions */
 
 	/* Where the guarded step is, for its error handler */
 	FsEvent    *event;
 	int			column;			/* converting this one; -1 none */
 	int			check;			/* evaluating this one; -1 none */
-	int			view;			/* evaluating its WHERE; -1 none */
-	bool		only_where;		/* an event of the log: its values are final */
+	int			view;			/* evaluating its expressions; -1 none */
+	bool		only_views;		/* an event of the log: its values are final */
 } FsContract;
 
 /* Marks the columns that an expression reads. */
@@ -139,8 +142,43 @@ create_decoder(const FsStreamDef *def)
 	return decoder;
 }
 
+static ExprState *
+init_expression(FsShard *shard, FsContract *contract, Node *expr)
+{
+	mark_columns(shard, contract, expr);
+	return ExecInitExpr((Expr *) expr, NULL);
+}
+
+/* Compiles a view's expressions, as its owner: that is whose rights functions are called with. */
+static void
+prepare_view(FsShard *shard, FsContract *contract, FsView *view)
+{
+	const FsViewDef *def = view->def;
+	ListCell   *lc;
+	Oid			user;
+	int			security;
+
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(def->owner, security | SECURITY_RESTRICTED_OPERATION);
+	if (def->where != NULL)
+		view->where = init_expression(shard, contract, def->where);
+	view->inputs = palloc0(sizeof(ExprState *) * Max(def->ninputs, 1));
+	for (int i = 0; i < def->ninputs; i++)
+		if (def->inputs[i].expr != NULL)
+			view->inputs[i] = init_expression(shard, contract, def->inputs[i].expr);
+	view->has_expressions = def->where != NULL || def->guards != NIL;
+	for (int i = 0; i < def->ninputs; i++)
+		view->has_expressions |= view->inputs[i] != NULL;
+	for (int i = 0; i < def->nentity; i++)
+		view->has_key_expressions |= view->inputs[def->entity[i]] != NULL;
+	view->guards = palloc0(sizeof(ExprState *) * Max(list_length(def->guards), 1));
+	foreach(lc, def->guards)
+		view->guards[foreach_current_index(lc)] = init_expression(shard, contract, lfirst(lc));
+	SetUserIdAndSecContext(user, security);
+}
+
 /*
- * Prepares the contract of the shard's stream and the WHERE of its views, in
+ * Prepares the contract of the shard's stream and the expressions of its views, in
  * shard->context.  The caller is in a transaction.
  */
 FsContract *
@@ -178,14 +216,7 @@ fs_contract_create(FsShard *shard)
 		contract->checks[i] = ExecInitExpr((Expr *) def->checks[i].expr, NULL);
 	}
 	for (int v = 0; v < shard->nviews; v++)
-	{
-		FsView	   *view = &shard->views[v];
-
-		if (view->def->where == NULL)
-			continue;
-		mark_columns(shard, contract, view->def->where);
-		view->where = ExecInitExpr((Expr *) view->def->where, NULL);
-	}
+		prepare_view(shard, contract, &shard->views[v]);
 	contract->decoder = create_decoder(def);
 	MemoryContextSwitchTo(old);
 	return contract;
@@ -374,23 +405,82 @@ evaluate_checks(FsShard *shard, FsContract *contract, FsEvent *event)
 	contract->check = -1;
 }
 
-/* WHERE of each view, as its owner. */
+/* The expressions that a view takes from events, into the event's values. */
 static void
-evaluate_where(FsShard *shard, FsContract *contract, FsEvent *event)
+evaluate_inputs(FsContract *contract, FsView *view, FsEvent *event)
+{
+	for (int i = 0; i < view->def->ninputs; i++)
+	{
+		FsValue    *value = &event->values[view->value_of[i]];
+		bool		isnull;
+		Datum		datum;
+		MemoryContext old;
+
+		if (view->inputs[i] == NULL)
+			continue;
+		datum = ExecEvalExprSwitchContext(view->inputs[i], contract->econtext, &isnull);
+		value->presence = FS_NULL;
+		if (isnull)
+			continue;
+		old = MemoryContextSwitchTo(contract->value_context);
+		*value = fs_datum_value(&view->def->inputs[i].column, datum);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Throws unless entity columns that are expressions make a key. */
+static void
+check_key(const FsView *view, const FsEvent *event)
+{
+	char		key[FS_ENTITY_MAX_KEY];
+
+	for (int i = 0; i < view->def->nentity; i++)
+		if (view->inputs[view->def->entity[i]] != NULL &&
+			fs_input_value(view, event->values, view->def->entity[i])->presence != FS_PRESENT)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("entity column \"%s\" is null", fs_view_entity(view->def, i)->name)));
+	if (fs_key_of_values(view, event->values, key) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("key is longer than %d bytes", FS_ENTITY_MAX_KEY)));
+}
+
+/* WHERE, and for an event that passes it everything the view evaluates of an event. */
+static void
+evaluate_view(FsContract *contract, FsView *view, FsEvent *event, uint32 bit)
+{
+	bool		isnull;
+
+	if (view->where != NULL &&
+		(!DatumGetBool(ExecEvalExprSwitchContext(view->where, contract->econtext, &isnull)) || isnull))
+	{
+		event->where_mask &= ~bit;
+		return;
+	}
+	evaluate_inputs(contract, view, event);
+	for (int i = 0; i < list_length(view->def->guards); i++)
+		(void) ExecEvalExprSwitchContext(view->guards[i], contract->econtext, &isnull);
+	if (view->has_key_expressions)
+		check_key(view, event);
+}
+
+/* The expressions of each view, as its owner and with its settings. */
+static void
+evaluate_views(FsShard *shard, FsContract *contract, FsEvent *event)
 {
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		FsView	   *view = &shard->views[v];
 		uint32		bit = (uint32) 1 << v;
-		bool		isnull;
 
-		if (view->where == NULL || (event->error_mask & bit) != 0)
+		if (!view->has_expressions || (event->error_mask & bit) != 0)
 			continue;
 		contract->view = v;
-		event->where_mask &= ~bit;
 		SetUserIdAndSecContext(view->def->owner, SECURITY_RESTRICTED_OPERATION);
-		if (DatumGetBool(ExecEvalExprSwitchContext(view->where, contract->econtext, &isnull)) && !isnull)
-			event->where_mask |= bit;
+		if (view->def->uses_settings)
+			fs_settings_pin(view->def);
+		evaluate_view(contract, view, event, bit);
 	}
 	contract->view = -1;
 }
@@ -405,20 +495,20 @@ evaluate_event(FsShard *shard, FsContract *contract, FsEvent *event)
 	old = MemoryContextSwitchTo(contract->econtext->ecxt_per_tuple_memory);
 	contract->event = event;
 	SetUserIdAndSecContext(shard->def->owner, SECURITY_RESTRICTED_OPERATION);
-	if (!contract->only_where)
+	if (!contract->only_views)
 		convert_values(shard, contract, event);
 	fill_slot(shard, contract, event);
 	contract->econtext->ecxt_scantuple = contract->slot;
-	if (!contract->only_where)
+	if (!contract->only_views)
 		evaluate_checks(shard, contract, event);
 	if (event->reason == FS_REASON_NONE)
-		evaluate_where(shard, contract, event);
+		evaluate_views(shard, contract, event);
 	MemoryContextSwitchTo(old);
 }
 
 /*
  * Books an error raised by an event's expressions.  Returns true when the
- * event is done with, false when it is to be evaluated again (without the WHERE
+ * event is done with, false when it is to be evaluated again (without the view
  * that raised).
  */
 static bool
@@ -429,6 +519,8 @@ book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 	if (contract->view >= 0)
 	{
 		event->error_mask |= (uint32) 1 << contract->view;
+		event->error = psprintf("feature view \"%s\": %s", shard->views[contract->view].def->name,
+								error->message);
 		return false;
 	}
 	if (contract->check >= 0)
@@ -454,6 +546,7 @@ evaluate_guarded(FsShard *shard, FsContract *contract, FsEvent *events, int n, v
 	ResourceOwner owner = CurrentResourceOwner;
 	Oid			user;
 	int			security;
+	int			guc_level = NewGUCNestLevel();
 
 	GetUserIdAndSecContext(&user, &security);
 	contract->column = contract->check = contract->view = -1;
@@ -487,6 +580,7 @@ evaluate_guarded(FsShard *shard, FsContract *contract, FsEvent *events, int n, v
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	AtEOXact_GUC(false, guc_level);
 }
 
 /*
@@ -499,20 +593,24 @@ fs_contract_decode(FsShard *shard, FsEvent *events, int n)
 {
 	FsContract *contract = shard->contract;
 	MemoryContext old = MemoryContextSwitchTo(shard->batch);
-	FsValue    *values = palloc(sizeof(FsValue) * (Size) n * shard->def->ncolumns);
+	FsValue    *values = palloc(sizeof(FsValue) * (Size) n * shard->nvalues);
 	bool		own_transaction = !IsTransactionState();
 	volatile int next = 0;
 
 	fs_json_decoder_reset(contract->decoder);
 	for (int i = 0; i < n; i++)
 	{
-		events[i].values = values + (Size) i * shard->def->ncolumns;
+		events[i].values = values + (Size) i * shard->nvalues;
+		memset(events[i].values + shard->def->ncolumns, 0,
+			   sizeof(FsValue) * (shard->nvalues - shard->def->ncolumns));
 		events[i].reason = FS_REASON_NONE;
 		events[i].message = NULL;
 		events[i].where_mask = PG_UINT32_MAX;
 		events[i].error_mask = 0;
+		events[i].error = NULL;
 		decode_record(shard, contract, &events[i]);
 	}
+	contract->value_context = shard->batch;
 	if (contract->has_expressions)
 	{
 		if (own_transaction)
@@ -529,11 +627,12 @@ fs_contract_decode(FsShard *shard, FsEvent *events, int n)
 }
 
 /*
- * WHERE of an event from the log.  The log holds only what was accepted, so
- * CHECKs and conversions are done with.
+ * Expressions of the views over an event from the log.  The log holds only what
+ * was accepted, so CHECKs and conversions are done with.  Returns which views
+ * the event counts in.
  */
 uint32
-fs_contract_where(FsShard *shard, FsEvent *event)
+fs_contract_views(FsShard *shard, FsEvent *event)
 {
 	FsContract *contract = shard->contract;
 	volatile int next = 0;
@@ -543,12 +642,13 @@ fs_contract_where(FsShard *shard, FsEvent *event)
 	event->where_mask = PG_UINT32_MAX;
 	event->error_mask = 0;
 	for (int v = 0; v < shard->nviews; v++)
-		any |= shard->views[v].where != NULL;
+		any |= shard->views[v].has_expressions;
 	if (!any)
 		return event->where_mask;
-	contract->only_where = true;
+	contract->only_views = true;
+	contract->value_context = contract->econtext->ecxt_per_tuple_memory;
 	while (next < 1)
 		evaluate_guarded(shard, contract, event, 1, &next);
-	contract->only_where = false;
+	contract->only_views = false;
 	return event->where_mask & ~event->error_mask;
 }

@@ -35,8 +35,8 @@ make_bytea(const char *data, size_t len)
 	return result;
 }
 
-void
-fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark)
+static void
+add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *message, FsTime watermark)
 {
 	const FsRecord *record = event->record;
 	FsPending  *pending = &shard->pending;
@@ -48,9 +48,10 @@ fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark)
 	letter->offset = record->offset;
 	letter->received_at = event->meta.arrival;
 	letter->recorded_at = fs_clock_now();
-	letter->reason = event->reason;
-	letter->message = pstrdup(event->message);
-	letter->event_time = event->reason == FS_REASON_LATE || event->reason == FS_REASON_FUTURE ?
+	letter->reason = reason;
+	letter->message = pstrdup(message);
+	letter->event_time = reason == FS_REASON_LATE || reason == FS_REASON_FUTURE ||
+		reason == FS_REASON_EXPRESSION_ERROR ?
 		event->meta.event_time : FS_TIME_MIN;
 	letter->record_time = record->record_time;
 	letter->watermark = watermark;
@@ -64,6 +65,20 @@ fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark)
 	pending->ndead++;
 	pending->dead_bytes += sizeof(FsDeadLetter) + kept + record->key_len + 256;
 	MemoryContextSwitchTo(old);
+}
+
+void
+fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark)
+{
+	Assert(event->reason != FS_REASON_NONE);
+	add_letter(shard, event, event->reason, event->message, watermark);
+}
+
+void
+fs_dead_letter_add_error(FsShard *shard, const FsEvent *event, FsTime watermark)
+{
+	Assert(event->error_mask != 0);
+	add_letter(shard, event, FS_REASON_EXPRESSION_ERROR, event->error, watermark);
 }
 
 static void

@@ -27,6 +27,9 @@ typedef struct FsDeadLetter
 /* Copies what is to be kept of a refused event into shard->pending. */
 extern void fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark);
 
+/* The same for an accepted event that some views cannot count: event->error. */
+extern void fs_dead_letter_add_error(FsShard *shard, const FsEvent *event, FsTime watermark);
+
 /* Writes them, inside the checkpoint's transaction. */
 extern void fs_dead_letters_write(FsShard *shard, FsPending *pending);
 

@@ -258,7 +258,7 @@ static void
 write_history(FsShard *shard, FsView *view, const FsEntity *entity, Datum *values, bool *nulls)
 {
 	const FsViewDef *def = view->def;
-	int			at = def->nentity + def->nwindows * def->naggregates;
+	int			at = def->nentity + def->nwindows * def->nfeatures;
 
 	if (view->history == NULL)
 	{
@@ -267,7 +267,7 @@ write_history(FsShard *shard, FsView *view, const FsEntity *entity, Datum *value
 		view->history = fs_table_writer_open(def->history, def->owner);
 		MemoryContextSwitchTo(old);
 	}
-	fs_key_decode(def, shard->def, entity->key, entity->key_len, values);
+	fs_key_decode(def, entity->key, entity->key_len, values);
 	memset(nulls, 0, sizeof(bool) * def->nentity);
 	memset(nulls + at, 0, sizeof(bool) * 5);
 	values[at++] = TimestampTzGetDatum(shard->fire.boundary);
@@ -336,8 +336,10 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 		Datum	   *values = palloc(sizeof(Datum) * (fs_view_natts(view->def) + 3));
 		bool	   *nulls = palloc(sizeof(bool) * (fs_view_natts(view->def) + 3));
 
-		fs_row_compute(view->row, &view->set, end, values + view->def->nentity,
-					   nulls + view->def->nentity);
+		view->feature_errors -= view->row->errors;
+		fs_row_compute(view->row, &view->set, entity->key, entity->key_len, end,
+					   values + view->def->nentity, nulls + view->def->nentity);
+		view->feature_errors += view->row->errors;
 		Assert(!view->row->stale);
 		write_history(shard, view, entity, values, nulls);
 	}

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/attnum.h"
+#include "nodes/nodes.h"
 #include "utils/memutils.h"
 
 #include "core/hash.h"
@@ -26,7 +27,7 @@ fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *
 	layout->ncells = view->nkept;
 	for (int i = 0; i < view->nkept; i++)
 	{
-		const FsColumn *column = &stream->columns[view->kept[i]];
+		const FsColumn *column = fs_view_kept(view, i);
 
 		if (fs_type_is_bytes(column->type))
 			layout->kinds[i] = FS_CELL_CODE;
@@ -41,23 +42,34 @@ fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *
 	}
 }
 
+/* The column's number, or a hash of the expression. */
+static int64
+input_signature(const FsInput *input)
+{
+	char	   *text;
+
+	if (input->expr == NULL)
+		return input->column.attnum;
+	text = nodeToString(input->expr);
+	return ((int64) 1 << 32) + fs_hash_bytes(text, strlen(text));
+}
+
 /* A number that differs when layout, key or windows differ. */
 uint32
 fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream)
 {
-	int64		words[2 * FS_MAX_KEPT + FS_MAX_WINDOWS + 64];
+	int64		words[2 * FS_MAX_KEPT_COLUMNS + FS_MAX_WINDOWS + 64];
 	int			n = 0;
 
 	words[n++] = stream->slice;
 	words[n++] = view->slide;
 	for (int i = 0; i < view->nentity && i < 30; i++)
-		words[n++] = stream->columns[view->entity[i]].attnum;
+		words[n++] = input_signature(&view->inputs[view->entity[i]]);
 	words[n++] = -1;
 	for (int i = 0; i < view->nkept; i++)
 	{
-		words[n++] = stream->columns[view->kept[i]].attnum;
-		words[n++] = stream->columns[view->kept[i]].type * 2 +
-			stream->columns[view->kept[i]].not_null;
+		words[n++] = input_signature(&view->inputs[view->kept[i]]);
+		words[n++] = fs_view_kept(view, i)->type * 2 + fs_view_kept(view, i)->not_null;
 	}
 	for (int i = 0; i < view->nwindows; i++)
 		words[n++] = view->windows[i];
@@ -71,8 +83,8 @@ make_cells(FsShard *shard, FsView *view, const FsValue *values, const uint32 *ha
 {
 	for (int i = 0; i < view->def->nkept; i++)
 	{
-		const FsValue *value = &values[view->def->kept[i]];
-		FsType		type = shard->def->columns[view->def->kept[i]].type;
+		const FsValue *value = fs_input_value(view, values, view->def->kept[i]);
+		FsType		type = fs_view_kept(view->def, i)->type;
 		FsCell	   *cell = &cells[i];
 
 		cell->isnull = value->presence != FS_PRESENT;
@@ -121,12 +133,12 @@ void
 fs_fold_hash(FsShard *shard, FsView *view, const FsValue *values, uint32 *hashes)
 {
 	char		key[FS_ENTITY_MAX_KEY];
-	int			len = fs_key_of_values(view->def, shard->def, values, key);
+	int			len = fs_key_of_values(view, values, key);
 
 	hashes[0] = len < 0 ? 0 : fs_hash_bytes(key, len);
 	for (int i = 0; i < view->def->nkept; i++)
 	{
-		const FsValue *value = &values[view->def->kept[i]];
+		const FsValue *value = fs_input_value(view, values, view->def->kept[i]);
 
 		if (view->dictionary[i] >= 0 && value->presence == FS_PRESENT)
 			hashes[1 + i] = fs_hash_bytes(value->data, value->len);
@@ -145,7 +157,7 @@ visit_buckets(FsShard *shard, const FsEvent *event, void (*visit) (FsHandle *buc
 		visit(fs_table_bucket(&view->shared->entities, hashes[0]));
 		for (int i = 0; i < view->def->nkept; i++)
 			if (view->dictionary[i] >= 0 &&
-				event->values[view->def->kept[i]].presence == FS_PRESENT)
+				fs_input_value(view, event->values, view->def->kept[i])->presence == FS_PRESENT)
 				visit(fs_table_bucket(&shard->root->dictionaries[view->dictionary[i]].table,
 									  hashes[1 + i]));
 	}
@@ -236,7 +248,7 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 			return true;
 		}
 	}
-	key_len = fs_key_of_values(view->def, shard->def, values, key);
+	key_len = fs_key_of_values(view, values, key);
 	Assert(key_len >= 0);		/* admission refused longer ones */
 	if (!make_cells(shard, view, values, hashes, slice, cells))
 		return false;

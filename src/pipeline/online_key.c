@@ -18,7 +18,7 @@ fs_online_key_render(const FsShard *shard, const FsView *view, const FsEntity *e
 	bool		fine = true;
 	char	   *key;
 
-	fs_key_decode(def, shard->def, entity->key, entity->key_len, values);
+	fs_key_decode(def, entity->key, entity->key_len, values);
 	for (int i = 0; i < view->nkey_parts; i++)
 	{
 		const FsKeyPart *part = &view->key_parts[i];
@@ -28,7 +28,7 @@ fs_online_key_render(const FsShard *shard, const FsView *view, const FsEntity *e
 		else
 		{
 			uint32		text_len;
-			char	   *text = fs_datum_online_text(shard->def->columns[def->entity[part->entity]].typid,
+			char	   *text = fs_datum_online_text(fs_view_entity(def, part->entity)->typid,
 													values[part->entity], &text_len);
 
 			fine = fine && fs_percent_escape(&buffer, text, text_len);

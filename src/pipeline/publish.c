@@ -188,15 +188,15 @@ time_to_live(FsShard *shard, FsView *view)
 
 /* Renders the fields of a row into fields[]; returns their number. */
 static int
-render_fields(FsShard *shard, FsView *view, FsTime window_end, FsTime computed_at, FsOnlineField *fields)
+render_fields(FsShard *shard, FsView *view, const FsEntity *entity, FsTime window_end, FsTime computed_at, FsOnlineField *fields)
 {
 	const FsViewDef *def = view->def;
-	int			n = def->nwindows * def->naggregates;
+	int			n = def->nwindows * def->nfeatures;
 	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
 	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
 	int			out = 0;
 
-	fs_row_compute(view->row, &view->set, window_end, values, nulls);
+	fs_row_compute(view->row, &view->set, entity->key, entity->key_len, window_end, values, nulls);
 	for (int i = 0; i < n; i++)
 	{
 		FsOnlineField *field = &fields[out++];
@@ -204,7 +204,7 @@ render_fields(FsShard *shard, FsView *view, FsTime window_end, FsTime computed_a
 		field->name = view->field_names[i];
 		field->name_len = strlen(field->name);
 		field->value = nulls[i] ? NULL :
-			fs_datum_online_text(def->aggregates[i % def->naggregates].result_type, values[i],
+			fs_datum_online_text(def->features[i % def->nfeatures].type, values[i],
 								 &field->value_len);
 	}
 	fields[out].name = "window_end";
@@ -247,9 +247,9 @@ publish_entity(FsShard *shard, FsView *view, FsHandle handle)
 		view->online->ops->del(view->online, key, key_len, epoch_text(window_end), TAG_DELETE);
 		return;
 	}
-	fields = palloc(sizeof(FsOnlineField) * (view->def->nwindows * view->def->naggregates + 2));
+	fields = palloc(sizeof(FsOnlineField) * (view->def->nwindows * view->def->nfeatures + 2));
 	view->online->ops->put(view->online, key, key_len, epoch_text(window_end), fields,
-						   render_fields(shard, view, window_end, computed_at, fields), ttl, TAG_PUT);
+						   render_fields(shard, view, entity, window_end, computed_at, fields), ttl, TAG_PUT);
 }
 
 /* Books answers. */

@@ -271,7 +271,7 @@ static FsHandle
 find_entity(FsShard *shard, const FsView *view, const FsValue *values, uint32 hash)
 {
 	char		key[FS_ENTITY_MAX_KEY];
-	int			len = fs_key_of_values(view->def, shard->def, values, key);
+	int			len = fs_key_of_values(view, values, key);
 
 	if (len < 0)
 		return 0;				/* admission let it in under another definition of the views */
@@ -347,14 +347,14 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	map = palloc(sizeof(int) * Max(n, 1));
 	values = palloc(sizeof(FsValue) * Max(n, 1));
 	map_columns(shard, columns, n, map);
-	memset(recovery->values, 0, sizeof(FsValue) * shard->def->ncolumns);
+	memset(recovery->values, 0, sizeof(FsValue) * shard->nvalues);
 	while ((status = fs_segment_next(reader, &meta, values)) == FS_SEGMENT_OK && !recovery->full)
 	{
 		for (int i = 0; i < n; i++)
 			if (map[i] >= 0)
 				recovery->values[map[i]] = values[i];
 		event.values = recovery->values;
-		event.where_mask = fs_contract_where(shard, &event);
+		event.where_mask = fs_contract_views(shard, &event);
 		for (int v = 0; v < shard->nviews && !recovery->full; v++)
 			recovery->full = !recover_event(recovery, v, &meta, event.where_mask);
 		recovery->events++;
@@ -444,7 +444,7 @@ fs_recover_log(FsShard *shard)
 		live = fs_time_floor(shard->frontier - shard->max_window - shard->max_slide, shard->def->slice);
 		from = live - shard->max_window - shard->max_slide;
 	}
-	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->def->ncolumns);
+	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
 	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
 	for (int v = 0; v < shard->nviews; v++)
 		load_fired(shard, &shard->views[v], &recovery.fired[v]);

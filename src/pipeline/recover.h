@@ -11,6 +11,6 @@
  * Which views' WHERE an accepted event passes (a bit each), evaluated anew in
  * the current transaction.  An expression that raises counts as not passed.
  */
-extern uint32 fs_contract_where(FsShard *shard, FsEvent *event);
+extern uint32 fs_contract_views(FsShard *shard, FsEvent *event);
 
 #endif							/* FS_PIPELINE_RECOVER_H */

@@ -11,6 +11,7 @@
 
 #include "core/slice.h"
 #include "ground/clock.h"
+#include "pipeline/row_state.h"
 #include "pipeline/shard.h"
 
 void
@@ -85,6 +86,8 @@ report_view(FsShard *shard, FsView *view, FsSharedView *out)
 	out->filtered_count = view->counts.filtered;
 	out->late_count = view->counts.late;
 	out->expression_error_count = view->counts.expression_errors;
+	out->feature_error_count = view->feature_errors;
+	strlcpy(out->feature_error, view->row == NULL ? "" : view->row->error, sizeof(out->feature_error));
 	out->row_count = view->counts.rows;
 	out->online_queued = view->queue_count;
 	out->online_written_count = view->online_written;

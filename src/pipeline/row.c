@@ -45,7 +45,7 @@ fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRo
 		FsRowColumn *rc = &row->columns[i];
 		TypeCacheEntry *type;
 
-		rc->column = &stream->columns[view->kept[i]];
+		rc->column = fs_view_kept(view, i);
 		rc->collation = rc->column->collation;
 		rc->byte_equality = has_byte_equality(rc->column);
 		if (fs_type_is_bytes(rc->column->type))
@@ -55,6 +55,8 @@ fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRo
 			fmgr_info_copy(&rc->compare, &type->cmp_proc_finfo, row->context);
 		get_typlenbyvalalign(rc->column->typid, &rc->typlen, &rc->typbyval, &rc->typalign);
 	}
+	row->results = palloc0(sizeof(FsAggregateResult) * Max(view->naggregates, 1));
+	fs_features_prepare(row);
 	return row;
 }
 
@@ -134,122 +136,12 @@ order_events(FsRow *row, const FsEventSet *set, FsTime window_end)
 }
 
 int
-fs_row_compute(FsRow *row, const FsEventSet *set, FsTime window_end, Datum *values, bool *nulls)
+fs_row_compute(FsRow *row, const FsEventSet *set, const char *key, int key_len,
+			   FsTime window_end, Datum *values, bool *nulls)
 {
-	const FsViewDef *view = row->view;
 	int			n = order_events(row, set, window_end);
-	int			first = n;
-	int			out = view->nwindows * view->naggregates;
 
 	row->stale = false;
-
-	/* Longer windows begin earlier: go from the shortest, so that 'first' only falls. */
-	for (int w = 0; w < view->nwindows; w++)
-	{
-		FsTime		start = window_end - view->windows[w];
-
-		while (first > 0 && row->order[first - 1]->time >= start)
-			first--;
-		for (int a = 0; a < view->naggregates && !row->stale; a++)
-		{
-			int			at = w * view->naggregates + a;
-
-			Assert(at < out);
-			values[at] = fs_aggregate_compute(row, &view->aggregates[a], row->order + first,
-											  n - first, &nulls[at]);
-		}
-	}
-	(void) out;
+	fs_features_compute(row, key, key_len, window_end, n, values, nulls);
 	return n;
-}
-
-/*
- * Keys.  Each entity column in turn: byte types as a varint of their length
- * and the bytes, all others as 8 bytes.  Equal keys have equal bytes, because
- * such columns are NOT NULL and of types whose equality is byte equality.
- */
-static int
-put_key_value(FsType type, const FsValue *value, char *key)
-{
-	int			n = 0;
-	uint32		len = value->len;
-
-	if (!fs_type_is_bytes(type))
-	{
-		memcpy(key, &value->i, 8);
-		return 8;
-	}
-	for (; len >= 0x80; len >>= 7)
-		key[n++] = (char) (len | 0x80);
-	key[n++] = (char) len;
-	memcpy(key + n, value->data, value->len);
-	return n + value->len;
-}
-
-/* Writes the key of decoded values; returns its length, or -1 when it is longer than FS_ENTITY_MAX_KEY. */
-int
-fs_key_of_values(const FsViewDef *view, const FsStreamDef *stream, const FsValue *values, char *key)
-{
-	int			len = 0;
-
-	for (int i = 0; i < view->nentity; i++)
-	{
-		FsType		type = stream->columns[view->entity[i]].type;
-		const FsValue *value = &values[view->entity[i]];
-
-		if (len + (fs_type_is_bytes(type) ? (int64) value->len + 5 : 8) > FS_ENTITY_MAX_KEY)
-			return -1;
-		len += put_key_value(type, value, key + len);
-	}
-	return len;
-}
-
-int
-fs_key_encode(const FsViewDef *view, const FsStreamDef *stream, const Datum *values, char *key)
-{
-	int			len = 0;
-
-	for (int i = 0; i < view->nentity; i++)
-	{
-		const FsColumn *column = &stream->columns[view->entity[i]];
-		FsValue		value = fs_datum_value(column, values[i]);
-
-		if (len + (fs_type_is_bytes(column->type) ? (int64) value.len + 5 : 8) > FS_ENTITY_MAX_KEY)
-			return -1;
-		len += put_key_value(column->type, &value, key + len);
-	}
-	return len;
-}
-
-void
-fs_key_decode(const FsViewDef *view, const FsStreamDef *stream, const char *key, int key_len, Datum *values)
-{
-	const char *p = key;
-
-	for (int i = 0; i < view->nentity; i++)
-	{
-		const FsColumn *column = &stream->columns[view->entity[i]];
-		FsValue		value = {.presence = FS_PRESENT};
-
-		if (fs_type_is_bytes(column->type))
-		{
-			for (int shift = 0;; shift += 7)
-			{
-				uint8		byte = (uint8) *p++;
-
-				value.len |= (uint32) (byte & 0x7f) << shift;
-				if (byte < 0x80)
-					break;
-			}
-			value.data = p;
-			p += value.len;
-		}
-		else
-		{
-			memcpy(&value.i, p, 8);
-			p += 8;
-		}
-		Assert(p <= key + key_len);
-		values[i] = fs_value_datum(column, &value);
-	}
 }

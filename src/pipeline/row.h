@@ -13,11 +13,14 @@
 extern FsRow *fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRoot *root);
 
 /*
- * Computes the aggregates of all windows that end at 'window_end' into values[]
- * and nulls[] (nwindows * naggregates, window by window), allocated in the
- * current context.  Returns the number of events in the longest window.
+ * Computes the features of all windows of the entity with this key that end at
+ * 'window_end' into values[] and nulls[] (nwindows * nfeatures, window by
+ * window), allocated in the current context.  A feature whose computation
+ * raises is NULL, and counted in row->errors.  Returns the number of events in
+ * the longest window.  A view that may raise wants a transaction around.
  */
-extern int	fs_row_compute(FsRow *row, const FsEventSet *set, FsTime window_end, Datum *values, bool *nulls);
+extern int	fs_row_compute(FsRow *row, const FsEventSet *set, const char *key, int key_len,
+						   FsTime window_end, Datum *values, bool *nulls);
 
 /* Did an event enter or leave one of the windows that end at 'window_end', compared with one slide before? */
 extern bool fs_row_is_due(const FsViewDef *view, const FsEventSet *set, FsTime window_end);
@@ -25,11 +28,15 @@ extern bool fs_row_is_due(const FsViewDef *view, const FsEventSet *set, FsTime w
 /* Does any event count in the longest window that ends at 'window_end'? */
 extern bool fs_row_is_empty(const FsViewDef *view, const FsEventSet *set, FsTime window_end);
 
-/* Entity key -> its columns' values (view->nentity), and back. */
-extern void fs_key_decode(const FsViewDef *view, const FsStreamDef *stream, const char *key, int key_len, Datum *values);
-/* The key of values or Datums goes to key[FS_ENTITY_MAX_KEY]; -1 when it does not fit. */
-extern int	fs_key_of_values(const FsViewDef *view, const FsStreamDef *stream, const FsValue *values, char *key);
-extern int	fs_key_encode(const FsViewDef *view, const FsStreamDef *stream, const Datum *values, char *key);
+/* entity_key.c: entity key -> its columns' values (view->nentity), and back. */
+extern void fs_key_decode(const FsViewDef *view, const char *key, int key_len, Datum *values);
+/* The key goes to key[FS_ENTITY_MAX_KEY]; -1 when it does not fit. */
+extern int	fs_key_encode(const FsViewDef *view, const Datum *values, char *key);
+
+/* features.c */
+extern void fs_features_prepare(FsRow *row);
+extern void fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end, int n,
+								Datum *values, bool *nulls);
 
 /* aggregate.c */
 extern Datum fs_aggregate_compute(FsRow *row, const FsAggregate *aggregate,

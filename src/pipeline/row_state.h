@@ -7,12 +7,15 @@
 
 #include "postgres.h"
 
+#include "executor/tuptable.h"
 #include "fmgr.h"
+#include "nodes/execnodes.h"
 
 #include "catalog/feature_view.h"
+#include "state/shared.h"
 #include "state/store.h"
 
-/* What computing with one kept column takes. */
+/* What computing with one kept value takes. */
 typedef struct FsRowColumn
 {
 	const FsColumn *column;
@@ -25,20 +28,46 @@ typedef struct FsRowColumn
 	char		typalign;
 } FsRowColumn;
 
+/* The aggregates of one window. */
+typedef struct FsAggregateResult
+{
+	Datum		value;
+	bool		isnull;
+	bool		failed;			/* computing it raised an error; it is null then */
+} FsAggregateResult;
+
 /* Everything that computing rows of a view takes; lives as long as its context. */
 typedef struct FsRow
 {
+	/* Info */
 	const FsViewDef *view;
 	const FsStreamDef *stream;
-	FsRowColumn *columns;		/* per kept column */
+	FsRowColumn *columns;		/* per kept value */
 	MemoryContext context;		/* of the FsRow */
-	const FsRingEvent **order;	/* scratch: events of the longest window in order */
+
+	/* Work, used again for each row */
+	const FsRingEvent **order;	/* events of the longest window in order */
 	int			max_order;
-	uint64	   *set;			/* scratch for distinct and mode: open addressing */
+	const FsRingEvent **filtered;	/* those that pass a FILTER */
+	int			max_filtered;
+	uint64	   *set;			/* for distinct and mode: open addressing */
 	uint32	   *set_count;
 	uint32		set_size;
+	FsAggregateResult *results; /* per aggregate, of the window at hand */
+
+	/* Features that are expressions; NULL where the view has none */
+	ExprState **exprs;			/* per feature */
+	ExprContext *econtext;
+	TupleTableSlot *aggregate_slot;
+	TupleTableSlot *entity_slot;
+
+	/* Aggregates that the executor computes; NULL where the view has none */
+	struct FsReplay *replay;
+
+	/* What went wrong */
 	bool		stale;			/* a reader met a code that has no value: its copy was stale */
 	int64		errors;			/* features set to NULL because computing them failed */
+	char		error[FS_ERROR_SIZE];	/* the latest one's message */
 } FsRow;
 
 #endif							/* FS_PIPELINE_ROW_STATE_H */

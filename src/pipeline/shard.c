@@ -13,7 +13,7 @@
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
-/* The dictionary of a stream column, made when there is none. */
+/* The dictionary of a stream column (of all expressions: number 0), made when there is none. */
 static int
 get_dictionary(FsShard *shard, const FsColumn *column)
 {
@@ -37,13 +37,25 @@ get_dictionary(FsShard *shard, const FsColumn *column)
 static char **
 make_field_names(const FsViewDef *def)
 {
-	char	  **names = palloc(sizeof(char *) * Max(def->nwindows * def->naggregates, 1));
+	char	  **names = palloc(sizeof(char *) * Max(def->nwindows * def->nfeatures, 1));
 
 	for (int w = 0; w < def->nwindows; w++)
-		for (int a = 0; a < def->naggregates; a++)
-			names[w * def->naggregates + a] = psprintf("%s_%s", def->aggregates[a].name,
-													   def->suffixes[w]);
+		for (int f = 0; f < def->nfeatures; f++)
+			names[w * def->nfeatures + f] = psprintf("%s_%s", def->features[f].name,
+													 def->suffixes[w]);
 	return names;
+}
+
+/* Gives each input of the view its place among an event's values. */
+static void
+place_inputs(FsShard *shard, FsView *view)
+{
+	const FsViewDef *def = view->def;
+
+	view->value_of = palloc(sizeof(int) * def->ninputs);
+	for (int i = 0; i < def->ninputs; i++)
+		view->value_of[i] = def->inputs[i].stream_column >= 0 ? def->inputs[i].stream_column :
+			shard->nvalues++;
 }
 
 /* Prepares one view's state; false when the arena is too small even for empty tables. */
@@ -60,6 +72,7 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	view->complete_from = FS_TIME_MIN;
 	view->log_from = FS_TIME_MIN;
 	fs_layout_build(&view->layout, def, shard->def);
+	place_inputs(shard, view);
 	view->first_hash = shard->nhashes;
 	shard->nhashes += 1 + def->nkept;
 	fs_touch_init(&view->touches, shard->context);
@@ -69,7 +82,7 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 		view->dictionary[i] = -1;
 		if (view->layout.kinds[i] != FS_CELL_CODE)
 			continue;
-		view->dictionary[i] = get_dictionary(shard, &shard->def->columns[def->kept[i]]);
+		view->dictionary[i] = get_dictionary(shard, fs_view_kept(def, i));
 		if (view->dictionary[i] < 0)
 			return false;
 	}
@@ -136,6 +149,7 @@ fs_shard_create(FsSharedStream *slot)
 	shard->slot_index = slot - fs_shared->streams;
 	shard->generation = pg_atomic_read_u64(&slot->generation);
 	shard->def = fs_stream_load(slot->relid);
+	shard->nvalues = shard->def->ncolumns;
 	views = fs_view_list(slot->relid);
 	if (views == NIL)
 	{

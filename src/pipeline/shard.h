@@ -74,12 +74,13 @@ typedef struct FsEvent
 {
 	FsEventMeta meta;
 	const FsRecord *record;
-	FsValue    *values;			/* one per stream column */
+	FsValue    *values;			/* one per stream column, then those of the views' expressions */
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
 	uint32	   *hashes;			/* of each view in turn: its key's, and its kept byte values' */
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
-	uint32		error_mask;		/* bit i: WHERE of view i raised an error */
+	uint32		error_mask;		/* bit i: an expression of view i raised an error */
+	char	   *error;			/* the latest one's message, in the batch's memory */
 } FsEvent;
 
 /* Pending segments of the log, and what else the next checkpoint writes. */
@@ -164,6 +165,11 @@ typedef struct FsView
 	int			dictionary[FS_MAX_KEPT];	/* kept column -> root dictionary, or -1 */
 	int			first_hash;		/* where its hashes begin in FsEvent.hashes */
 	ExprState  *where;
+	int		   *value_of;		/* per input: index into FsEvent.values */
+	ExprState **inputs;			/* per input; NULL for a column of the stream */
+	bool		has_expressions;	/* any of these, or WHERE */
+	bool		has_key_expressions;
+	ExprState **guards;			/* evaluated for what they may raise; see FsViewDef.guards */
 
 	/* State */
 	FsTouchLists touches;		/* by slice of the event */
@@ -194,6 +200,7 @@ typedef struct FsView
 
 	/* Statistics */
 	FsViewCounts counts;		/* durable with the checkpoint */
+	int64		feature_errors;	/* features of rows fired that are NULL because they raised */
 	int64		online_written;
 	int64		online_deleted;
 	int64		online_errors;
@@ -209,6 +216,7 @@ typedef struct FsShard
 	int			nviews;
 	FsView	   *views;
 	int			nhashes;		/* of an event, for all views */
+	int			nvalues;		/* of an event: stream columns, and expressions of all views */
 	int64		max_window;		/* of all views */
 	int64		max_slide;
 	uint64		generation;		/* of the definitions loaded */
@@ -273,6 +281,16 @@ typedef struct FsShard
 	MemoryContext cycle;
 	MemoryContext batch;
 } FsShard;
+
+/* The value of a view's input among an event's values. */
+static inline const FsValue *
+fs_input_value(const FsView *view, const FsValue *values, int input)
+{
+	return &values[view->value_of[input]];
+}
+
+/* entity_key.c: the key of an event goes to key[FS_ENTITY_MAX_KEY]; -1 when it has none that fits. */
+extern int	fs_key_of_values(const FsView *view, const FsValue *values, char *key);
 
 /* shard.c */
 extern FsShard *fs_shard_create(FsSharedStream *slot);

@@ -282,6 +282,8 @@ emit_feature_views(ReturnSetInfo *result, const StreamStats *stream)
 		put_count(&row, view->filtered_count);
 		put_count(&row, view->late_count);
 		put_count(&row, view->expression_error_count);
+		put_count(&row, view->feature_error_count);
+		put_message(&row, view->feature_error);
 		put_count(&row, view->row_count);
 		emit_row(result, &row);
 	}

@@ -58,7 +58,7 @@ get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 
 	plan->nentity = entry->view->nentity;
 	plan->row_cost = cpu_tuple_cost +
-		FEATURE_COST * entry->view->nwindows * entry->view->naggregates;
+		FEATURE_COST * entry->view->nwindows * entry->view->nfeatures;
 	plan->keys = fs_view_keys_choose(root, baserel, plan->nentity, baserel->baserestrictinfo);
 	baserel->fdw_private = plan;
 	baserel->tuples = Max(fs_view_entities(stream, foreigntableid), MIN_PLAN_ENTITIES);

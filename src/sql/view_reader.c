@@ -280,14 +280,15 @@ compute_row(FsViewReader *reader, FsHandle handle, Datum *values, bool *nulls)
 
 	memset(nulls, 0, sizeof(bool) * natts);
 	if (!is_empty)
-		(void) fs_row_compute(reader->row, &reader->copy.set, window_end,
+		(void) fs_row_compute(reader->row, &reader->copy.set, reader->copy.key,
+							  reader->copy.header.key_len, window_end,
 							  values + view->nentity, nulls + view->nentity);
 	if ((!is_empty && reader->row->stale) ||
 		!fs_entity_unchanged(handle, &reader->copy) || !is_attached(reader))
 		return READ_AGAIN;
 	if (is_empty)
 		return READ_NO_ROW;
-	fs_key_decode(view, reader->entry->stream, reader->copy.key, reader->copy.header.key_len, values);
+	fs_key_decode(view, reader->copy.key, reader->copy.header.key_len, values);
 	values[natts - 2] = Int64GetDatum(window_end);
 	values[natts - 1] = Int64GetDatum(computed_at);
 	return READ_ROW;

@@ -110,9 +110,9 @@ check_columns(const FsViewEntry *entry, TupleDesc desc)
 		Oid			type = TIMESTAMPTZOID;
 
 		if (i < view->nentity)
-			type = entry->stream->columns[view->entity[i]].typid;
+			type = fs_view_entity(view, i)->typid;
 		else if (i < desc->natts - 2)
-			type = view->aggregates[(i - view->nentity) % view->naggregates].result_type;
+			type = view->features[(i - view->nentity) % view->nfeatures].type;
 		matches = !TupleDescAttr(desc, i)->attisdropped && TupleDescAttr(desc, i)->atttypid == type;
 	}
 	if (!matches)
@@ -134,7 +134,7 @@ open_reader(ViewScan *scan, TupleDesc desc)
 	check_columns(entry, desc);
 	Assert(scan->nkeys == 0 || scan->nkeys == entry->view->nentity);
 	for (int i = 0; i < scan->nkeys; i++)
-		scan->keys[i].column = &entry->stream->columns[entry->view->entity[i]];
+		scan->keys[i].column = fs_view_entity(entry->view, i);
 	MemoryContextSwitchTo(old);
 }
 
@@ -278,7 +278,7 @@ lookup_next(ViewScan *scan, Datum *values, bool *nulls)
 		for (int i = 0; i < scan->nkeys; i++)
 			parts[i] = scan->keys[i].values[scan->keys[i].current];
 		advance_keys(scan);
-		len = fs_key_encode(entry->view, entry->stream, parts, key);
+		len = fs_key_encode(entry->view, parts, key);
 
 		/* no entity has a key longer than the engine accepts */
 		if (len >= 0)

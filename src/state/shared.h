@@ -80,7 +80,9 @@ typedef struct FsSharedView
 	int64		counted_count;	/* events that passed WHERE and were counted */
 	int64		filtered_count;
 	int64		late_count;		/* accepted by the stream, but too late for this view */
-	int64		expression_error_count;	/* events whose WHERE raised an error */
+	int64		expression_error_count;	/* events for which an expression raised an error */
+	int64		feature_error_count;	/* features of rows that are NULL because computing them raised one */
+	char		feature_error[FS_ERROR_SIZE];	/* the latest of these */
 	int64		row_count;		/* rows fired */
 	/* online */
 	int64		online_queued;	/* keys waiting to be written */

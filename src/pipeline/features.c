@@ -1,0 +1,291 @@
+/*
+ * features.c
+ *		The features of a row: aggregates of each window, and expressions over them.
+ *
+ * Native aggregates cannot raise.  Everything else runs guarded as the view's
+ * owner: first all of the row at once, and only when something raised each part
+ * alone, so that the features that can be computed are.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+
+#include "pipeline/guard.h"
+#include "pipeline/replay.h"
+#include "pipeline/row.h"
+
+/* Where the row under work is. */
+typedef struct FeatureTask
+{
+	FsTime		window_end;
+	int			n;				/* events in row->order */
+	Datum	   *values;
+	bool	   *nulls;
+	int			window;			/* the window at hand */
+	int			first;			/* its first event in row->order */
+	int			item;			/* aggregate or feature at hand, when one alone is computed */
+} FeatureTask;
+
+/* A slot for the values that expressions refer to: aggregates or entity columns. */
+static TupleTableSlot *
+make_slot(int n, Oid (*type_of) (const FsViewDef *view, int i), const FsViewDef *view)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(n);
+
+	for (int i = 0; i < n; i++)
+		TupleDescInitEntry(desc, i + 1, NULL, type_of(view, i), -1, 0);
+	return MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+}
+
+static Oid
+aggregate_type(const FsViewDef *view, int i)
+{
+	return view->aggregates[i].result_type;
+}
+
+static Oid
+entity_type(const FsViewDef *view, int i)
+{
+	return fs_view_entity(view, i)->typid;
+}
+
+/* Compiles the expressions, as the view's owner: that is whose rights functions are called with. */
+static void
+prepare_expressions(FsRow *row)
+{
+	const FsViewDef *view = row->view;
+	Oid			user;
+	int			security;
+
+	row->econtext = CreateStandaloneExprContext();
+	row->aggregate_slot = make_slot(view->naggregates, aggregate_type, view);
+	row->entity_slot = make_slot(view->nentity, entity_type, view);
+	row->exprs = palloc0(sizeof(ExprState *) * view->nfeatures);
+	row->econtext->ecxt_innertuple = row->aggregate_slot;
+	row->econtext->ecxt_outertuple = row->entity_slot;
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(view->owner, security | SECURITY_RESTRICTED_OPERATION);
+	for (int f = 0; f < view->nfeatures; f++)
+		if (view->features[f].expr != NULL)
+			row->exprs[f] = ExecInitExpr((Expr *) view->features[f].expr, NULL);
+	SetUserIdAndSecContext(user, security);
+}
+
+/* Prepares what features beyond native aggregates take; in the current context, which is the row's. */
+void
+fs_features_prepare(FsRow *row)
+{
+	Assert(CurrentMemoryContext == row->context);
+	if (!row->view->may_raise)
+		return;
+	prepare_expressions(row);
+	if (row->view->nreplayed > 0)
+		row->replay = fs_replay_create(row->view, row->stream);
+}
+
+/* The first event of a window; windows grow, so the search goes on from the shorter one's. */
+static int
+find_first(const FsRow *row, FeatureTask *task, int w)
+{
+	FsTime		start = task->window_end - row->view->windows[w];
+	int			first = w == 0 ? task->n : task->first;
+
+	while (first > 0 && row->order[first - 1]->time >= start)
+		first--;
+	return first;
+}
+
+/* Native aggregates of the window at hand. */
+static void
+compute_native(FsRow *row, const FeatureTask *task)
+{
+	for (int a = 0; a < row->view->naggregates && !row->stale; a++)
+	{
+		FsAggregateResult *result = &row->results[a];
+
+		if (row->view->aggregates[a].kind == FS_AGG_REPLAY)
+			continue;
+		result->failed = false;
+		result->value = fs_aggregate_compute(row, &row->view->aggregates[a], row->order + task->first,
+											 task->n - task->first, &result->isnull);
+	}
+}
+
+/* Evaluates one expression over the slots. */
+static void
+evaluate(FsRow *row, const FeatureTask *task, int f)
+{
+	int			at = task->window * row->view->nfeatures + f;
+	Oid			type = row->view->features[f].type;
+	bool		byval;
+	int16		len;
+	Datum		value;
+
+	value = ExecEvalExprSwitchContext(row->exprs[f], row->econtext, &task->nulls[at]);
+	get_typlenbyval(type, &len, &byval);
+	task->values[at] = task->nulls[at] ? (Datum) 0 : datumCopy(value, byval, len);
+}
+
+/* Puts the aggregates of the window at hand where expressions find them. */
+static void
+fill_aggregate_slot(FsRow *row)
+{
+	TupleTableSlot *slot = row->aggregate_slot;
+
+	ExecClearTuple(slot);
+	for (int a = 0; a < row->view->naggregates; a++)
+	{
+		slot->tts_values[a] = row->results[a].value;
+		slot->tts_isnull[a] = row->results[a].isnull;
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+/* Features that are aggregates, from the results. */
+static void
+copy_aggregates(FsRow *row, const FeatureTask *task)
+{
+	for (int f = 0; f < row->view->nfeatures; f++)
+	{
+		const FsFeature *feature = &row->view->features[f];
+		int			at = task->window * row->view->nfeatures + f;
+
+		if (feature->expr != NULL)
+			continue;
+		task->values[at] = row->results[feature->aggregate].value;
+		task->nulls[at] = row->results[feature->aggregate].isnull;
+	}
+}
+
+/* All of a row, window by window. */
+static void
+compute_row(FsRow *row, void *arg)
+{
+	FeatureTask *task = arg;
+
+	for (int w = 0; w < row->view->nwindows && !row->stale; w++)
+	{
+		task->first = find_first(row, task, w);
+		task->window = w;
+		compute_native(row, task);
+		if (row->replay != NULL && !row->stale)
+			fs_replay_run(row, row->order + task->first, task->n - task->first, -1);
+		if (row->stale)
+			return;
+		copy_aggregates(row, task);
+		if (row->exprs == NULL)
+			continue;
+		fill_aggregate_slot(row);
+		for (int f = 0; f < row->view->nfeatures; f++)
+			if (row->exprs[f] != NULL)
+				evaluate(row, task, f);
+		ResetExprContext(row->econtext);
+	}
+}
+
+static void
+replay_one(FsRow *row, void *arg)
+{
+	FeatureTask *task = arg;
+
+	fs_replay_run(row, row->order + task->first, task->n - task->first, task->item);
+}
+
+static void
+evaluate_one(FsRow *row, void *arg)
+{
+	FeatureTask *task = arg;
+
+	evaluate(row, task, task->item);
+}
+
+/* Does the expression read an aggregate that failed? */
+static bool
+reads_failed(Node *node, void *context)
+{
+	FsRow	   *row = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varno == INNER_VAR)
+		return row->results[((Var *) node)->varattno - 1].failed;
+	return expression_tree_walker(node, reads_failed, context);
+}
+
+/* Sets a feature of the window at hand to NULL because it cannot be computed. */
+static void
+fail_feature(FsRow *row, const FeatureTask *task, int f)
+{
+	int			at = task->window * row->view->nfeatures + f;
+
+	task->values[at] = (Datum) 0;
+	task->nulls[at] = true;
+	row->errors++;
+}
+
+/* The window at hand, each aggregate and each expression under a guard of its own. */
+static void
+compute_window_piecewise(FsRow *row, FeatureTask *task)
+{
+	const FsViewDef *view = row->view;
+
+	compute_native(row, task);
+	for (int a = 0; a < view->naggregates && !row->stale; a++)
+	{
+		task->item = a;
+		if (view->aggregates[a].kind == FS_AGG_REPLAY && !fs_guard(row, replay_one, task))
+		{
+			row->results[a].failed = row->results[a].isnull = true;
+			row->results[a].value = (Datum) 0;
+		}
+	}
+	if (row->stale)
+		return;
+	copy_aggregates(row, task);
+	fill_aggregate_slot(row);
+	for (int f = 0; f < view->nfeatures; f++)
+	{
+		task->item = f;
+		if (view->features[f].expr == NULL)
+		{
+			if (row->results[view->features[f].aggregate].failed)
+				fail_feature(row, task, f);
+		}
+		else if (reads_failed(view->features[f].expr, row) || !fs_guard(row, evaluate_one, task))
+			fail_feature(row, task, f);
+	}
+	ResetExprContext(row->econtext);
+}
+
+/*
+ * Computes the features of all windows from row->order[0 .. n - 1], the events
+ * of the longest one; see fs_row_compute().
+ */
+void
+fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end, int n,
+					Datum *values, bool *nulls)
+{
+	FeatureTask task = {.window_end = window_end, .n = n, .values = values, .nulls = nulls};
+
+	if (!row->view->may_raise)
+	{
+		compute_row(row, &task);
+		return;
+	}
+	ExecClearTuple(row->entity_slot);
+	fs_key_decode(row->view, key, key_len, row->entity_slot->tts_values);
+	memset(row->entity_slot->tts_isnull, false, sizeof(bool) * row->view->nentity);
+	ExecStoreVirtualTuple(row->entity_slot);
+	if (fs_guard(row, compute_row, &task))
+		return;
+	for (int w = 0; w < row->view->nwindows && !row->stale; w++)
+	{
+		task.first = find_first(row, &task, w);
+		task.window = w;
+		compute_window_piecewise(row, &task);
+	}
+}

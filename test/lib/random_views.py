@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""Random feature views over random events, compared with PostgreSQL's executor.
+
+    random_views.py --dsn DSN --seed N [--views N] [--events N] [--keep]
+
+Makes a table stream and N random feature views, lets the engine compute their
+history, and compares every row of it with the same query run by PostgreSQL
+over the events of each window: which rows there are, every value, and what
+becomes NULL because it raises.  The view is read too and compared with the
+newest row.  Prints one line a view, "ok" or "not ok" with the differences;
+exits 1 when there was one.  The same seed makes the same views and events.
+"""
+import argparse
+import random
+import sys
+import time
+
+import psycopg2
+
+START = 1705320000          # 2024-01-15 12:00:00 UTC
+NUMBERS = ["qty", "big", "small", "price", "score", "score4"]
+INTEGERS = ["qty", "big", "small"]
+ANY = NUMBERS + ["item", "flag", "at", "day", "uid"]
+SORTABLE = NUMBERS + ["item", "at", "day", "uid"]
+
+COLUMNS = """user_id text NOT NULL, shop int NOT NULL, item text, price numeric, qty int, big bigint, small smallint,
+ score float8, score4 real, flag boolean, day date, uid uuid, doc jsonb, at timestamptz NOT NULL"""
+
+
+class Query:
+    """One random query: SQL for the view, SQL for the executor, and which events it cannot count."""
+
+    def __init__(self, rnd, own):
+        self.rnd = rnd
+        self.own = own
+        self.raises = []                # conditions on an event: it is not counted
+        self.entity = rnd.choice([["user_id"], ["user_id"], ["user_id", "shop"], ["shop"], ["lower(user_id)"],
+                                  ["user_id", "shop % 2"], ["substr(user_id, 1, 2)"]])
+        self.where = rnd.choice([None, None, None, "qty > 3", "item IS NOT NULL AND flag", "price < 80 OR score > 0",
+                                 "user_id <> 'u1'", "at::date = '2024-01-15'"])
+        if rnd.random() < 0.1:
+            self.where = "100 / qty > 20"
+            self.raises.append("qty = 0")
+        slide = rnd.choice([60, 60, 120, 300])
+        self.slide = slide
+        self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide], rnd.randint(1, 3)))
+        self.features = [self.feature() for _ in range(rnd.randint(1, 8))]
+
+    def filter(self):
+        if self.rnd.random() < 0.7:
+            return "", None
+        f = self.rnd.choice(["flag", "qty > 4", "score < 0", "item LIKE 'i1%'", "shop = 1 AND flag IS NOT TRUE"])
+        if self.rnd.random() < 0.1:
+            f = "10 / qty > 2"
+            self.raises.append("qty = 0")
+            return f" FILTER (WHERE {f})", None
+        return f" FILTER (WHERE {f})", f
+
+    def argument(self, columns):
+        """A column or an expression, and when that raises."""
+        r = self.rnd
+        c = r.choice(columns)
+        if r.random() < 0.75:
+            return c, None
+        if c in INTEGERS and r.random() < 0.2:
+            return f"1000 / {c}", f"{c} = 0"
+        if c in NUMBERS:
+            return r.choice([f"{c} + 1", f"{c} * 2", f"abs({c})", f"CASE WHEN flag THEN {c} END", f"coalesce({c}, 7)"]), None
+        if c == "item":
+            return r.choice(["upper(item)", "item || user_id", "coalesce(item, 'none')", "left(item, 2)"]), None
+        return c, None
+
+    def aggregate(self):
+        r = self.rnd
+        clause, condition = self.filter()
+
+        def arg(columns):
+            text, raises = self.argument(columns)
+            if raises:
+                self.raises.append(f"({condition}) AND {raises}" if condition else raises)
+            return text
+
+        kind = r.random()
+        if kind < 0.45:                 # those with native forms, mostly
+            text = r.choice([
+                lambda: "count(*)", lambda: f"count({arg(ANY)})", lambda: f"count(DISTINCT {arg(SORTABLE)})",
+                lambda: f"sum({arg(NUMBERS)})", lambda: f"avg({arg(NUMBERS)})",
+                lambda: f"min({arg(NUMBERS + ['item', 'at', 'day'])})",
+                lambda: f"max({arg(NUMBERS + ['item', 'at', 'day'])})",
+                lambda: f"array_agg({arg(ANY)})", lambda: f"mode() WITHIN GROUP (ORDER BY {arg(SORTABLE)})",
+                lambda: f"stddev_samp({arg(NUMBERS)})", lambda: f"var_pop({arg(NUMBERS)})",
+                lambda: "bool_and(flag)", lambda: "bool_or(flag)", lambda: "every(flag)",
+            ])()
+            return text + clause
+        if kind < 0.55 and self.own:
+            text = r.choice([
+                lambda: f"feature_stream.top_k({arg(SORTABLE)}, {r.randint(1, 5)})",
+                lambda: f"feature_stream.last_n({arg(ANY)}, {r.randint(1, 5)})",
+                lambda: f"feature_stream.first_n({arg(ANY)}, {r.randint(1, 5)})",
+                lambda: f"feature_stream.distinct_n({arg(SORTABLE)}, {r.randint(1, 5)})",
+                lambda: f"feature_stream.approx_count_distinct({arg(SORTABLE)})",
+                lambda: f"feature_stream.approx_percentile({arg(NUMBERS)}, 0.9)",
+                lambda: f"feature_stream.approx_top_k({arg(SORTABLE)}, {r.randint(1, 5)})",
+            ])()
+            return text + clause
+        order = r.choice(["ASC", "DESC", "DESC NULLS LAST"])
+        text = r.choice([
+            lambda: f"array_agg({arg(ANY)} ORDER BY {arg(SORTABLE)} {order})",
+            lambda: f"array_agg(DISTINCT {arg(SORTABLE)})",
+            lambda: f"sum(DISTINCT {arg(NUMBERS)})",
+            lambda: "string_agg(item, ',')", lambda: f"string_agg(item, '-' ORDER BY {arg(SORTABLE)}, item)",
+            lambda: f"percentile_cont({r.choice(['0.5', '0.95', '0'])}) WITHIN GROUP (ORDER BY score)",
+            lambda: f"percentile_disc(0.3) WITHIN GROUP (ORDER BY {arg(SORTABLE)} {order})",
+            lambda: f"percentile_cont(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY score)",
+            lambda: f"mode() WITHIN GROUP (ORDER BY {arg(SORTABLE)} DESC)",
+            lambda: f"json_agg({arg(ANY)})", lambda: f"jsonb_agg({arg(ANY)})",
+            lambda: "jsonb_object_agg(coalesce(item, ''), qty)", lambda: "jsonb_object_agg(item, qty)",
+            lambda: "bit_or(qty)", lambda: "bit_and(big)", lambda: "corr(score, qty)", lambda: "regr_slope(score, qty)",
+            lambda: "rank(3) WITHIN GROUP (ORDER BY qty)", lambda: "dense_rank(0.5) WITHIN GROUP (ORDER BY score)",
+            lambda: f"array_agg(ROW(qty, item)::text)", lambda: "range_agg(int4range(qty, qty + 2))",
+            lambda: "max(doc ->> 'a')", lambda: "count(DISTINCT doc)", lambda: "sum((doc ->> 'n')::int)",
+            lambda: "array_agg(at::text)", lambda: "min(to_char(at, 'HH24:MI'))",
+        ])()
+        return text + clause
+
+    def feature(self):
+        r = self.rnd
+        if r.random() < 0.7:
+            return self.aggregate()
+        return r.choice([
+            lambda: "max(price) - min(price)",
+            lambda: "(count(*) FILTER (WHERE flag))::float8 / count(*)",
+            lambda: "sum(qty) / count(*) FILTER (WHERE flag)",
+            lambda: "coalesce(max(score), 0)",
+            lambda: "array_length(array_agg(item), 1) + count(*)",
+            lambda: f"CASE WHEN count(*) > 2 THEN avg({r.choice(NUMBERS)}) END",
+            lambda: "{e0}::text || count(*)",
+            lambda: "string_agg(item, ',') || {e0}::text",
+            lambda: "ln(sum(score))",
+            lambda: "(array_agg(item ORDER BY at, qty))[1]",
+            lambda: "GREATEST(count(DISTINCT item), count(DISTINCT qty))",
+        ])()
+
+    def view_sql(self):
+        entity = ", ".join(f"{e} AS e{i}" for i, e in enumerate(self.entity))
+        features = ",\n ".join(f.replace("{e0}", self.entity[0]) + f" AS f{i}" for i, f in enumerate(self.features))
+        where = f" WHERE {self.where}" if self.where else ""
+        return f"SELECT {entity},\n {features}\n FROM events{where} GROUP BY {', '.join(self.entity)}"
+
+    def condition(self):
+        """The events that count, as SQL over truth; WHERE is looked at only where nothing raises."""
+        raises = " OR ".join(f"coalesce({r}, false)" for r in self.raises) or "false"
+        # An event that WHERE leaves out cannot raise; WHERE's own errors are among 'raises'.
+        if self.where is None:
+            return f"NOT ({raises})"
+        return f"CASE WHEN {raises} THEN false ELSE coalesce({self.where}, false) END"
+
+
+def events(rnd, n):
+    """Rows of truth: disorder up to 20 s, which is within the watermark delay, and nulls."""
+    def maybe(v):
+        return None if rnd.random() < 0.08 else v
+    rows = []
+    for i in range(n):
+        t = START + i * 2 - rnd.random() * 20
+        rows.append((i + 1, f"U{rnd.randint(0, 5)}" if rnd.random() < 0.1 else f"u{int(8 * rnd.random() ** 2)}",
+                     rnd.randint(0, 3), maybe(f"i{rnd.randint(0, 25)}"), maybe(round(rnd.uniform(0, 100), rnd.randint(0, 3))),
+                     maybe(rnd.randint(0, 9)), maybe(rnd.randint(-10**12, 10**12) if rnd.random() < .5 else rnd.randint(-3, 3)),
+                     maybe(rnd.randint(-3, 3)), maybe(round(rnd.gauss(0, 50), rnd.choice([0, 1, 6]))),
+                     maybe(rnd.randint(-40, 40) / 8), maybe(rnd.random() < 0.5), maybe(f"2024-01-{rnd.randint(1, 28):02d}"),
+                     maybe(f"00000000-0000-4000-8000-{rnd.randint(0, 12):012d}"),
+                     maybe('{"a": "%s", "n": %d}' % (rnd.choice("xyz"), rnd.randint(0, 9))), round(t, 3)))
+    return rows
+
+
+SETUP = """
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS feature_stream;
+SELECT feature_stream.set_test_clock('2024-01-15 15:00:00+00');
+CREATE TABLE truth (id bigint PRIMARY KEY, %s);
+CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), value text, PRIMARY KEY (xid, id));
+CREATE SERVER random_tables FOREIGN DATA WRAPPER feature_stream_table;
+CREATE FOREIGN TABLE events (%s) SERVER random_tables
+  OPTIONS (table 'outbox', order_by 'id', xid 'xid', value 'value', format 'json', event_time 'at', slice '1 min',
+           watermark_delay '30 s', max_future '1 hour', idle_after '1 day', start 'earliest', log_retention '7 days');
+-- The text of one expression over no grouping; raised() when it raises.
+CREATE FUNCTION try(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE result text;
+BEGIN
+    EXECUTE query INTO result;
+    RETURN result;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $$;
+CREATE FUNCTION try_all(query text, parts text[], source text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE result text[];
+BEGIN
+    BEGIN
+        EXECUTE query INTO result;
+        RETURN result;
+    EXCEPTION WHEN OTHERS THEN
+        RETURN ARRAY(SELECT try(format('SELECT (%%s)::text %%s', p, source)) FROM unnest(parts) p);
+    END;
+END $$;
+"""
+
+
+def quote(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def make_expected(q, frontier):
+    """SQL for (entity values, window_end, feature texts window by window): the executor's answer."""
+    n = len(q.entity)
+    keys = ", ".join(f"k{i}" for i in range(n))
+    counted = f"SELECT {', '.join(f'{e} AS k{i}' for i, e in enumerate(q.entity))}, at FROM truth WHERE {q.condition()}"
+    slide = q.slide
+    nexts = [f"to_timestamp((floor(extract(epoch FROM at + interval '{w} s') / {slide}) + 1) * {slide})" for w in [0] + q.windows]
+    due = " UNION ".join(f"SELECT {keys}, {x} AS window_end FROM counted" for x in nexts)
+    parts = []
+    for w in q.windows:
+        source = (" FROM (SELECT * FROM truth WHERE at >= %L::timestamptz - interval ''{w} s'' AND at < %L AND ({cond})"
+                  " AND ({match}) ORDER BY at, id) truth").format(
+                      w=w, cond=q.condition().replace("'", "''").replace("%", "%%"),
+                      match=" AND ".join(f"({e.replace(chr(39), chr(39) * 2).replace('%', '%%')}) = %L" for e in q.entity))
+        args = ", ".join(["window_end", "window_end"] + [f"k{i}" for i in range(n)])
+        features = [quote(f.replace("%", "%%")) for f in q.features]
+        literal = "quote_literal(k0)"
+        texts = "ARRAY[" + ", ".join(f"replace({f}, '{{e0}}', {literal})" for f in features) + "]"
+        parts.append(f"try_all(format('SELECT ARRAY[(' || array_to_string({texts}, ')::text, (') || ')::text]' || '{source}', {args}),"
+                     f" {texts}, format('{source}', {args}))")
+    return (f"WITH counted AS ({counted}), due AS ({due})"
+            f" SELECT {', '.join(f'k{i}::text' for i in range(n))}, extract(epoch FROM window_end)::bigint, {' || '.join(parts)}"
+            f" FROM due WHERE window_end <= '{frontier}'")
+
+
+def suffix(seconds):
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def read_rows(cursor, q, table, extra=""):
+    columns = [f"f{i}_{suffix(w)}::text" for w in q.windows for i in range(len(q.features))]
+    keys = ", ".join(f"e{i}::text" for i in range(len(q.entity)))
+    cursor.execute(f"SELECT {keys}, extract(epoch FROM window_end)::bigint, ARRAY[{', '.join(columns)}] FROM {table} {extra}")
+    n = len(q.entity)
+    return {tuple(r[:n + 1]): r[n + 1] for r in cursor.fetchall()}
+
+
+def wait(cursor, sql, seconds=120):
+    for _ in range(seconds * 20):
+        cursor.execute(sql)
+        if cursor.fetchone()[0]:
+            return
+        time.sleep(0.05)
+    sys.exit(f"waited in vain for {sql}")
+
+
+def compare(cursor, number, q, frontier):
+    """Differences between the engine and the executor, as lines."""
+    cursor.execute(make_expected(q, frontier))
+    n = len(q.entity)
+    expected = {tuple(r[:n + 1]): r[n + 1] for r in cursor.fetchall()}
+    found = read_rows(cursor, q, f"view_{number}_history")
+    lines = []
+    for key in sorted(set(expected) | set(found)):
+        if expected.get(key) != found.get(key):
+            lines.append(f"{key}\n    expected {expected.get(key)}\n    history  {found.get(key)}")
+    newest = {}
+    for key in found:
+        if key[:-1] not in newest or key[-1] > newest[key[:-1]]:
+            newest[key[:-1]] = key[-1]
+    for key, row in read_rows(cursor, q, f"view_{number}").items():
+        if newest.get(key[:-1]) != key[-1] or found[key] != row:
+            lines.append(f"{key}: the view has {row}\n    history {found.get(key)}")
+    return len(expected), lines
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dsn", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--views", type=int, default=8)
+    parser.add_argument("--events", type=int, default=800)
+    parser.add_argument("--own", action="store_true", help="use the extension's own aggregates too")
+    args = parser.parse_args()
+    rnd = random.Random(args.seed)
+    connection = psycopg2.connect(args.dsn)
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute("SET TimeZone = 'UTC'; SET search_path = public")
+    cursor.execute(SETUP % (COLUMNS, COLUMNS.replace("at timestamptz", "at timestamptz OPTIONS (unit 's')")))
+    rows = events(rnd, args.events)
+    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + args.events * 2 + 45 * 60,))
+    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))", rows)
+    queries = []
+    failed = 0
+    for v in range(args.views):
+        q = Query(rnd, args.own)
+        try:
+            cursor.execute("SELECT feature_stream.create_feature_view(%s, %s, windows => %s::interval[], slide => %s)",
+                           (f"view_{v}", q.view_sql(), [f"{w} s" for w in q.windows], f"{q.slide} s"))
+        except psycopg2.Error as e:
+            print(f"not ok seed {args.seed} view {v}: {e}\n{q.view_sql()}")
+            failed += 1
+            continue
+        queries.append((v, q))
+    cursor.execute("""INSERT INTO outbox (id, value)
+        SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
+               'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
+               'at', extract(epoch FROM at)))::text FROM truth ORDER BY id""")
+    wait(cursor, f"SELECT coalesce(sum(read_count), 0) = {len(rows)} FROM feature_stream.stat_partition")
+    cursor.execute("SELECT feature_stream.checkpoint_stream('events')")
+    wait(cursor, "SELECT durable_frontier >= to_timestamp(%d) FROM feature_stream.stat_stream" % (START + args.events * 2 + 43 * 60))
+    cursor.execute("SELECT durable_frontier FROM feature_stream.stat_stream")
+    frontier = cursor.fetchone()[0]
+    cursor.execute("SELECT sum(dead_letter_count) FROM feature_stream.stat_partition")
+    assert cursor.fetchone()[0] == 0, "dead letters"
+    for v, q in queries:
+        count, lines = compare(cursor, v, q, frontier)
+        if lines:
+            failed += 1
+            print(f"not ok seed {args.seed} view {v}: {len(lines)} of {count} rows differ\n{q.view_sql()}\n"
+                  f"windows {q.windows} slide {q.slide}\n" + "\n".join(lines[:5]))
+        else:
+            print(f"ok seed {args.seed} view {v}: {count} rows")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
