@@ -45,13 +45,22 @@ SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature', '');
 -- State.  Not dumped: it belongs to this cluster and to what its brokers held.
 --
 
--- One row a shard (so far one a stream): written by its ingest worker's checkpoint alone,
--- but for 'paused', which pause_stream and resume_stream set, and for 'slice' to 'column_types',
--- the part of the definition that state depends on, which the event trigger records.
+-- What users' commands say of a stream: 'paused' is pause_stream's and resume_stream's; the rest, recorded
+-- by the event trigger, is the part of the definition that state depends on.  Apart from stream_state, so
+-- that no checkpoint ever waits for a user's transaction.
+CREATE TABLE feature_stream.stream_definition (
+    stream             oid PRIMARY KEY,
+    paused             boolean NOT NULL DEFAULT false,
+    slice              interval,
+    source             text,
+    event_time         int2,
+    column_types       oid[]
+);
+
+-- One row a shard (so far one a stream): written by its ingest worker's checkpoint alone.
 CREATE TABLE feature_stream.stream_state (
     stream             oid NOT NULL,
     shard              int NOT NULL DEFAULT 0,
-    paused             boolean NOT NULL DEFAULT false,
     epoch              bigint NOT NULL DEFAULT 0,
     checkpoint         bigint NOT NULL DEFAULT 0,
     frontier           timestamptz,
@@ -60,10 +69,6 @@ CREATE TABLE feature_stream.stream_state (
     fire_view          oid,
     fire_hash          bigint,
     checkpoint_time    timestamptz,
-    slice              interval,
-    source             text,
-    event_time         int2,
-    column_types       oid[],
     PRIMARY KEY (stream, shard)
 ) WITH (fillfactor = 50);
 
@@ -163,6 +168,7 @@ COMMENT ON POLICY dead_letter_of_stream ON feature_stream.dead_letter IS 'dead l
 
 COMMENT ON TABLE feature_stream.feature_view IS 'feature views and how they are emitted';
 COMMENT ON TABLE feature_stream.feature IS 'features: one column of a feature view each';
+COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';
 COMMENT ON TABLE feature_stream.partition_position IS 'durable offsets, watermarks and counters of partitions';
 COMMENT ON TABLE feature_stream.partition_wakeup IS 'idle partitions that woke up behind the frontier';
@@ -380,10 +386,10 @@ COMMENT ON COLUMN feature_stream.stat_partition.watermark IS 'event time before 
 CREATE VIEW feature_stream.stat_stream AS
 SELECT t.ftrelid::pg_catalog.regclass AS stream,
        coalesce(CASE WHEN l.pid IS NOT NULL THEN l.state
-                     WHEN d.paused THEN 'paused'
+                     WHEN c.paused THEN 'paused'
                      ELSE l.state END, 'stopped') AS state,
        l.pid,
-       coalesce(d.paused, false) AS paused,
+       coalesce(c.paused, false) AS paused,
        coalesce(l.watermark, d.watermark) AS watermark,
        l.held_back_by,
        coalesce(l.frontier, d.frontier) AS frontier,
@@ -411,6 +417,7 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
        JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) t.ftserver
        JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
        LEFT JOIN feature_stream.stat_get_stream() l ON l.stream OPERATOR(pg_catalog.=) t.ftrelid
+       LEFT JOIN feature_stream.stream_definition c ON c.stream OPERATOR(pg_catalog.=) t.ftrelid
        LEFT JOIN feature_stream.stream_state d ON d.stream OPERATOR(pg_catalog.=) t.ftrelid
        LEFT JOIN (SELECT stream,
                          pg_catalog.sum(lag_events)::bigint AS lag_events,

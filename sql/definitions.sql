@@ -66,7 +66,7 @@ SELECT has_schema_privilege('feature_stream', 'USAGE'), has_table_privilege('fea
 
 -- State of the stream.
 RESET ROLE;
-SELECT stream::regclass, shard, paused, slice, source, event_time, column_types::regtype[] FROM feature_stream.stream_state
+SELECT stream::regclass, paused, slice, source, event_time, column_types::regtype[] FROM feature_stream.stream_definition
  WHERE stream = 'clicks'::regclass;
 SELECT relkind, pg_get_partkeydef(oid), pg_get_expr(relpartbound, oid) LIKE 'FOR VALUES IN (%)', obj_description(oid, 'pg_class'),
        (SELECT attstorage FROM pg_attribute WHERE attrelid = c.oid AND attname = 'segment')
@@ -162,10 +162,10 @@ ALTER FOREIGN TABLE klicks RENAME TO clicks;
 SET ROLE fs_def_owner;
 SELECT feature_stream.pause_stream('clicks');
 RESET ROLE;
-SELECT paused FROM feature_stream.stream_state WHERE stream = 'clicks'::regclass;
+SELECT paused FROM feature_stream.stream_definition WHERE stream = 'clicks'::regclass;
 SELECT feature_stream.checkpoint_stream('clicks');
 SELECT feature_stream.resume_stream('clicks');
-SELECT paused FROM feature_stream.stream_state WHERE stream = 'clicks'::regclass;
+SELECT paused FROM feature_stream.stream_definition WHERE stream = 'clicks'::regclass;
 SELECT feature_stream.pause_stream('session_features');
 
 -- Privileges.
@@ -238,7 +238,8 @@ DROP FOREIGN TABLE clicks CASCADE;
 DROP FOREIGN TABLE orders;
 SELECT count(*) FROM feature_stream.feature_view;
 SELECT count(*) FROM feature_stream.feature;
-SELECT count(*) FROM feature_stream.stream_state WHERE stream = :clicks;
+SELECT (SELECT count(*) FROM feature_stream.stream_state WHERE stream = :clicks),
+       (SELECT count(*) FROM feature_stream.stream_definition WHERE stream = :clicks);
 SELECT count(*) FROM feature_stream.partition_position WHERE stream = :clicks;
 SELECT count(*) FROM feature_stream.dead_letter WHERE stream = :clicks;
 SELECT to_regclass('feature_stream.event_log_' || :clicks);

@@ -45,6 +45,11 @@ SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_kafka OPTIO
 SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_table OPTIONS (host 'x')$$);
 SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (hosd 'x')$$);
 SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (port 'x')$$) LIMIT 1;
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '[::1]:6379')$$);
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '/tmp/redis.sock')$$);
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host 'x', unix_socket '/tmp/redis.sock')$$);
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host 'x', db '1', database '2')$$);
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host 'x', tls 'on')$$);
 CREATE SERVER fs_err_kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '127.0.0.1:1');
 CREATE SERVER fs_err_table FOREIGN DATA WRAPPER feature_stream_table;
 CREATE SERVER fs_err_redis FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '1');
@@ -125,6 +130,10 @@ SELECT outbox_stream($$table 'outbox', order_by 'id', xid 'xid', value 'n'$$);
 SELECT outbox_stream($$table 'outbox', order_by 'id', xid 'xid', value 'body', key 'n'$$);
 SELECT outbox_stream($$table 'outbox', order_by 'id', xid 'xid', value 'body', topic 'x'$$);
 SELECT outbox_stream($$table 'outbox', order_by 'id', xid 'xid', value 'body', start '2024-01-31 12:00:00+00'$$);
+SELECT outbox_stream($$table 'outbox', order_by 'id', xid 'xid', value 'body', start 'offsets 1:5'$$);
+CREATE TEMP TABLE passing (LIKE outbox INCLUDING ALL);
+SELECT outbox_stream($$table 'pg_temp.passing', order_by 'id', xid 'xid', value 'body'$$);
+DROP TABLE passing;
 SELECT outbox_stream($$table 'fs_err.outbox', order_by 'id', xid 'xid', value 'body'$$);
 
 -- Queries.
@@ -240,6 +249,31 @@ SELECT refused($$SELECT feature_stream.drop_feature_view('plain')$$);
 SELECT refused($$SELECT feature_stream.pause_stream('plain')$$);
 SELECT refused($$SELECT feature_stream.checkpoint_stream('clicks')$$);
 SELECT refused($$SELECT feature_stream.on_sql_drop()$$);
+
+SELECT refused($$SELECT * FROM feature_stream.read_event_log('plain')$$);
+SELECT refused($$SELECT * FROM feature_stream.read_event_log(NULL)$$);
+SELECT refused($$SELECT feature_stream.set_test_clock('infinity')$$);
+
+-- Too many of everything.
+SELECT refused(format('CREATE FOREIGN TABLE wide (u text NOT NULL, t timestamptz NOT NULL, %s) SERVER fs_err_kafka
+    OPTIONS (topic ''x'', event_time ''t'');
+    SELECT feature_stream.create_feature_view(''v'', ''SELECT u, %s FROM wide GROUP BY u'', ''{1 h}'', ''1 min'')',
+    string_agg(format('c%s int', i), ', '), string_agg(format('sum(c%s) AS s%s', i, i), ', '))) FROM generate_series(1, 65) i;
+SELECT refused($$SELECT feature_stream.create_feature_view('v' || i, 'SELECT u, count(*) AS n FROM clicks GROUP BY u', '{1 h}', '1 min')
+    FROM generate_series(1, 100) i$$);
+
+-- What only superusers may.
+CREATE ROLE fs_err_user;
+GRANT USAGE ON FOREIGN DATA WRAPPER feature_stream_redis, feature_stream_kafka TO fs_err_user;
+GRANT USAGE ON SCHEMA feature_stream, fs_err TO fs_err_user;
+SET ROLE fs_err_user;
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (unix_socket '/tmp/redis.sock')$$);
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers 'x', ssl_ca_location '/etc/passwd')$$);
+SELECT refused($$SELECT feature_stream.grant_access('fs_err_user')$$);
+SELECT refused($$SELECT feature_stream.set_test_clock(NULL)$$);
+RESET ROLE;
+DROP OWNED BY fs_err_user;
+DROP ROLE fs_err_user;
 
 DROP SERVER fs_err_kafka, fs_err_table, fs_err_redis CASCADE;
 DROP SCHEMA fs_err CASCADE;

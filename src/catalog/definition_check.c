@@ -137,7 +137,8 @@ check_history(FsViewDef *view, const FsViewRequest *request)
 				 errmsg("history_interval must be a multiple of the slide"),
 				 errdetail("The history_interval is %s, the slide is %s.",
 						   fs_window_suffix(view->history_interval),
-						   fs_window_suffix(view->slide))));
+						   fs_window_suffix(view->slide)),
+				 errhint("Choose another history_interval, or a smaller slide.")));
 }
 
 /* See definition.h. */

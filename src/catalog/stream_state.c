@@ -5,7 +5,11 @@
  * The state of a stream (log, offsets, watermark) was computed under its
  * definition.  Most options may change at any time; slice, source, event time
  * column and column types may not once something has been read: they are
- * recorded in stream_state and held against every later definition.
+ * recorded in stream_definition and held against every later definition.
+ *
+ * A command of a user's locks the stream's row in stream_definition until its
+ * transaction ends.  The rows that checkpoints update are left alone, but for
+ * a definition that changes before anything was read.
  */
 #include "postgres.h"
 
@@ -78,7 +82,7 @@ static void
 check_unchanged(const FsStreamDef *stream, Datum *values, const char *condition,
 				const char *what)
 {
-	char	   *command = psprintf("SELECT FROM feature_stream.stream_state s"
+	char	   *command = psprintf("SELECT FROM feature_stream.stream_definition s"
 								   " WHERE stream = $1 AND %s", condition);
 
 	if (execute(command, SPI_OK_SELECT, values) == 0)
@@ -166,6 +170,24 @@ record_dependency(const FsStreamDef *stream)
 	recordDependencyOn(&self, &table, DEPENDENCY_NORMAL);
 }
 
+/*
+ * Records a definition that differs from the recorded one.  A worker may be
+ * about to commit what it read under that: it is fenced off, as by another
+ * worker, and none is let in before we commit.
+ */
+static void
+change_definition(const FsStreamDef *stream, Datum *values)
+{
+	(void) execute("UPDATE feature_stream.stream_state SET epoch = epoch + 1"
+				   " WHERE stream = $1", SPI_OK_UPDATE, values);
+	if (execute("SELECT FROM feature_stream.partition_position WHERE stream = $1",
+				SPI_OK_SELECT, values) > 0)
+		check_definition(stream, values);
+	(void) execute("UPDATE feature_stream.stream_definition SET slice = $2,"
+				   " source = $3, event_time = $4, column_types = $5"
+				   " WHERE stream = $1", SPI_OK_UPDATE, values);
+}
+
 /* See stream_state.h. */
 void
 fs_stream_state_ensure(const FsStreamDef *stream)
@@ -174,25 +196,21 @@ fs_stream_state_ensure(const FsStreamDef *stream)
 	bool		is_new;
 
 	set_parameters(stream, values);
-	is_new = execute("INSERT INTO feature_stream.stream_state"
+	is_new = execute("INSERT INTO feature_stream.stream_definition"
 					 " (stream, slice, source, event_time, column_types)"
 					 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
 					 SPI_OK_INSERT, values) > 0;
-	if (!is_new)
-	{
-		(void) execute("SELECT FROM feature_stream.stream_state WHERE stream = $1"
-					   " FOR UPDATE", SPI_OK_SELECT, values);
-		if (execute("SELECT FROM feature_stream.partition_position WHERE stream = $1",
-					SPI_OK_SELECT, values) > 0)
-			check_definition(stream, values);
-		(void) execute("UPDATE feature_stream.stream_state SET slice = $2,"
-					   " source = $3, event_time = $4, column_types = $5"
-					   " WHERE stream = $1 AND (slice, source, event_time, column_types)"
-					   " IS DISTINCT FROM ($2, $3, $4, $5)",
-					   SPI_OK_UPDATE, values);
-	}
 	if (is_new)
+	{
+		(void) execute("INSERT INTO feature_stream.stream_state (stream)"
+					   " VALUES ($1) ON CONFLICT DO NOTHING", SPI_OK_INSERT, values);
 		remove_log(stream->relid);	/* restored from a dump: another stream's */
+	}
+	else if (execute("SELECT FROM feature_stream.stream_definition WHERE stream = $1"
+					 " AND (slice, source, event_time, column_types)"
+					 " IS DISTINCT FROM ($2, $3, $4, $5) FOR UPDATE",
+					 SPI_OK_SELECT, values) > 0)
+		change_definition(stream, values);
 	if (!OidIsValid(fs_extension_relation(log_name(stream->relid))))
 		create_log(stream);
 	if (stream->kind == FS_SOURCE_TABLE)
@@ -204,7 +222,7 @@ bool
 fs_stream_state_remove(Oid relid)
 {
 	static const char *const tables[] = {
-		"partition_position", "partition_wakeup", "dead_letter", "stream_state"
+		"partition_position", "partition_wakeup", "dead_letter", "stream_state", "stream_definition"
 	};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
@@ -227,8 +245,8 @@ fs_stream_state_pause(Oid relid, bool paused)
 
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = BoolGetDatum(paused);
-	fs_owner_execute("INSERT INTO feature_stream.stream_state (stream, paused)"
-					 " VALUES ($1, $2) ON CONFLICT (stream, shard)"
+	fs_owner_execute("INSERT INTO feature_stream.stream_definition (stream, paused)"
+					 " VALUES ($1, $2) ON CONFLICT (stream)"
 					 " DO UPDATE SET paused = EXCLUDED.paused",
 					 SPI_OK_INSERT, 2, types, values, NULL);
 }
@@ -241,7 +259,7 @@ fs_stream_state_is_paused(Oid relid)
 	Datum		values[1];
 
 	values[0] = ObjectIdGetDatum(relid);
-	return fs_owner_execute("SELECT FROM feature_stream.stream_state"
+	return fs_owner_execute("SELECT FROM feature_stream.stream_definition"
 							" WHERE stream = $1 AND paused",
 							SPI_OK_SELECT, 1, types, values, NULL) > 0;
 }

@@ -8,8 +8,8 @@
 #include "catalog/stream_def.h"
 
 /*
- * Makes what a new stream needs: its row in stream_state and its partition of
- * event_log.  For a stream that has been read from already, throws when the
+ * Makes what a new stream needs: its rows in stream_definition and stream_state
+ * and its partition of event_log.  For a stream that has been read from already, throws when the
  * definition changed in a way its state cannot follow.
  */
 extern void fs_stream_state_ensure(const FsStreamDef *stream);
@@ -17,7 +17,7 @@ extern void fs_stream_state_ensure(const FsStreamDef *stream);
 /* Removes all of it after a drop.  False when there was nothing: it was no stream. */
 extern bool fs_stream_state_remove(Oid relid);
 
-/* Sets stream_state.paused, and reads it. */
+/* Sets stream_definition.paused, and reads it.  No checkpoint waits for the caller's transaction. */
 extern void fs_stream_state_pause(Oid relid, bool paused);
 extern bool fs_stream_state_is_paused(Oid relid);
 

@@ -7,6 +7,10 @@
  * export worker and an ingest worker take turns.  CREATE TABLE ... PARTITION OF
  * would need ACCESS EXCLUSIVE and queue all inserts behind one reader.
  *
+ * A partition whose detach was interrupted takes no rows, and no other may take
+ * its place.  Where rows are to go there the detach is undone: finished, and the
+ * same table attached again.
+ *
  * Removal.  DETACH CONCURRENTLY commits a mark first, then waits for the
  * transactions that still may read the partition, then detaches in a second
  * transaction, in which we drop the table too: so either it is there, marked or
@@ -98,21 +102,27 @@ choose_name(Relation parent, FsTime start, int64 span)
 							  RelationGetNamespace(parent), false);
 }
 
-/* Index of the partition of 'rel' that holds 't', or -1. */
-static int
-find_partition(Relation rel, FsTime t)
+/*
+ * The partition of 'rel' that holds 't', or InvalidOid; of those that are being
+ * detached only with 'detached'.  Needs a snapshot, as an insert does.
+ */
+static Oid
+find_partition(Relation rel, FsTime t, bool detached)
 {
 	PartitionKey key = RelationGetPartitionKey(rel);
-	PartitionDesc desc = RelationGetPartitionDesc(rel, false);
+	PartitionDesc desc = RelationGetPartitionDesc(rel, !detached);
 	Datum		value = TimestampTzGetDatum(t);
 	bool		is_equal;
 	int			offset;
+	int			index;
 
+	Assert(ActiveSnapshotSet());
 	if (desc->nparts == 0)
-		return -1;
+		return InvalidOid;
 	offset = partition_range_datum_bsearch(key->partsupfunc, key->partcollation,
 										   desc->boundinfo, 1, &value, &is_equal);
-	return desc->boundinfo->indexes[offset + 1];
+	index = desc->boundinfo->indexes[offset + 1];
+	return index < 0 ? InvalidOid : desc->oids[index];
 }
 
 /* Opens a table and makes sure that it is partitioned as we expect. */
@@ -139,9 +149,20 @@ fs_partition_exists_for(Oid parent, const FsTime *instants, int n)
 	bool		exists = true;
 
 	for (int i = 0; i < n && exists; i++)
-		exists = find_partition(rel, instants[i]) >= 0;
+		exists = OidIsValid(find_partition(rel, instants[i], false));
 	table_close(rel, AccessShareLock);
 	return exists;
+}
+
+/* The partition that holds 't' although its detach was interrupted, or InvalidOid. */
+static Oid
+find_detached(Oid parent, FsTime t)
+{
+	Relation	rel = open_parent(parent, NoLock);
+	Oid			child = find_partition(rel, t, true);
+
+	table_close(rel, NoLock);
+	return child;
 }
 
 /* Runs one utility command.  SPI must be connected. */
@@ -193,6 +214,29 @@ create_partition(Oid relid, FsTime start, int64 span)
 	share_membership(relid, get_relname_relid(name, schema_oid));
 }
 
+/*
+ * Finishes the interrupted detach of 'child' and attaches it again, with the
+ * bounds it had.  The CHECK constraint that the detach left says that its rows
+ * fit.  Caller as for create_partition().
+ */
+static void
+reattach_partition(Oid parent, Oid child)
+{
+	char	   *whole = quote_qualified_identifier(get_namespace_name(get_rel_namespace(parent)),
+												   get_rel_name(parent));
+	char	   *part = quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)),
+												  get_rel_name(child));
+	char	   *bounds;
+
+	if (SPI_execute(psprintf("SELECT pg_catalog.pg_get_expr(relpartbound, oid) FROM pg_catalog.pg_class"
+							 " WHERE oid OPERATOR(pg_catalog.=) %u", child), true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not find partition %u", child);
+	bounds = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	run_utility(psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE", whole, part));
+	run_utility(psprintf("ALTER TABLE %s ATTACH PARTITION %s %s", whole, part, bounds));
+}
+
 int
 fs_partition_ensure(Oid parent, int64 span, const FsTime *instants, int n)
 {
@@ -210,9 +254,15 @@ fs_partition_ensure(Oid parent, int64 span, const FsTime *instants, int n)
 	SPI_connect();
 	for (int i = 0; i < n; i++)
 	{
+		Oid			detached;
+
 		if (fs_partition_exists_for(parent, &instants[i], 1))
 			continue;
-		create_partition(parent, fs_time_floor(instants[i], span), span);
+		detached = find_detached(parent, instants[i]);
+		if (OidIsValid(detached))
+			reattach_partition(parent, detached);
+		else
+			create_partition(parent, fs_time_floor(instants[i], span), span);
 		CommandCounterIncrement();
 		created++;
 	}

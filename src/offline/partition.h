@@ -24,11 +24,15 @@
  * partition of width 'span' (microseconds, partitions begin at multiples of it
  * from the Unix epoch) for every one of the 'n' instants.  Runs inside the
  * caller's transaction; throws lock_not_available when it had to wait longer
- * than feature_stream's lock timeout (1 s).  Returns how many were created.
+ * than feature_stream's lock timeout (1 s).  Returns how many were created, or
+ * attached again because their detach had been interrupted.
  */
 extern int	fs_partition_ensure(Oid parent, int64 span, const FsTime *instants, int n);
 
-/* True when all of the instants have a partition; cheap, for the checkpoint's path. */
+/*
+ * True when all of the instants have a partition that takes rows; cheap, for
+ * the checkpoint's path.  Needs a snapshot.
+ */
 extern bool fs_partition_exists_for(Oid parent, const FsTime *instants, int n);
 
 /*

@@ -151,38 +151,42 @@ note_accepted(FsShard *shard, FsPartition *partition, const FsEvent *event)
 
 /*
  * Decides on one decoded event of 'partition', whose meta.arrival, offset and
- * xid are set.  On return event->reason says whether it was accepted; a refused
- * one has been put aside as a dead letter.  Counters and the partition's
- * watermark have moved; state has not (that is fold's).
+ * xid are set.  On return event->reason says whether it is accepted, and with
+ * which late_bound.  Nothing is counted yet: folding an accepted event may have
+ * to wait for memory, and a checkpoint may come in between.
  */
 void
 fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 {
-	FsTime		before = partition->clock.watermark;
-	FsTime		bound;
+	const FsValue *value = &event->values[shard->def->event_time];
 
+	if (event->reason != FS_REASON_NONE)
+		return;
+	Assert(value->presence == FS_PRESENT);
+	event->meta.event_time = value->i;
+	if (!check_event_time(shard, event) || !check_keys(shard, event))
+		return;
+	if (shard->closing > partition->clock.watermark)
+		wake_up(shard, partition, event);
+	if (!judge_lateness(shard, event, partition->clock.watermark))
+		refuse_late(event, partition->clock.watermark);
+}
+
+/*
+ * Books the event that was judged last, once it is folded or refused: counters,
+ * the partition's watermark, and the dead letter of a refused one.
+ */
+void
+fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event)
+{
 	partition->read_count++;
 	if (event->reason == FS_REASON_NONE)
 	{
-		const FsValue *value = &event->values[shard->def->event_time];
-
-		Assert(value->presence == FS_PRESENT);
-		event->meta.event_time = value->i;
-		if (check_event_time(shard, event) && check_keys(shard, event))
-		{
-			if (shard->closing > partition->clock.watermark)
-				wake_up(shard, partition, event);
-			bound = before = partition->clock.watermark;
-			if (judge_lateness(shard, event, bound))
-			{
-				note_accepted(shard, partition, event);
-				if (event->error_mask != 0)
-					fs_dead_letter_add_error(shard, event, before);
-				return;
-			}
-			refuse_late(event, bound);
-		}
+		if (event->error_mask != 0)
+			fs_dead_letter_add_error(shard, event, partition->clock.watermark);
+		note_accepted(shard, partition, event);
+		return;
 	}
 	partition->dead_letter_count++;
-	fs_dead_letter_add(shard, event, before);
+	fs_dead_letter_add(shard, event, partition->clock.watermark);
 }

@@ -223,8 +223,23 @@ fs_fold_prepare(FsShard *shard, FsEvent *events, int n, int next)
 }
 
 /*
+ * The first window end that a late event counts in, FS_TIME_MIN for one that is
+ * not late for the view; false when it is too late for all windows of the view.
+ */
+static bool
+count_from(const FsView *view, const FsEventMeta *meta, FsTime *counts_from)
+{
+	*counts_from = FS_TIME_MIN;
+	if (meta->late_bound == FS_TIME_MIN ||
+		fs_time_next(meta->event_time, view->def->slide) > meta->late_bound)
+		return true;
+	*counts_from = fs_time_next(meta->late_bound, view->def->slide);
+	return *counts_from <= meta->event_time + fs_view_max_window(view->def);
+}
+
+/*
  * Folds one event, which passed the view's WHERE, into the view.  Returns
- * false when memory is out; nothing was counted then.
+ * false when memory is out.  Its counters are the caller's.
  */
 bool
 fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values,
@@ -233,21 +248,13 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 	char		key[FS_ENTITY_MAX_KEY];
 	FsCell		cells[FS_RING_MAX_CELLS];
 	uint32		slice = fs_slice_index(meta->event_time, shard->def->slice);
-	FsTime		counts_from = FS_TIME_MIN;
+	FsTime		counts_from;
 	int			key_len;
 	uint32		hash;
 	FsHandle	handle;
 
-	if (meta->late_bound != FS_TIME_MIN &&
-		fs_time_next(meta->event_time, view->def->slide) <= meta->late_bound)
-	{
-		counts_from = fs_time_next(meta->late_bound, view->def->slide);
-		if (counts_from > meta->event_time + fs_view_max_window(view->def))
-		{
-			view->counts.late++;
-			return true;
-		}
-	}
+	if (!count_from(view, meta, &counts_from))
+		return true;
 	key_len = fs_key_of_values(view, values, key);
 	Assert(key_len >= 0);		/* admission refused longer ones */
 	if (!make_cells(shard, view, values, hashes, slice, cells))
@@ -260,7 +267,6 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 		!fs_entity_append(&shard->arena, fs_arena_ptr(handle), &view->layout, meta->event_time,
 						  meta->partition, counts_from, cells))
 		return false;
-	view->counts.counted++;
 	return true;
 }
 
@@ -316,9 +322,31 @@ log_event(FsShard *shard, const FsEvent *event)
 	shard->pending.events++;
 }
 
+/* Counts an event that all views have had. */
+static void
+count_event(FsShard *shard, const FsEvent *event)
+{
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsViewCounts *counts = &shard->views[v].counts;
+		uint32		bit = (uint32) 1 << v;
+		FsTime		counts_from;
+
+		if ((event->error_mask & bit) != 0)
+			counts->expression_errors++;
+		else if ((event->where_mask & bit) == 0)
+			counts->filtered++;
+		else if (!count_from(&shard->views[v], &event->meta, &counts_from))
+			counts->late++;
+		else
+			counts->counted++;
+	}
+}
+
 /*
  * Folds an accepted event into every view that has not had it yet (bits of
- * *folded) and then into the log.  False: memory is out, call again later.
+ * *folded), then counts it and adds it to the log.  False: memory is out, call
+ * again later; a checkpoint in between knows nothing of the event.
  */
 bool
 fs_fold(FsShard *shard, const FsEvent *event, uint32 *folded)
@@ -330,15 +358,13 @@ fs_fold(FsShard *shard, const FsEvent *event, uint32 *folded)
 
 		if ((*folded & bit) != 0)
 			continue;
-		if ((event->error_mask & bit) != 0)
-			view->counts.expression_errors++;
-		else if ((event->where_mask & bit) == 0)
-			view->counts.filtered++;
-		else if (!fs_fold_view(shard, view, &event->meta, event->values,
-							   event->hashes + view->first_hash))
+		if ((event->error_mask & bit) == 0 && (event->where_mask & bit) != 0 &&
+			!fs_fold_view(shard, view, &event->meta, event->values,
+						  event->hashes + view->first_hash))
 			return false;
 		*folded |= bit;
 	}
+	count_event(shard, event);
 	log_event(shard, event);
 	return true;
 }

@@ -33,6 +33,7 @@
 
 #define IDLE_WAIT 100			/* ms: how often idleness and time are looked at without events */
 #define REPORT_INTERVAL 200		/* ms */
+#define EXHAUSTED_LOG_INTERVAL 60000	/* ms */
 
 /* The one shard of this process, for cleanup. */
 static FsShard *my_shard = NULL;
@@ -70,6 +71,7 @@ work_off(FsShard *shard)
 		}
 		if (event->reason == FS_REASON_NONE && !fs_fold(shard, event, &shard->folded))
 			return false;
+		fs_admit_book(shard, partition, event);
 		advance_position(shard, partition, event);
 		shard->admitted = false;
 	}
@@ -110,6 +112,27 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 		fs_fold_prepare(shard, shard->events, n, ahead);
 }
 
+/*
+ * Says that the stream waits for memory, and for how much.  Windows that just
+ * do not fit are exhausted again and again: the log has it once a minute.
+ */
+static void
+announce_exhaustion(FsShard *shard)
+{
+	static TimestampTz next = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	Assert(shard->memory_needed > 0);
+	fs_shard_set_error(shard, "feature_stream.memory is too small for its windows");
+	if (now < next)
+		return;
+	next = TimestampTzPlusMilliseconds(now, EXHAUSTED_LOG_INTERVAL);
+	ereport(LOG,
+			(errmsg("stream %s waits: feature_stream.memory is too small for its windows", shard->def->name),
+			 errhint("Raise \"feature_stream.memory\" to about %lld MB and restart the server.",
+					 (long long) (shard->memory_needed / 1024 / 1024 + 1))));
+}
+
 /* How much of the window fits now, and so how much memory all of it would take. */
 static void
 note_exhaustion(FsShard *shard)
@@ -126,10 +149,7 @@ note_exhaustion(FsShard *shard)
 									Max(1.0, (double) (shard->max_window + shard->max_slide +
 													   shard->def->watermark_delay) / span));
 	if (!shard->exhausted)
-		ereport(LOG,
-				(errmsg("stream %s waits: feature_stream.memory is too small for its windows", shard->def->name),
-				 errhint("Raise \"feature_stream.memory\" to about %lld MB and restart the server.",
-						 (long long) (shard->memory_needed / 1024 / 1024 + 1))));
+		announce_exhaustion(shard);
 	shard->exhausted = true;
 }
 
@@ -483,6 +503,7 @@ fs_pipeline_run(FsSharedStream *slot)
 	if (shard->exhausted || !recover(shard))
 	{
 		shard->exhausted = true;
+		announce_exhaustion(shard);
 		return wait_in_state(shard, FS_STREAM_MEMORY_EXHAUSTED);
 	}
 	open_peers(shard);

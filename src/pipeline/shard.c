@@ -132,8 +132,8 @@ make_contexts(FsShard *shard)
 /*
  * Makes the shard of the stream in 'slot' in a new memory context: loads the
  * definitions and prepares empty state.  The caller is in a transaction.  NULL
- * when the stream has no feature views yet.  shard->exhausted is set when the
- * arena cannot even hold the empty state.
+ * when the stream has no feature views yet.  shard->exhausted and memory_needed
+ * are set when the arena cannot even hold the empty state.
  */
 FsShard *
 fs_shard_create(FsSharedStream *slot)
@@ -168,6 +168,8 @@ fs_shard_create(FsSharedStream *slot)
 	shard->checkpoint_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), fs_checkpoint_interval);
 	shard->checkpoint_requested = pg_atomic_read_u64(&slot->checkpoint_requested);
 	shard->exhausted = !init_state(shard, views);
+	if (shard->exhausted)
+		shard->memory_needed = fs_arena_total() / 4 * 5;	/* others have it all, we have no idea yet */
 	fs_pending_init(shard, &shard->pending);
 	MemoryContextSwitchTo(old);
 	if (!shard->exhausted)

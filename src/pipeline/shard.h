@@ -308,6 +308,7 @@ extern void fs_contract_decode(FsShard *shard, FsEvent *events, int n);
 
 /* admit.c */
 extern void fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event);
+extern void fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event);
 
 /* fold.c */
 extern void fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream);

@@ -409,9 +409,10 @@ $node->poll_query_until('postgres', q(
 query_is($node, qq(
 	SELECT (SELECT count(*) FROM feature_stream.stat_stream), (SELECT count(*) FROM feature_stream.stat_partition),
 	       (SELECT count(*) FROM feature_stream.stream_state), (SELECT count(*) FROM feature_stream.partition_position),
+	       (SELECT count(*) FROM feature_stream.stream_definition),
 	       (SELECT count(*) FROM feature_stream.feature_view), (SELECT count(*) FROM feature_stream.event_log),
 	       (SELECT count(*) FROM feature_stream.firing), (SELECT count(*) FROM feature_stream.partition_wakeup),
-	       (SELECT count(*) FROM pg_class WHERE relname LIKE 'event_log_%')), join('|', (0) x 9),
+	       (SELECT count(*) FROM pg_class WHERE relname LIKE 'event_log_%')), join('|', (0) x 10),
 	'DROP FOREIGN TABLE leaves nothing behind');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)/, 'no assertion failed');
 

@@ -1,0 +1,96 @@
+
+# Users' sessions beside a running stream: what they leave half done, and what
+# they hold.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use Test::More;
+
+my $node = new_node('sessions');
+my $sent = 0;
+
+# Sends events of one user, at a time of 2024-01-15; waits until they are durable and fired.
+sub send_events
+{
+	my ($time, $n) = @_;
+
+	$node->safe_psql('postgres', qq(
+		SELECT feature_stream.set_test_clock('2024-01-15 $time+00');
+		INSERT INTO outbox (id, value)
+		SELECT $sent + i, format('{"user_id": "u", "at": %s}', extract(epoch FROM timestamptz '2024-01-15 $time+00'))
+		  FROM generate_series(1, $n) i));
+	$sent += $n;
+	wait_for_read($node, 'clicks', $sent);
+	wait_for_frontier($node, 'clicks', $node->safe_psql('postgres',
+		"SELECT date_trunc('minute', timestamptz '2024-01-15 $time+00' - interval '30 s')"));
+	return;
+}
+
+# Nothing comes until a time: windows end by the clock.
+sub windows_end_by
+{
+	my ($time) = @_;
+
+	$node->safe_psql('postgres', "SELECT feature_stream.set_test_clock('2024-01-15 $time+00')");
+	wait_for_frontier($node, 'clicks', $node->safe_psql('postgres', "SELECT timestamptz '2024-01-15 $time+00' - interval '2 min'"));
+	return;
+}
+
+$node->safe_psql('postgres', q(
+	SELECT feature_stream.set_test_clock('2024-01-15 12:00:00+00');
+	CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), value text, PRIMARY KEY (xid, id));
+	CREATE SERVER tables FOREIGN DATA WRAPPER feature_stream_table;
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, at timestamptz OPTIONS (unit 's') NOT NULL)
+		SERVER tables OPTIONS ("table" 'outbox', order_by 'id', xid 'xid', value 'value', event_time 'at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 min', start 'earliest');
+	SELECT feature_stream.create_feature_view('counts', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id',
+		windows => '{10 min}', slide => '1 min')));
+send_events('12:00:00', 3);
+send_events('12:05:00', 3);
+
+# --- A partition of the history whose DETACH CONCURRENTLY was cancelled takes no rows: it is attached again.
+my $pending = q(SELECT inhrelid::regclass FROM pg_inherits WHERE inhdetachpending);
+my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM counts_history');
+my $reader = new_session($node, 'postgres');
+my $detacher = new_session($node, 'postgres');
+cmp_ok($before, '>', 0, 'there is history');
+$reader->run('BEGIN; SELECT count(*) FROM counts_history');
+$detacher->send('ALTER TABLE counts_history DETACH PARTITION counts_history_p20240115 CONCURRENTLY');
+$node->poll_query_until('postgres', "SELECT EXISTS ($pending)");
+$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $detacher->pid . ')');
+$detacher->finish;
+like($detacher->errors, qr/canceling statement/, 'a detach was interrupted');
+$reader->run('COMMIT');
+send_events('12:10:00', 3);
+query_is($node, $pending, '', 'the checkpoint that needs the partition has it back');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM counts_history'), '>', $before, 'history goes on');
+query_is($node, q(SELECT count(*), count(DISTINCT window_end) = count(*), bool_and(tableoid = 'counts_history_p20240115'::regclass)
+	FROM counts_history WHERE window_end <= '2024-01-15 12:04:00+00'), "$before|t|t", 'with all that was there before');
+
+# --- What a transaction that is still open said of the stream holds up no checkpoint: windows go on
+# to end.  (What is committed after it began is read when it is over.)
+my $pauser = new_session($node, 'postgres');
+my %open = (
+	'12:13:00' => q(SELECT feature_stream.pause_stream('clicks')),
+	'12:15:00' => q(ALTER FOREIGN TABLE clicks OPTIONS (SET idle_after '2 min')),
+	'12:17:00' => q(SELECT feature_stream.resume_stream('clicks')));
+for my $time (sort keys %open)
+{
+	$pauser->run("BEGIN; $open{$time}");
+	ok(eval { windows_end_by($time); 1 }, "no checkpoint waits for an open transaction: $open{$time}") or diag($@);
+	$node->safe_psql('postgres', "SET statement_timeout = '60s'; SELECT feature_stream.checkpoint_stream('clicks')") if $open{$time} =~ /pause/;
+	$pauser->run('ROLLBACK');
+}
+send_events('12:20:00', 3);
+query_is($node, 'SELECT state, paused FROM feature_stream.stat_stream', 'running|f', 'what is rolled back does nothing');
+$pauser->run("BEGIN; SELECT feature_stream.pause_stream('clicks'); COMMIT");
+wait_for_state($node, 'clicks', 'paused');
+$pauser->run("SELECT feature_stream.resume_stream('clicks')");
+send_events('12:25:00', 3);
+is($pauser->errors, '', 'no error on the way');
+
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
+
+done_testing();
