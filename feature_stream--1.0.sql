@@ -25,7 +25,8 @@ CREATE TABLE feature_stream.feature_view (
     history_interval   interval,
     history_retention  interval,
     settings           text[] NOT NULL DEFAULT '{}',
-    created_at         timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at         timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    as_of              name
 );
 CREATE INDEX ON feature_stream.feature_view (stream);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_view', '');
@@ -162,6 +163,7 @@ CREATE POLICY dead_letter_of_stream ON feature_stream.dead_letter FOR SELECT
 COMMENT ON POLICY dead_letter_of_stream ON feature_stream.dead_letter IS 'dead letters are for those who may read their stream';
 
 COMMENT ON TABLE feature_stream.feature_view IS 'feature views and how they are emitted';
+COMMENT ON COLUMN feature_stream.feature_view.as_of IS 'name of the function over the history that reads as of a time; null without a history';
 COMMENT ON TABLE feature_stream.feature IS 'features: one column of a feature view each';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';
 COMMENT ON TABLE feature_stream.partition_position IS 'durable offsets, watermarks and counters of partitions';

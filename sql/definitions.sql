@@ -222,6 +222,7 @@ DROP TABLE session_features_history;
 SELECT feature_stream.create_feature_view('session_features', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 h}', '1 min',
     online => 'fs_def_redis');
 DROP TABLE session_features_history;
+DROP TABLE session_features_history CASCADE;
 SELECT history FROM feature_stream.feature_view WHERE view = 'session_features'::regclass;
 CREATE VIEW dependent AS SELECT user_id FROM session_features;
 SELECT feature_stream.drop_feature_view('session_features');

@@ -40,7 +40,7 @@
  *		table_writer.c		fast inserts, as COPY does them
  *	catalog/	From catalog rows to structs, and back.
  *		stream*.c, start.c, options.c, *_options.c, option_hint.c
- *		feature_view.c, compile*.c, definition*.c, view_columns.c, window.c, online_key.c
+ *		feature_view.c, compile*.c, definition*.c, as_of.c, view_columns.c, window.c, online_key.c
  *		extension.c			writing the extension's own tables for any user
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams
