@@ -60,7 +60,7 @@ SELECT relname, obj_description(oid, 'pg_class') FROM pg_class
  WHERE relnamespace = 'fs_def'::regnamespace AND relname LIKE 'session_features%' AND relkind NOT IN ('i', 'I') ORDER BY 1;
 SELECT view, stream, definition, history, windows, slide, online, online_key, online_ttl, on_empty, emit, history_mode,
        history_interval, history_retention, settings[1:2] FROM feature_stream.feature_view;
-SELECT name, position, type, "window", expression FROM feature_stream.feature ORDER BY position;
+SELECT column_name, position, type, "window", expression FROM feature_stream.feature ORDER BY position;
 SELECT has_schema_privilege('feature_stream', 'USAGE'), has_table_privilege('feature_stream.dead_letter', 'SELECT'),
        has_table_privilege('feature_stream.stream_state', 'SELECT'), has_table_privilege('feature_stream.event_log', 'SELECT');
 

@@ -4,8 +4,8 @@
  *
  * A feature view <name> is a foreign table of that name (what users select
  * from), the view <name>_definition (the query), the partitioned table
- * <name>_history with the function <name>_as_of over it, and rows in
- * feature_stream.feature_view and feature.  All of it happens in the caller's
+ * <name>_history with the function <name>_as_of over it, and a row in
+ * feature_stream.feature_view.  All of it happens in the caller's
  * transaction, with the rights of the caller.
  */
 #ifndef FS_CATALOG_DEFINITION_H
