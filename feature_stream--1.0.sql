@@ -25,21 +25,20 @@ CREATE TABLE feature_stream.feature_view (
     history_interval   interval,
     history_retention  interval,
     settings           text[] NOT NULL DEFAULT '{}',
-    created_at         timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at         timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    as_of              name
 );
 CREATE INDEX ON feature_stream.feature_view (stream);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_view', '');
 
-CREATE TABLE feature_stream.feature (
+-- What has no place in the catalogs; the rest of the registry is views, below.
+CREATE TABLE feature_stream.feature_tag (
     view         regclass NOT NULL REFERENCES feature_stream.feature_view ON DELETE CASCADE,
     name         name NOT NULL,
-    position     int NOT NULL,
-    type         regtype NOT NULL,
-    "window"     interval NOT NULL,
-    expression   text NOT NULL,
+    tags         jsonb NOT NULL,
     PRIMARY KEY (view, name)
 );
-SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature', '');
+SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_tag', '');
 
 --
 -- State.  Not dumped: it belongs to this cluster and to what its brokers held.
@@ -167,7 +166,8 @@ CREATE POLICY dead_letter_of_stream ON feature_stream.dead_letter FOR SELECT
 COMMENT ON POLICY dead_letter_of_stream ON feature_stream.dead_letter IS 'dead letters are for those who may read their stream';
 
 COMMENT ON TABLE feature_stream.feature_view IS 'feature views and how they are emitted';
-COMMENT ON TABLE feature_stream.feature IS 'features: one column of a feature view each';
+COMMENT ON COLUMN feature_stream.feature_view.as_of IS 'name of the function over the history that reads as of a time; null without a history';
+COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_feature_tags()';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';
 COMMENT ON TABLE feature_stream.partition_position IS 'durable offsets, watermarks and counters of partitions';
@@ -274,8 +274,80 @@ REVOKE ALL ON FUNCTION feature_stream.grant_access(regrole) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.grant_access(regrole) IS 'lets a role define streams and feature views and see their statistics';
 
 --
+-- Registry: views over the catalogs, so that they follow every change.  What their functions say
+-- everybody can read in the definition views.
+--
+
+CREATE FUNCTION feature_stream.get_feature(definition regclass, windows interval[],
+    OUT name name, OUT column_name name, OUT "window" interval, OUT expression text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'fs_get_feature' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10;
+COMMENT ON FUNCTION feature_stream.get_feature(regclass, interval[]) IS
+    'features that the query of a feature view defines; see view feature';
+
+CREATE FUNCTION feature_stream.get_feature_lineage(definition regclass,
+    OUT feature name, OUT attnum int2, OUT usage text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'fs_get_feature_lineage' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 30;
+COMMENT ON FUNCTION feature_stream.get_feature_lineage(regclass) IS
+    'columns of the stream that the query of a feature view reads; see view feature_lineage';
+
+CREATE VIEW feature_stream.feature AS
+SELECT v.view,
+       g.name,
+       g.column_name,
+       a.attnum AS position,
+       pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+       g."window",
+       g.expression,
+       pg_catalog.col_description(v.view, a.attnum) AS description,
+       c.relowner::pg_catalog.regrole AS owner,
+       coalesce(t.tags, '{}') AS tags
+  FROM feature_stream.feature_view v
+       JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) v.view::pg_catalog.oid
+       CROSS JOIN LATERAL feature_stream.get_feature(v.definition, v.windows) g
+       JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) v.view::pg_catalog.oid
+           AND a.attname OPERATOR(pg_catalog.=) g.column_name
+       LEFT JOIN feature_stream.feature_tag t ON t.view OPERATOR(pg_catalog.=) v.view
+           AND t.name OPERATOR(pg_catalog.=) g.name;
+COMMENT ON VIEW feature_stream.feature IS 'features: one row for each feature and window, a column of its feature view';
+COMMENT ON COLUMN feature_stream.feature.name IS 'name of the feature in the query, the same for all windows';
+COMMENT ON COLUMN feature_stream.feature.column_name IS 'column of the feature view, and field in the online store';
+COMMENT ON COLUMN feature_stream.feature.position IS 'number of the column';
+COMMENT ON COLUMN feature_stream.feature.expression IS 'what the query computes';
+COMMENT ON COLUMN feature_stream.feature.description IS 'comment on the column of the feature view';
+COMMENT ON COLUMN feature_stream.feature.tags IS 'set by set_feature_tags()';
+
+CREATE VIEW feature_stream.feature_lineage AS
+SELECT v.view,
+       g.feature,
+       v.stream,
+       a.attname AS stream_column,
+       g.usage
+  FROM feature_stream.feature_view v
+       CROSS JOIN LATERAL feature_stream.get_feature_lineage(v.definition) g
+       JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) v.stream::pg_catalog.oid
+           AND a.attnum OPERATOR(pg_catalog.=) g.attnum
+ WHERE NOT a.attisdropped;
+COMMENT ON VIEW feature_stream.feature_lineage IS 'one row for each feature and column of the stream that it depends on, a way of depending';
+COMMENT ON COLUMN feature_stream.feature_lineage.usage IS 'feature: its expression reads the column; entity, filter, event_time: all features of the view depend on it by GROUP BY, WHERE, windows';
+REVOKE ALL ON feature_stream.feature, feature_stream.feature_lineage FROM PUBLIC;
+
+-- Checks by itself that the caller owns the feature view; granted by grant_access() or by hand.
+CREATE FUNCTION feature_stream.set_feature_tags(view regclass, feature name, tags jsonb) RETURNS void
+    AS 'MODULE_PATHNAME', 'fs_set_feature_tags' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.set_feature_tags(regclass, name, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.set_feature_tags(regclass, name, jsonb) IS
+    'sets the tags of a feature, a JSON object, in place of those it had; null removes them';
+
+--
 -- Event triggers: whole definitions are checked, state is made and removed with its stream.
 --
+
+CREATE FUNCTION feature_stream.on_ddl_command_start() RETURNS event_trigger
+    AS 'MODULE_PATHNAME', 'fs_on_ddl_command_start' LANGUAGE C;
+REVOKE ALL ON FUNCTION feature_stream.on_ddl_command_start() FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.on_ddl_command_start() IS 'refuses changes of columns that features depend on';
 
 CREATE FUNCTION feature_stream.on_ddl_command_end() RETURNS event_trigger
     AS 'MODULE_PATHNAME', 'fs_on_ddl_command_end' LANGUAGE C;
@@ -286,6 +358,11 @@ CREATE FUNCTION feature_stream.on_sql_drop() RETURNS event_trigger
     AS 'MODULE_PATHNAME', 'fs_on_sql_drop' LANGUAGE C;
 REVOKE ALL ON FUNCTION feature_stream.on_sql_drop() FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.on_sql_drop() IS 'removes what belongs to dropped streams and feature views';
+
+CREATE EVENT TRIGGER feature_stream_on_ddl_command_start ON ddl_command_start
+    WHEN TAG IN ('ALTER TABLE', 'ALTER FOREIGN TABLE')
+    EXECUTE FUNCTION feature_stream.on_ddl_command_start();
+COMMENT ON EVENT TRIGGER feature_stream_on_ddl_command_start IS 'refuses changes of columns that features depend on';
 
 CREATE EVENT TRIGGER feature_stream_on_ddl_command_end ON ddl_command_end
     WHEN TAG IN ('CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'ALTER TABLE',

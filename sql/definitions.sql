@@ -60,7 +60,7 @@ SELECT relname, obj_description(oid, 'pg_class') FROM pg_class
  WHERE relnamespace = 'fs_def'::regnamespace AND relname LIKE 'session_features%' AND relkind NOT IN ('i', 'I') ORDER BY 1;
 SELECT view, stream, definition, history, windows, slide, online, online_key, online_ttl, on_empty, emit, history_mode,
        history_interval, history_retention, settings[1:2] FROM feature_stream.feature_view;
-SELECT name, position, type, "window", expression FROM feature_stream.feature ORDER BY position;
+SELECT column_name, position, type, "window", expression FROM feature_stream.feature ORDER BY position;
 SELECT has_schema_privilege('feature_stream', 'USAGE'), has_table_privilege('feature_stream.dead_letter', 'SELECT'),
        has_table_privilege('feature_stream.stream_state', 'SELECT'), has_table_privilege('feature_stream.event_log', 'SELECT');
 
@@ -222,6 +222,7 @@ DROP TABLE session_features_history;
 SELECT feature_stream.create_feature_view('session_features', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 h}', '1 min',
     online => 'fs_def_redis');
 DROP TABLE session_features_history;
+DROP TABLE session_features_history CASCADE;
 SELECT history FROM feature_stream.feature_view WHERE view = 'session_features'::regclass;
 CREATE VIEW dependent AS SELECT user_id FROM session_features;
 SELECT feature_stream.drop_feature_view('session_features');

@@ -28,8 +28,8 @@
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
  *	sql/		What SQL calls, one file a subject.
- *		streams.c, stream_fdw.c, stream_events.c, fdw_validators.c
- *		feature_views.c, view_*.c (SELECT on a feature view), event_log.c
+ *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
+ *		feature_views.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
  *		statistics.c, access.c, test_clock.c
  *	source/		Where records come from, behind the operations of source.h.
  *		kafka*.c, table.c
@@ -40,7 +40,8 @@
  *		table_writer.c		fast inserts, as COPY does them
  *	catalog/	From catalog rows to structs, and back.
  *		stream*.c, start.c, options.c, *_options.c, option_hint.c
- *		feature_view.c, compile*.c, definition*.c, view_columns.c, window.c, online_key.c
+ *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
+ *		window.c, online_key.c
  *		extension.c			writing the extension's own tables for any user
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams

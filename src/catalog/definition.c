@@ -25,6 +25,7 @@
 #include "utils/regproc.h"
 #include "utils/rel.h"
 
+#include "catalog/as_of.h"
 #include "catalog/compile.h"
 #include "catalog/definition.h"
 #include "catalog/definition_objects.h"
@@ -189,7 +190,10 @@ fs_definition_create(FsViewRequest *request)
 	revoke_from_public(view->definition);
 	revoke_from_public(view->relid);
 	if (OidIsValid(view->history))
+	{
 		revoke_from_public(view->history);
+		fs_as_of_create(view, stream);
+	}
 	return view;
 }
 
@@ -202,6 +206,7 @@ fs_definition_forget(Oid view, Oid definition)
 	Datum		values[1];
 
 	values[0] = ObjectIdGetDatum(view);
+	fs_as_of_drop(view);
 	for (int i = 0; i < lengthof(tables); i++)
 		fs_owner_execute(psprintf("DELETE FROM feature_stream.%s WHERE view = $1",
 								  tables[i]),

@@ -1,6 +1,6 @@
 /*
  * definition_objects.c
- *		The relations, comments and registry rows of a new feature view.
+ *		The relations, comments and registry row of a new feature view.
  *
  * The history is made by an ordinary command as the caller.  The foreign table
  * is on the extension's own server, for which callers have no USAGE: it is made
@@ -19,9 +19,6 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
-#include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/rewriteManip.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -30,6 +27,7 @@
 
 #include "catalog/definition_objects.h"
 #include "catalog/extension.h"
+#include "catalog/lineage.h"
 #include "catalog/view_columns.h"
 
 /* The server of wrapper feature_stream_view that the install script makes. */
@@ -126,31 +124,6 @@ fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *histor
 	Assert(OidIsValid(view->relid));
 }
 
-/* The features of the query as text, in the order of view->features. */
-static char **
-deparse_features(const FsViewDef *view, const FsStreamDef *stream, Query *query)
-{
-	char	  **texts = palloc0(view->nfeatures * sizeof(char *));
-	List	   *context = deparse_context_for(get_rel_name(stream->relid),
-											  stream->relid);
-	int			n = 0;
-	ListCell   *lc;
-
-	foreach(lc, query->targetList)
-	{
-		Node	   *expr = (Node *) copyObject(lfirst_node(TargetEntry, lc)->expr);
-		Index		varno;
-
-		if (!contain_agg_clause(expr))
-			continue;
-		varno = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
-		ChangeVarNodes(expr, varno, 1, 0);
-		texts[n++] = deparse_expression(expr, context, false, false);
-	}
-	Assert(n == view->nfeatures);
-	return texts;
-}
-
 /* A text array of the captured settings. */
 static Datum
 settings_datum(const FsViewDef *view)
@@ -216,30 +189,6 @@ insert_view(const FsViewDef *view, const FsViewRequest *request)
 					 SPI_OK_INSERT, lengthof(types), types, values, nulls);
 }
 
-/* Enters the row of one feature: a column of the foreign table. */
-static void
-insert_feature(const FsViewDef *view, const FsViewColumn *column, int position,
-			   const char *expression)
-{
-	Oid			types[6] = {OIDOID, NAMEOID, INT4OID, OIDOID, INTERVALOID, TEXTOID};
-	Datum		values[6];
-	Interval	window = {0};
-
-	Assert(column->window >= 0 && position > view->nentity);
-	window.day = view->windows[column->window] / USECS_PER_DAY;
-	window.time = view->windows[column->window] % USECS_PER_DAY;
-	values[0] = ObjectIdGetDatum(view->relid);
-	values[1] = DirectFunctionCall1(namein, CStringGetDatum(column->name));
-	values[2] = Int32GetDatum(position);
-	values[3] = ObjectIdGetDatum(column->typid);
-	values[4] = IntervalPGetDatum(&window);
-	values[5] = CStringGetTextDatum(expression);
-	fs_owner_execute("INSERT INTO feature_stream.feature"
-					 " (view, name, position, type, \"window\", expression)"
-					 " VALUES ($1, $2, $3, $4, $5, $6)",
-					 SPI_OK_INSERT, lengthof(types), types, values, NULL);
-}
-
 /* Comments on the column of the foreign table and, when there is one, of the history. */
 static void
 comment_column(const FsViewDef *view, const FsViewColumn *column, int attnum,
@@ -299,7 +248,7 @@ fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
 {
 	int			ncolumns;
 	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
-	char	  **expressions = deparse_features(view, stream, query);
+	List	   *features = fs_lineage_read(query)->features;
 
 	insert_view(view, request);
 	for (int i = 0; i < ncolumns; i++)
@@ -308,11 +257,9 @@ fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
 		const char *comment;
 
 		if (column->feature >= 0)
-		{
-			insert_feature(view, column, i + 1, expressions[column->feature]);
-			comment = psprintf("%s over %s", expressions[column->feature],
+			comment = psprintf("%s over %s",
+							   ((FsLineageFeature *) list_nth(features, column->feature))->expression,
 							   view->suffixes[column->window]);
-		}
 		else if (column->entity >= 0)
 			comment = entity_comment(view, stream, column->entity);
 		else

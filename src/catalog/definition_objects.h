@@ -1,6 +1,6 @@
 /*
  * definition_objects.h
- *		The relations, comments and registry rows of a new feature view.
+ *		The relations, comments and registry row of a new feature view.
  */
 #ifndef FS_CATALOG_DEFINITION_OBJECTS_H
 #define FS_CATALOG_DEFINITION_OBJECTS_H
@@ -18,9 +18,8 @@
 extern void fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *history_name);
 
 /*
- * Enters the view and its features into feature_stream.feature_view and
- * feature, and comments on everything that was made.  'query' is the
- * definition's.
+ * Enters the view into feature_stream.feature_view, and comments on everything
+ * that was made.  'query' is the definition's.
  */
 extern void fs_objects_register(const FsViewDef *view, const FsStreamDef *stream, Query *query,
 								const FsViewRequest *request);

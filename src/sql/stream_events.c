@@ -244,7 +244,7 @@ drop_view_part(const ViewParts *parts, Oid dropped)
 		Datum		values[1];
 
 		values[0] = ObjectIdGetDatum(dropped);
-		fs_owner_execute("UPDATE feature_stream.feature_view SET history = NULL"
+		fs_owner_execute("UPDATE feature_stream.feature_view SET history = NULL, as_of = NULL"
 						 " WHERE history = $1",
 						 SPI_OK_UPDATE, 1, types, values, NULL);
 	}

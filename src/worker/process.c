@@ -49,8 +49,10 @@ fs_process_prepare(void)
 /*
  * Fixes what a user's ALTER ROLE, ALTER DATABASE or postgresql.conf could set
  * to the worker's harm; the empty search_path so that nobody can redirect
- * operators and functions.  synchronous_commit is on at least: else a sink
- * could show what a crash takes back.
+ * operators and functions.  Of a deadlock with a user's command the worker is to
+ * be the victim, since it tries again: it looks for one sooner.
+ * synchronous_commit is on at least: else a sink could show what a crash takes
+ * back.
  */
 static void
 pin_settings(void)
@@ -59,6 +61,7 @@ pin_settings(void)
 		{"search_path", ""},
 		{"statement_timeout", "0"},
 		{"lock_timeout", "0"},
+		{"deadlock_timeout", "100ms"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},

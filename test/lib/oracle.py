@@ -81,7 +81,7 @@ class Stream:
         self.window, nwindows, self.slide, self.history, self.view = db.fetchone()
         if nwindows != 1:
             die('knows views with one window only')
-        db.execute('''SELECT array_agg(name::text ORDER BY position) FROM feature_stream.feature
+        db.execute('''SELECT array_agg(column_name::text ORDER BY position) FROM feature_stream.feature
                        WHERE view = %s::regclass''', [args.view])
         self.features = db.fetchone()[0]
         if [name.rsplit('_', 1)[0] for name in self.features] != FEATURES:

@@ -248,6 +248,17 @@ is(rows_differ($node, q(SELECT user_id, shop, n_10m FROM shop_features WHERE use
 		  ORDER BY window_end DESC LIMIT 1)), '', 'by two keys');
 query_is($node, "SELECT count(*) FROM session_features WHERE user_id = 'nobody'", 0, 'an unknown key has no row');
 
+# --- As of a time: now it is the row in force, at each window end the row of that end, between two the earlier one.
+is(rows_differ($node, "SELECT f.user_id, f.items_clicked_30m, f.window_end, f.computed_at
+		FROM session_features s, LATERAL session_features_as_of(s.user_id, 'infinity') f",
+		'SELECT user_id, items_clicked_30m, window_end, computed_at FROM session_features'), '', 'as of now');
+for my $later ('0 s', '59.999999 s')
+{
+	is(rows_differ($node, "SELECT f.* FROM shop_features_history h
+			LEFT JOIN LATERAL shop_features_as_of(h.shop, h.user_id, h.window_end + interval '$later', 'infinity') f ON true",
+			'TABLE shop_features_history'), '', "as of $later after each window end");
+}
+
 # --- Crashes.
 my $pid = ingest_pid($node, 'clicks');
 $node->safe_psql('postgres', 'SELECT send(501, 700)');
