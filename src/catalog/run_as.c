@@ -1,0 +1,40 @@
+/*
+ * run_as.c
+ *		Running what a user defined, as that user and with pinned settings.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "catalog/run_as.h"
+
+static void
+set_for_scope(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* See run_as.h. */
+void
+fs_run_as_begin(FsRunAs *scope, Oid role, List *settings)
+{
+	Assert(IsTransactionState());
+	Assert(list_length(settings) % 2 == 0);
+	GetUserIdAndSecContext(&scope->user, &scope->security);
+	scope->guc_level = NewGUCNestLevel();
+	set_for_scope("search_path", "");
+	for (int i = 0; i < list_length(settings); i += 2)
+		set_for_scope(list_nth(settings, i), list_nth(settings, i + 1));
+	SetUserIdAndSecContext(role, scope->security | SECURITY_RESTRICTED_OPERATION);
+}
+
+/* See run_as.h. */
+void
+fs_run_as_end(FsRunAs *scope)
+{
+	AtEOXact_GUC(false, scope->guc_level);
+	SetUserIdAndSecContext(scope->user, scope->security);
+}
