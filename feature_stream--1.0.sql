@@ -122,10 +122,12 @@ CREATE TABLE feature_stream.firing (
 );
 
 -- A feature view's counters as of the last checkpoint, and what its worker found when it first
--- loaded the view: the log began at log_from (null: nothing was missing).
+-- loaded the view: the log began at log_from (null: nothing was missing), window ends up to
+-- fired_after had been fired without it (null: none).
 CREATE TABLE feature_stream.view_state (
     view                    oid PRIMARY KEY,
     log_from                timestamptz,
+    fired_after             timestamptz,
     counted_count           bigint NOT NULL DEFAULT 0,
     filtered_count          bigint NOT NULL DEFAULT 0,
     late_count              bigint NOT NULL DEFAULT 0,
@@ -509,3 +511,16 @@ AS 'MODULE_PATHNAME', 'fs_set_test_clock' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.set_test_clock(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.set_test_clock(timestamptz) IS
     'sets the clock that arrival, idleness and expiry are judged by, for tests; null goes back to the real clock';
+
+--
+-- The batch side: the query in PostgreSQL's executor over the event log.  Each checks by itself that the
+-- caller may SELECT from what it tells about.
+--
+
+CREATE FUNCTION feature_stream.preview_feature_view(
+    query text, windows interval[], slide interval DEFAULT NULL,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, "limit" bigint DEFAULT NULL)
+RETURNS TABLE (entity jsonb, window_end timestamptz, features json)
+AS 'MODULE_PATHNAME', 'fs_preview_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION feature_stream.preview_feature_view(text, interval[], interval, timestamptz, timestamptz, bigint) IS
+    'rows that a feature view with this query would have, computed over the events of the log: those of the newest complete window end, or with "since" those it would have emitted since then';

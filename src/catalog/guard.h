@@ -1,0 +1,16 @@
+/*
+ * guard.h
+ *		Running a user's expressions so that what they raise is caught.
+ */
+#ifndef FS_CATALOG_GUARD_H
+#define FS_CATALOG_GUARD_H
+
+/*
+ * Calls 'work' in an internal subtransaction, in the current memory context.
+ * False when it raised what an expression may raise; the subtransaction, and
+ * with it user and settings, are as before then.  What no expression is to
+ * blame for (cancelled, out of memory ...) is thrown on.
+ */
+extern bool fs_guard_run(void (*work) (void *arg), void *arg);
+
+#endif							/* FS_CATALOG_GUARD_H */
