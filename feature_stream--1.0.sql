@@ -524,3 +524,18 @@ RETURNS TABLE (entity jsonb, window_end timestamptz, features json)
 AS 'MODULE_PATHNAME', 'fs_preview_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION feature_stream.preview_feature_view(text, interval[], interval, timestamptz, timestamptz, bigint) IS
     'rows that a feature view with this query would have, computed over the events of the log: those of the newest complete window end, or with "since" those it would have emitted since then';
+
+CREATE FUNCTION feature_stream.verify_feature_view(
+    view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL, sample double precision DEFAULT NULL)
+RETURNS TABLE (source text, entity jsonb, window_end timestamptz, feature text, expected text, found text, problem text)
+AS 'MODULE_PATHNAME', 'fs_verify_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION feature_stream.verify_feature_view(regclass, timestamptz, timestamptz, double precision) IS
+    'runs a feature view''s query again over the logged events and gives each difference from its history and its rows in force; no row: all is well';
+
+CREATE FUNCTION feature_stream.explain_feature(
+    view regclass, feature text, entity jsonb, at timestamptz DEFAULT NULL)
+RETURNS TABLE (window_end timestamptz, status text, event_time timestamptz, partition int, "offset" bigint,
+               arrival timestamptz, late_by interval, counts_from timestamptz, event jsonb)
+AS 'MODULE_PATHNAME', 'fs_explain_feature' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION feature_stream.explain_feature(regclass, text, jsonb, timestamptz) IS
+    'the logged events of one entity in the window of one feature, and which of them make the number: status is counted, late (not in this window, but in those from counts_from on), filtered (by WHERE or FILTER) or error';
