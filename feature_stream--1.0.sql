@@ -126,10 +126,12 @@ CREATE TABLE feature_stream.firing (
 );
 
 -- A feature view's counters as of the last checkpoint, and what its worker found when it first
--- loaded the view: the log began at log_from (null: nothing was missing).
+-- loaded the view: the log began at log_from (null: nothing was missing), window ends up to
+-- fired_after had been fired without it (null: none).
 CREATE TABLE feature_stream.view_state (
     view                    oid PRIMARY KEY,
     log_from                timestamptz,
+    fired_after             timestamptz,
     counted_count           bigint NOT NULL DEFAULT 0,
     filtered_count          bigint NOT NULL DEFAULT 0,
     late_count              bigint NOT NULL DEFAULT 0,
@@ -597,3 +599,31 @@ AS 'MODULE_PATHNAME', 'fs_set_test_clock' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.set_test_clock(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.set_test_clock(timestamptz) IS
     'sets the clock that arrival, idleness and expiry are judged by, for tests; null goes back to the real clock';
+
+--
+-- The batch side: the query in PostgreSQL's executor over the event log.  Each checks by itself that the
+-- caller may SELECT from what it tells about.
+--
+
+CREATE FUNCTION feature_stream.preview_feature_view(
+    query text, windows interval[], slide interval DEFAULT NULL,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, "limit" bigint DEFAULT NULL)
+RETURNS TABLE (entity jsonb, window_end timestamptz, features json)
+AS 'MODULE_PATHNAME', 'fs_preview_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION feature_stream.preview_feature_view(text, interval[], interval, timestamptz, timestamptz, bigint) IS
+    'rows that a feature view with this query would have, computed over the events of the log: those of the newest complete window end, or with "since" those it would have emitted since then';
+
+CREATE FUNCTION feature_stream.verify_feature_view(
+    view regclass, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL, sample double precision DEFAULT NULL)
+RETURNS TABLE (source text, entity jsonb, window_end timestamptz, feature text, expected text, found text, problem text)
+AS 'MODULE_PATHNAME', 'fs_verify_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION feature_stream.verify_feature_view(regclass, timestamptz, timestamptz, double precision) IS
+    'runs a feature view''s query again over the logged events and gives each difference from its history and its rows in force; no row: all is well';
+
+CREATE FUNCTION feature_stream.explain_feature(
+    view regclass, feature text, entity jsonb, at timestamptz DEFAULT NULL)
+RETURNS TABLE (window_end timestamptz, status text, event_time timestamptz, partition int, "offset" bigint,
+               arrival timestamptz, late_by interval, counts_from timestamptz, event jsonb)
+AS 'MODULE_PATHNAME', 'fs_explain_feature' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION feature_stream.explain_feature(regclass, text, jsonb, timestamptz) IS
+    'the logged events of one entity in the window of one feature, and which of them make the number: status is counted, late (not in this window, but in those from counts_from on), filtered (by WHERE or FILTER) or error';

@@ -42,6 +42,9 @@
  *		stream*.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c
+ *		feature_view.c, compile*.c, definition*.c, view_columns.c, window.c, online_key.c
+ *		stand_in*.c			the query over given events, in PostgreSQL's own executor
+ *		run_as.c			as the view's owner, with pinned settings
  *		extension.c			writing the extension's own tables for any user
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams

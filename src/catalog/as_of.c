@@ -41,7 +41,7 @@
 static bool
 is_entity(const FsViewColumn *column)
 {
-	return column->stream_column >= 0;
+	return column->entity >= 0;
 }
 
 /* 'name', with underscores behind it until no entity column has it. */

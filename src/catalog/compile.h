@@ -43,7 +43,7 @@ extern void fs_compile_check_clauses(const Query *query);
 /*
  * A copy of an expression of the query, planned as the view's owner, with the
  * stream as varno 1.  Throws when what it calls may give another result for
- * the same events later; notes in the view when it depends on settings.
+ * the same events later.
  * 'what' names the expression in messages.
  */
 extern Node *fs_compile_plan(FsCompile *compile, Node *expr, const char *what);

@@ -44,7 +44,6 @@ typedef struct FunctionSearch
 {
 	Oid			culprit;		/* may give another result later */
 	bool		has_culprit;	/* of that kind, but not a function: CURRENT_DATE and the like */
-	bool		uses_settings;
 } FunctionSearch;
 
 /* Does a stable function depend on captured settings alone? */
@@ -73,10 +72,7 @@ is_unsettled(Oid function, void *context)
 	if (!OidIsValid(function) || func_volatile(function) == PROVOLATILE_IMMUTABLE)
 		return false;
 	if (func_volatile(function) == PROVOLATILE_STABLE && is_settled(function))
-	{
-		search->uses_settings = true;
 		return false;
-	}
 	search->culprit = function;
 	search->has_culprit = true;
 	return true;
@@ -142,13 +138,12 @@ throw_unsettled(const char *what, const FunctionSearch *search)
 Node *
 fs_compile_plan(FsCompile *compile, Node *expr, const char *what)
 {
-	FunctionSearch search = {InvalidOid, false, false};
+	FunctionSearch search = {InvalidOid, false};
 	Node	   *planned = fs_contract_plan_as(expr, compile->view->owner);
 
 	if (find_unsettled(planned, &search))
 		throw_unsettled(what, &search);
 	Assert(!search.has_culprit);
-	compile->view->uses_settings |= search.uses_settings;
 	ChangeVarNodes(planned, compile->varno, 1, 0);
 	return planned;
 }

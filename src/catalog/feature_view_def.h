@@ -117,7 +117,6 @@ typedef struct FsViewDef
 	Node	   *where;			/* planned qual (implicit AND list made explicit), Vars of varno 1; NULL when there is none */
 	List	   *guards;			/* expressions that replayed aggregates evaluate: an event for which one raises is not counted */
 	bool		may_raise;		/* computing a row can raise an error */
-	bool		uses_settings;	/* something in here depends on the settings captured */
 
 	/* Windows; microseconds */
 	int			nwindows;

@@ -3,7 +3,7 @@
  *		Settings that a feature view captured when it was created.
  *
  * What depends on them comes out as it would have for the creator: in the
- * worker, for every reader, in verification.
+ * worker, for every reader, in verification.  run_as.h puts them in force.
  */
 #ifndef FS_CATALOG_PINNED_H
 #define FS_CATALOG_PINNED_H
@@ -12,8 +12,5 @@
 
 /* Captures the current values in view->settings. */
 extern void fs_settings_capture(FsViewDef *view);
-
-/* Puts them in force; the caller has made a level of its own (NewGUCNestLevel) and ends it with AtEOXact_GUC. */
-extern void fs_settings_pin(const FsViewDef *view);
 
 #endif							/* FS_CATALOG_PINNED_H */

@@ -63,7 +63,7 @@ add_column(FsViewColumn *columns, int *ncolumns, char *name, Oid typid, Oid coll
 	column->name = name;
 	column->typid = typid;
 	column->collation = collation;
-	column->feature = column->window = column->entity = -1;
+	column->feature = column->window = column->entity = column->stream_column = -1;
 	column->history_only = false;
 	check_name(columns, *ncolumns);
 	return column;
@@ -107,6 +107,7 @@ fs_view_columns(const FsViewDef *view, const FsStreamDef *stream, int *ncolumns)
 							fs_view_entity(view, index)->typid,
 							fs_view_entity(view, index)->collation);
 		column->entity = index;
+		column->stream_column = view->inputs[view->entity[index]].stream_column;
 	}
 	for (int w = 0; w < view->nwindows; w++)
 		for (int f = 0; f < view->nfeatures; f++)

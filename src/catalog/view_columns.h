@@ -15,6 +15,7 @@ typedef struct FsViewColumn
 	int			feature;		/* index into features; -1: not a feature */
 	int			window;			/* index into windows; -1: not a feature */
 	int			entity;			/* index into entity columns; -1: not one */
+	int			stream_column;	/* entity columns: index into the stream's columns; -1: an expression, or no entity column */
 	bool		history_only;	/* not in the foreign table */
 } FsViewColumn;
 

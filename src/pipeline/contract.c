@@ -28,7 +28,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "catalog/pinned.h"
+#include "catalog/run_as.h"
 #include "pipeline/recover.h"
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
@@ -478,8 +478,7 @@ evaluate_views(FsShard *shard, FsContract *contract, FsEvent *event)
 			continue;
 		contract->view = v;
 		SetUserIdAndSecContext(view->def->owner, SECURITY_RESTRICTED_OPERATION);
-		if (view->def->uses_settings)
-			fs_settings_pin(view->def);
+		fs_run_as_pin(view->def->settings);
 		evaluate_view(contract, view, event, bit);
 	}
 	contract->view = -1;

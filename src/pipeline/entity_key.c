@@ -31,16 +31,15 @@ put_key_value(FsType type, const FsValue *value, char *key)
 	return n + value->len;
 }
 
-/* See shard.h. */
 int
-fs_key_of_values(const FsView *view, const FsValue *values, char *key)
+fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_of, char *key)
 {
 	int			len = 0;
 
-	for (int i = 0; i < view->def->nentity; i++)
+	for (int i = 0; i < view->nentity; i++)
 	{
-		FsType		type = fs_view_entity(view->def, i)->type;
-		const FsValue *value = fs_input_value(view, values, view->def->entity[i]);
+		FsType		type = fs_view_entity(view, i)->type;
+		const FsValue *value = &values[value_of[view->entity[i]]];
 
 		if (value->presence != FS_PRESENT ||
 			len + (fs_type_is_bytes(type) ? (int64) value->len + 5 : 8) > FS_ENTITY_MAX_KEY)
@@ -48,6 +47,13 @@ fs_key_of_values(const FsView *view, const FsValue *values, char *key)
 		len += put_key_value(type, value, key + len);
 	}
 	return len;
+}
+
+/* See shard.h. */
+int
+fs_key_of_values(const FsView *view, const FsValue *values, char *key)
+{
+	return fs_key_of_inputs(view->def, values, view->value_of, key);
 }
 
 int

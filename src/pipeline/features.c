@@ -9,18 +9,21 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
-#include "pipeline/guard.h"
+#include "catalog/guard.h"
+#include "catalog/run_as.h"
 #include "pipeline/replay.h"
 #include "pipeline/row.h"
 
 /* Where the row under work is. */
 typedef struct FeatureTask
 {
+	FsRow	   *row;
+	void		(*work) (FsRow *row, struct FeatureTask *task);
 	FsTime		window_end;
 	int			n;				/* events in row->order */
 	Datum	   *values;
@@ -58,8 +61,7 @@ static void
 prepare_expressions(FsRow *row)
 {
 	const FsViewDef *view = row->view;
-	Oid			user;
-	int			security;
+	FsRunAs		scope;
 
 	row->econtext = CreateStandaloneExprContext();
 	row->aggregate_slot = make_slot(view->naggregates, aggregate_type, view);
@@ -67,12 +69,11 @@ prepare_expressions(FsRow *row)
 	row->exprs = palloc0(sizeof(ExprState *) * view->nfeatures);
 	row->econtext->ecxt_innertuple = row->aggregate_slot;
 	row->econtext->ecxt_outertuple = row->entity_slot;
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(view->owner, security | SECURITY_RESTRICTED_OPERATION);
+	fs_run_as_begin(&scope, view->owner, view->settings);
 	for (int f = 0; f < view->nfeatures; f++)
 		if (view->features[f].expr != NULL)
 			row->exprs[f] = ExecInitExpr((Expr *) view->features[f].expr, NULL);
-	SetUserIdAndSecContext(user, security);
+	fs_run_as_end(&scope);
 }
 
 /* Prepares what features beyond native aggregates take; in the current context, which is the row's. */
@@ -163,10 +164,8 @@ copy_aggregates(FsRow *row, const FeatureTask *task)
 
 /* All of a row, window by window. */
 static void
-compute_row(FsRow *row, void *arg)
+compute_row(FsRow *row, FeatureTask *task)
 {
-	FeatureTask *task = arg;
-
 	for (int w = 0; w < row->view->nwindows && !row->stale; w++)
 	{
 		task->first = find_first(row, task, w);
@@ -188,19 +187,38 @@ compute_row(FsRow *row, void *arg)
 }
 
 static void
-replay_one(FsRow *row, void *arg)
+replay_one(FsRow *row, FeatureTask *task)
 {
-	FeatureTask *task = arg;
-
 	fs_replay_run(row, row->order + task->first, task->n - task->first, task->item);
 }
 
 static void
-evaluate_one(FsRow *row, void *arg)
+evaluate_one(FsRow *row, FeatureTask *task)
+{
+	evaluate(row, task, task->item);
+}
+
+/* A part of the work as the view's owner; the argument is a FeatureTask. */
+static void
+work_as_owner(void *arg)
 {
 	FeatureTask *task = arg;
+	FsRunAs		scope;
 
-	evaluate(row, task, task->item);
+	PushActiveSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot());
+	fs_run_as_begin(&scope, task->row->view->owner, task->row->view->settings);
+	task->work(task->row, task);
+	fs_run_as_end(&scope);
+	PopActiveSnapshot();
+}
+
+/* Does a part of the work; false, with the message in row->error, when it raised. */
+static bool
+guarded(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *task)
+{
+	task->row = row;
+	task->work = work;
+	return fs_guard_run(work_as_owner, task, row->error);
 }
 
 /* Does the expression read an aggregate that failed? */
@@ -237,7 +255,7 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 	for (int a = 0; a < view->naggregates && !row->stale; a++)
 	{
 		task->item = a;
-		if (view->aggregates[a].kind == FS_AGG_REPLAY && !fs_guard(row, replay_one, task))
+		if (view->aggregates[a].kind == FS_AGG_REPLAY && !guarded(row, replay_one, task))
 		{
 			row->results[a].failed = row->results[a].isnull = true;
 			row->results[a].value = (Datum) 0;
@@ -255,7 +273,7 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 			if (row->results[view->features[f].aggregate].failed)
 				fail_feature(row, task, f);
 		}
-		else if (reads_failed(view->features[f].expr, row) || !fs_guard(row, evaluate_one, task))
+		else if (reads_failed(view->features[f].expr, row) || !guarded(row, evaluate_one, task))
 			fail_feature(row, task, f);
 	}
 	ResetExprContext(row->econtext);
@@ -280,7 +298,7 @@ fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end,
 	fs_key_decode(row->view, key, key_len, row->entity_slot->tts_values);
 	memset(row->entity_slot->tts_isnull, false, sizeof(bool) * row->view->nentity);
 	ExecStoreVirtualTuple(row->entity_slot);
-	if (fs_guard(row, compute_row, &task))
+	if (guarded(row, compute_row, &task))
 		return;
 	for (int w = 0; w < row->view->nwindows && !row->stale; w++)
 	{

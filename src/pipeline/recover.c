@@ -381,15 +381,16 @@ scan(Recovery *recovery, FsTime from, FsTime until, bool stamps)
 }
 
 /*
- * A view's counters, and what was missing from the log when it was first
- * loaded on a stream that ran already; kept, so that it says the same later.
+ * A view's counters, and what was missing from the log and fired without it
+ * when it was first loaded on a stream that ran already; kept, so that it says
+ * the same later.
  */
 static void
 load_view_state(FsShard *shard, FsView *view, FsTime log_from)
 {
-	Oid			types[2] = {OIDOID, TIMESTAMPTZOID};
-	Datum		values[2];
-	char		nulls[2] = {' ', ' '};
+	Oid			types[3] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[3];
+	char		nulls[3] = {' ', ' ', ' '};
 	HeapTuple	tuple;
 
 	/* Before the first firing nothing has been dropped from the log. */
@@ -399,11 +400,14 @@ load_view_state(FsShard *shard, FsView *view, FsTime log_from)
 	values[1] = TimestampTzGetDatum(log_from);
 	if (log_from == FS_TIME_MIN)
 		nulls[1] = 'n';
+	values[2] = TimestampTzGetDatum(shard->closing);
+	if (shard->closing == FS_TIME_MIN)
+		nulls[2] = 'n';
 	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state AS s (view, log_from) VALUES ($1, $2) "
+	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state AS s (view, log_from, fired_after) VALUES ($1, $2, $3) "
 							  "ON CONFLICT (view) DO UPDATE SET view = excluded.view RETURNING log_from, "
 							  "counted_count, filtered_count, late_count, expression_error_count, row_count",
-							  2, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING || SPI_processed != 1)
+							  3, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING || SPI_processed != 1)
 		elog(ERROR, "could not read feature_stream.view_state");
 	tuple = SPI_tuptable->vals[0];
 	view->log_from = get_time(tuple, 1);

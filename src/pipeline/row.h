@@ -32,6 +32,8 @@ extern bool fs_row_is_empty(const FsViewDef *view, const FsEventSet *set, FsTime
 extern void fs_key_decode(const FsViewDef *view, const char *key, int key_len, Datum *values);
 /* The key goes to key[FS_ENTITY_MAX_KEY]; -1 when it does not fit. */
 extern int	fs_key_encode(const FsViewDef *view, const Datum *values, char *key);
+/* The same of an event's values, where value_of[] says where each input's value is. */
+extern int	fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_of, char *key);
 
 /* features.c */
 extern void fs_features_prepare(FsRow *row);

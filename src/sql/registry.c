@@ -46,7 +46,7 @@ put_features(ReturnSetInfo *result, const FsLineage *lineage, Interval *window)
 
 	foreach(lc, lineage->features)
 	{
-		FsFeature  *feature = lfirst(lc);
+		FsLineageFeature  *feature = lfirst(lc);
 		Datum		values[FEATURE_COLUMNS];
 		bool		nulls[FEATURE_COLUMNS] = {false};
 
@@ -79,7 +79,7 @@ fs_get_feature(PG_FUNCTION_ARGS)
 
 /* Gives a row for each of the columns that a feature depends on in one way. */
 static void
-put_lineage(ReturnSetInfo *result, const FsFeature *feature,
+put_lineage(ReturnSetInfo *result, const FsLineageFeature *feature,
 			const Bitmapset *columns, const char *usage)
 {
 	int			attnum = -1;
@@ -112,7 +112,7 @@ fs_get_feature_lineage(PG_FUNCTION_ARGS)
 		event_time = bms_make_singleton(lineage->event_time);
 	foreach(lc, lineage->features)
 	{
-		put_lineage(result, lfirst(lc), ((FsFeature *) lfirst(lc))->columns, "feature");
+		put_lineage(result, lfirst(lc), ((FsLineageFeature *) lfirst(lc))->columns, "feature");
 		put_lineage(result, lfirst(lc), lineage->entity, "entity");
 		put_lineage(result, lfirst(lc), lineage->filter, "filter");
 		put_lineage(result, lfirst(lc), event_time, "event_time");

@@ -466,6 +466,18 @@ fs_view_reader_next(FsViewReader *reader, Datum *values, bool *nulls)
 	}
 }
 
+FsTime
+fs_view_reader_frontier(FsViewReader *reader)
+{
+	uint64		index;
+
+	if (!is_attached(reader))
+		attach(reader);
+	index = pg_atomic_read_u64(&reader->state->durable_frontier);
+	return index == 0 ? FS_TIME_MIN :
+		fs_slice_start((int64) index, reader->entry->stream->slice);
+}
+
 int64
 fs_view_entities(Oid stream, Oid relid)
 {

@@ -38,6 +38,9 @@ extern bool fs_view_reader_lookup(FsViewReader *reader, const char *key, int key
 extern void fs_view_reader_begin(FsViewReader *reader);
 extern bool fs_view_reader_next(FsViewReader *reader, Datum *values, bool *nulls);
 
+/* All window ends up to this one are fired and committed; FS_TIME_MIN: none. */
+extern FsTime fs_view_reader_frontier(FsViewReader *reader);
+
 /* Entities the worker last counted for the view; -1 when that is not known.  Never throws. */
 extern int64 fs_view_entities(Oid stream, Oid relid);
 

@@ -1,0 +1,50 @@
+/*
+ * run_as.c
+ *		Running what a user defined, as that user and with pinned settings.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "catalog/run_as.h"
+
+/* Setting a value costs far more than looking at it. */
+static void
+set_for_scope(const char *name, const char *value)
+{
+	if (strcmp(GetConfigOption(name, false, false), value) == 0)
+		return;
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* See run_as.h. */
+void
+fs_run_as_pin(List *settings)
+{
+	set_for_scope("search_path", "");
+	for (int i = 0; i < list_length(settings); i += 2)
+		set_for_scope(list_nth(settings, i), list_nth(settings, i + 1));
+}
+
+/* See run_as.h. */
+void
+fs_run_as_begin(FsRunAs *scope, Oid role, List *settings)
+{
+	Assert(IsTransactionState());
+	Assert(list_length(settings) % 2 == 0);
+	GetUserIdAndSecContext(&scope->user, &scope->security);
+	scope->guc_level = NewGUCNestLevel();
+	fs_run_as_pin(settings);
+	SetUserIdAndSecContext(role, scope->security | SECURITY_RESTRICTED_OPERATION);
+}
+
+/* See run_as.h. */
+void
+fs_run_as_end(FsRunAs *scope)
+{
+	AtEOXact_GUC(false, scope->guc_level);
+	SetUserIdAndSecContext(scope->user, scope->security);
+}

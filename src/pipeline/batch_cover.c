@@ -1,0 +1,95 @@
+/*
+ * batch_cover.c
+ *		Which window ends of a view the event log can still tell about.
+ *
+ * The log is dropped from its beginning, in whole partitions.  As long as it
+ * has as many events as were ever accepted nothing was dropped; after that it
+ * is whole from its first slice on.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/timestamp.h"
+
+#include "catalog/extension.h"
+#include "core/slice.h"
+#include "pipeline/batch.h"
+
+/* A column of the one row. */
+static Datum
+get_value(int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, isnull);
+}
+
+/* A timestamp; FS_TIME_MIN for NULL. */
+static FsTime
+get_time(int column)
+{
+	bool		isnull;
+	Datum		value = get_value(column, &isnull);
+
+	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
+}
+
+static int64
+get_count(int column)
+{
+	bool		isnull;
+	Datum		value = get_value(column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+static void
+set_cover(FsBatchCover *cover)
+{
+	cover->frontier = get_time(1);
+	cover->log_complete = get_count(2) == get_count(3);
+	cover->log_from = get_time(4);
+	cover->fired_after = get_time(5);
+	if (cover->log_from == FS_TIME_MIN)
+		cover->log_from = cover->frontier;	/* there is not one event */
+}
+
+/* See batch.h. */
+void
+fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
+{
+	FsOwnerScope scope;
+	Oid			types[2] = {OIDOID, OIDOID};
+	Datum		values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view)};
+
+	cover->frontier = cover->log_from = cover->fired_after = FS_TIME_MIN;
+	cover->log_complete = false;
+	fs_owner_begin(&scope);
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT s.frontier,"
+							  " (SELECT sum(p.accepted_count)::int8"
+							  " FROM feature_stream.partition_position p WHERE p.stream = $1),"
+							  " (SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1),"
+							  " (SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
+							  " (SELECT v.fired_after FROM feature_stream.view_state v WHERE v.view = $2)"
+							  " FROM feature_stream.stream_state s WHERE s.stream = $1 AND s.shard = 0",
+							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.stream_state");
+	if (SPI_processed == 1)
+		set_cover(cover);
+	SPI_finish();
+	fs_owner_end(&scope);
+}
+
+/* See batch.h. */
+bool
+fs_batch_covered(const FsViewDef *view, const FsBatchCover *cover, FsTime *first, FsTime *last)
+{
+	if (cover->frontier == FS_TIME_MIN)
+		return false;
+	*last = fs_time_floor(cover->frontier, view->slide);
+	*first = cover->log_complete ? fs_time_next(cover->log_from, view->slide) :
+		fs_time_ceil(cover->log_from, view->slide) + fs_view_max_window(view) + view->slide;
+	if (cover->fired_after != FS_TIME_MIN)
+		*first = Max(*first, fs_time_next(cover->fired_after, view->slide));
+	return *first <= *last;
+}

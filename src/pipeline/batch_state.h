@@ -1,0 +1,118 @@
+/*
+ * batch_state.h
+ *		What the files batch*.c share.
+ */
+#ifndef FS_PIPELINE_BATCH_STATE_H
+#define FS_PIPELINE_BATCH_STATE_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "utils/tuplestore.h"
+
+#include "catalog/feature_view.h"
+#include "catalog/view_columns.h"
+#include "core/slice.h"
+
+/* What computing the rows of one view takes. */
+typedef struct FsBatch
+{
+	/* Info */
+	const FsViewDef *view;
+	const FsStreamDef *stream;
+	Oid			run_as;
+	FsViewColumn *columns;		/* all: entity columns first, then the features, then others */
+	int			ncolumns;
+	int			nentity;
+	int			nfeatures;		/* of all windows */
+
+	/* Memory and plans, of batch*.c alone */
+	MemoryContext context;
+	struct FsBatchFeatures *features;
+	struct FsBatchWhere *where;
+	int64		error_count;	/* features that became NULL because computing them failed */
+} FsBatch;
+
+/* An event of the log, with values by attribute number - 1. */
+typedef struct FsBatchEvent
+{
+	FsTime		time;
+	FsTime		arrival;
+	FsTime		late_bound;		/* FS_TIME_MIN: on time */
+	int32		partition;
+	int64		offset;
+	Datum	   *values;
+	bool	   *nulls;
+} FsBatchEvent;
+
+/* First window end that counts the event, if it has not left by then. */
+static inline FsTime
+fs_batch_counts_from(const FsBatchEvent *event, int64 slide)
+{
+	FsTime		enter = fs_time_next(event->time, slide);
+
+	return event->late_bound == FS_TIME_MIN ? enter :
+		Max(enter, fs_time_next(event->late_bound, slide));
+}
+
+/* First window end at which a window of 'size' does not hold the event any more. */
+static inline FsTime
+fs_batch_leaves_at(const FsBatchEvent *event, int64 size, int64 slide)
+{
+	return fs_time_next(event->time + size, slide);
+}
+
+/* batch_log.c: the log's events of a time range, sorted by entity, event time, partition, offset. */
+typedef struct FsBatchLog FsBatchLog;
+
+/* Reads the log.  'key' (of fs_key_encode) restricts it to one entity; NULL: those of the sample. */
+extern FsBatchLog *fs_batch_log_read(const FsBatch *batch, FsTime from, FsTime until,
+									 double sample, const char *key, int key_len);
+
+/* Goes to the next entity; false at the end.  All events of the one before have been read. */
+extern bool fs_batch_log_next_entity(FsBatchLog *log);
+
+/* The next event of the entity, copied into the current memory context; false when there is none. */
+extern bool fs_batch_log_next(FsBatchLog *log, FsBatchEvent *event);
+
+extern void fs_batch_log_end(FsBatchLog *log);
+
+/* batch_where.c: what the query's WHERE says about events. */
+typedef struct FsBatchWhere FsBatchWhere;
+
+typedef enum FsBatchVerdict
+{
+	FS_BATCH_COUNTS,
+	FS_BATCH_FILTERED,			/* not true */
+	FS_BATCH_ERROR				/* raised an error: such an event does not count */
+} FsBatchVerdict;
+
+/* 'expr' is an analyzed boolean expression over the stream's columns, NULL: always true. */
+extern FsBatchWhere *fs_batch_where_create(const FsBatch *batch, Node *expr);
+
+/* Judges n events. */
+extern void fs_batch_where_judge(FsBatchWhere *where, const FsBatchEvent *events, int n,
+								 FsBatchVerdict *verdicts);
+
+/* batch_features.c: the query over groups of events. */
+typedef struct FsBatchFeatures FsBatchFeatures;
+
+extern FsBatchFeatures *fs_batch_features_create(FsBatch *batch, Query *query);
+
+/* Number of targets of the query that are features. */
+extern int	fs_batch_features_count(const FsBatchFeatures *features);
+
+/* Name in the query of a feature, and its expression. */
+extern TargetEntry *fs_batch_features_target(const FsBatchFeatures *features, int feature);
+
+/*
+ * Computes the features of groups 0 .. ngroups - 1, whose events are in
+ * 'events' in order of their groups, into values[] and nulls[] (a row of
+ * features for each group), in the current memory context.  Groups without
+ * events get what the query gives over no rows.  A feature that cannot be
+ * computed is NULL.
+ */
+extern void fs_batch_features_run(FsBatchFeatures *features, Tuplestorestate *events,
+								  int ngroups, Datum *values, bool *nulls);
+
+#endif							/* FS_PIPELINE_BATCH_STATE_H */
