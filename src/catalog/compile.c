@@ -246,6 +246,7 @@ fs_view_compile(FsViewDef *view, Query *query, const FsStreamDef *stream)
 	check_group(&compile);
 	compile_targets(&compile);
 	compile_where(&compile);
+	fs_compile_slices(view);
 	Assert(view->noutputs == view->nentity + view->nfeatures);
 	Assert(view->nentity > 0);
 }

@@ -4,8 +4,8 @@
  *
  * Files: compile_query.c which shapes are accepted; compile_expression.c plans
  * expressions and says what they may call; compile_input.c the values taken
- * from events; compile_aggregate.c how each aggregate is computed; compile.c
- * puts them together.  fs_view_compile itself is declared in feature_view.h.
+ * from events; compile_aggregate.c how each aggregate is computed;
+ * compile_slices.c whether partial ones are kept; compile.c puts them together.  fs_view_compile itself is declared in feature_view.h.
  */
 #ifndef FS_CATALOG_COMPILE_H
 #define FS_CATALOG_COMPILE_H
@@ -63,5 +63,8 @@ extern void fs_compile_check_columns(FsCompile *compile, Node *expr, const char 
 
 /* Index into view->aggregates of a planned aggregate, added when it is new. */
 extern int	fs_compile_aggregate(FsCompile *compile, Aggref *aggref);
+
+/* Decides whether the view, compiled but for that, keeps partial aggregates. */
+extern void fs_compile_slices(FsViewDef *view);
 
 #endif							/* FS_CATALOG_COMPILE_H */

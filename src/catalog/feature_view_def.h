@@ -49,6 +49,7 @@ typedef struct FsAggregate
 	const char *reason;			/* why it is replayed; NULL when it is native */
 	int			kept;			/* index into FsViewDef.kept of the argument; -1 none, or replayed */
 	int			filter;			/* index into FsViewDef.kept of FILTER's truth; -1 none, or replayed */
+	int			partial;		/* in a sliced view: first cell of its partial state */
 	Oid			input_type;		/* of a native one's argument; InvalidOid for count(*) */
 	Oid			result_type;
 	Oid			collation;		/* input collation of the aggregate */
@@ -110,6 +111,8 @@ typedef struct FsViewDef
 	int			naggregates;
 	FsAggregate *aggregates;
 	int			nreplayed;		/* aggregates of kind FS_AGG_REPLAY */
+	bool		is_sliced;		/* rings keep partial aggregates of slides, not events */
+	int			npartial;		/* cells of these */
 	int			nfeatures;
 	FsFeature  *features;
 	int			noutputs;

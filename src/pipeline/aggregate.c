@@ -284,8 +284,16 @@ int128_numeric(int128 v)
 							   Int32GetDatum(-1));
 }
 
-/* Sum of an integer column; its text form decides the type. */
-static Datum
+/* sum or avg of 'count' integers that add up to 'sum'; there is one at least. */
+Datum
+fs_aggregate_of_integers(const FsAggregate *aggregate, int128 sum, int64 count)
+{
+	if (aggregate->kind == FS_AGG_AVG)
+		return DirectFunctionCall2(numeric_div, int128_numeric(sum), NumericGetDatum(int64_to_numeric(count)));
+	return aggregate->result_type == INT8OID ? Int64GetDatum((int64) sum) : int128_numeric(sum);
+}
+
+static int128
 sum_integers(const FsAggregate *aggregate, const FsRingEvent **events, int n)
 {
 	int128		sum = 0;
@@ -297,9 +305,7 @@ sum_integers(const FsAggregate *aggregate, const FsRingEvent **events, int n)
 		if (!cell->isnull)
 			sum += cell->i;
 	}
-	if (aggregate->kind == FS_AGG_SUM && aggregate->result_type == INT8OID)
-		return Int64GetDatum((int64) sum);
-	return int128_numeric(sum);
+	return sum;
 }
 
 static Datum
@@ -368,8 +374,9 @@ compute_sum(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events
 		return (Datum) 0;
 	if (fs_type_is_float(type))
 		return sum_floats(row, aggregate, events, n, count, isnull);
-	sum = type == FS_TYPE_NUMERIC ? sum_numerics(row, aggregate, events, n) :
-		sum_integers(aggregate, events, n);
+	if (type != FS_TYPE_NUMERIC)
+		return fs_aggregate_of_integers(aggregate, sum_integers(aggregate, events, n), count);
+	sum = sum_numerics(row, aggregate, events, n);
 	if (aggregate->kind == FS_AGG_SUM || row->stale)
 		return sum;
 	return DirectFunctionCall2(numeric_div, sum, NumericGetDatum(int64_to_numeric(count)));

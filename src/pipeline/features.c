@@ -16,6 +16,7 @@
 
 #include "catalog/guard.h"
 #include "catalog/run_as.h"
+#include "pipeline/partial.h"
 #include "pipeline/replay.h"
 #include "pipeline/row.h"
 
@@ -104,6 +105,9 @@ find_first(const FsRow *row, FeatureTask *task, int w)
 static void
 compute_native(FsRow *row, const FeatureTask *task)
 {
+	Datum		(*compute) (FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull) =
+	row->view->is_sliced ? fs_partial_compute : fs_aggregate_compute;
+
 	for (int a = 0; a < row->view->naggregates && !row->stale; a++)
 	{
 		FsAggregateResult *result = &row->results[a];
@@ -111,8 +115,8 @@ compute_native(FsRow *row, const FeatureTask *task)
 		if (row->view->aggregates[a].kind == FS_AGG_REPLAY)
 			continue;
 		result->failed = false;
-		result->value = fs_aggregate_compute(row, &row->view->aggregates[a], row->order + task->first,
-											 task->n - task->first, &result->isnull);
+		result->value = compute(row, &row->view->aggregates[a], row->order + task->first,
+								task->n - task->first, &result->isnull);
 	}
 }
 

@@ -14,6 +14,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "pipeline/partial.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
@@ -24,6 +25,11 @@ fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *
 	StaticAssertStmt(FS_MAX_KEPT_COLUMNS <= FS_RING_MAX_CELLS, "rings hold every kept column");
 	memset(layout, 0, sizeof(FsRingLayout));
 	layout->slice = stream->slice;
+	if (view->is_sliced)
+	{
+		fs_partial_layout(layout, view);
+		return;
+	}
 	layout->ncells = view->nkept;
 	for (int i = 0; i < view->nkept; i++)
 	{
@@ -62,7 +68,7 @@ fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream)
 	int			n = 0;
 
 	words[n++] = stream->slice;
-	words[n++] = view->slide;
+	words[n++] = view->is_sliced ? -view->slide : view->slide;
 	for (int i = 0; i < view->nentity && i < 30; i++)
 		words[n++] = input_signature(&view->inputs[view->entity[i]]);
 	words[n++] = -1;
@@ -237,6 +243,19 @@ count_from(const FsView *view, const FsEventMeta *meta, FsTime *counts_from)
 	return *counts_from <= meta->event_time + fs_view_max_window(view->def);
 }
 
+/* Puts the event into the entity's ring, or into the record of its slide. */
+static bool
+keep_event(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *meta, FsTime counts_from,
+		   const FsCell *cells)
+{
+	if (!view->def->is_sliced)
+		return fs_entity_append(&shard->arena, entity, &view->layout, meta->event_time, meta->partition,
+								counts_from, cells);
+	return fs_entity_merge(&shard->arena, entity, &view->layout,
+						   fs_time_floor(meta->event_time, view->def->slide), counts_from, cells,
+						   fs_partial_merge, view->def);
+}
+
 /*
  * Folds one event, which passed the view's WHERE, into the view.  Returns
  * false when memory is out.  Its counters are the caller's.
@@ -257,15 +276,16 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 		return true;
 	key_len = fs_key_of_values(view, values, key);
 	Assert(key_len >= 0);		/* admission refused longer ones */
-	if (!make_cells(shard, view, values, hashes, slice, cells))
+	if (view->def->is_sliced)
+		fs_partial_of_event(view, values, cells);
+	else if (!make_cells(shard, view, values, hashes, slice, cells))
 		return false;
 	hash = hashes[0];
 	handle = fs_entity_find(&view->shared->entities, key, key_len, hash);
 	if (handle == 0)
 		handle = fs_entity_add(&shard->arena, &view->shared->entities, key, key_len, hash);
 	if (handle == 0 || !touch(shard, view, handle, slice, counts_from) ||
-		!fs_entity_append(&shard->arena, fs_arena_ptr(handle), &view->layout, meta->event_time,
-						  meta->partition, counts_from, cells))
+		!keep_event(shard, view, fs_arena_ptr(handle), meta, counts_from, cells))
 		return false;
 	return true;
 }

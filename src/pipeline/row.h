@@ -41,6 +41,7 @@ extern void fs_features_compute(FsRow *row, const char *key, int key_len, FsTime
 								Datum *values, bool *nulls);
 
 /* aggregate.c */
+extern Datum fs_aggregate_of_integers(const FsAggregate *aggregate, int128 sum, int64 count);
 extern Datum fs_aggregate_compute(FsRow *row, const FsAggregate *aggregate,
 								  const FsRingEvent **events, int n, bool *isnull);
 

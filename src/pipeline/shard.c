@@ -80,7 +80,7 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	for (int i = 0; i < def->nkept; i++)
 	{
 		view->dictionary[i] = -1;
-		if (view->layout.kinds[i] != FS_CELL_CODE)
+		if (def->is_sliced || view->layout.kinds[i] != FS_CELL_CODE)
 			continue;
 		view->dictionary[i] = get_dictionary(shard, fs_view_kept(def, i));
 		if (view->dictionary[i] < 0)

@@ -160,6 +160,61 @@ fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 	return chunk != NULL;
 }
 
+/* The records of a chunk, as bytes; returns their length, which is more than 'room' when they do not fit. */
+static int
+encode_records(const FsRingLayout *layout, const FsChunk *chunk, const FsRingEvent *records, int n, uint8 *out,
+			   int room)
+{
+	FsTime		previous = fs_slice_start(chunk->base_slice, layout->slice);
+	int			len = 0;
+
+	for (int i = 0; i < n && len <= room; i++)
+	{
+		uint8		bytes[FS_RING_MAX_EVENT];
+		int			size = fs_ring_encode(layout, previous, records[i].time, records[i].partition,
+										  records[i].counts_from, records[i].cells, bytes);
+
+		if (len + size <= room)
+			memcpy(out + len, bytes, size);
+		len += size;
+		previous = records[i].time;
+	}
+	return len;
+}
+
+bool
+fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time,
+				FsTime counts_from, const FsCell *cells,
+				bool (*merge) (void *arg, FsCell *into, const FsCell *from), void *arg)
+{
+	FsRingEvent records[FS_CHUNK_MAX / 2];
+	FsCell		space[FS_CHUNK_MAX];
+	uint8		bytes[FS_CHUNK_MAX];
+	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
+	int			n = 0;
+	int			len;
+
+	/* Chunks larger than a record usually takes are made for one record alone. */
+	if (chunk != NULL && chunk->size <= FS_CHUNK_MAX &&
+		fs_ring_decode(layout, chunk, records, space, &n, FS_CHUNK_MAX / Max(layout->ncells, 2)))
+		for (int i = n - 1; i >= 0; i--)
+		{
+			if (records[i].time != time || records[i].counts_from != counts_from)
+				continue;
+			if (!merge(arg, records[i].cells, cells))
+				break;
+			len = encode_records(layout, chunk, records, n, bytes, chunk->size - offsetof(FsChunk, data));
+			if (len > chunk->size - (int) offsetof(FsChunk, data))
+				break;
+			fs_entity_begin_change(entity);
+			memcpy(chunk->data, bytes, len);
+			chunk->used = len;
+			fs_entity_end_change(entity);
+			return true;
+		}
+	return fs_entity_append(arena, entity, layout, time, 0, counts_from, cells);
+}
+
 /* Number of events in a chunk, by decoding it. */
 static int
 count_events(const FsRingLayout *layout, const FsChunk *chunk)

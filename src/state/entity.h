@@ -75,6 +75,15 @@ extern bool fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayou
 							 FsTime time, int32 partition, FsTime counts_from, const FsCell *cells);
 
 /*
+ * Adds a record at 'time' to the one in the newest chunk that has the same time
+ * and counts_from, where there is one, merge() agrees and the chunk has room;
+ * else appends it.  merge() says false when it cannot: nothing was changed then.
+ */
+extern bool fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time,
+							FsTime counts_from, const FsCell *cells,
+							bool (*merge) (void *arg, FsCell *into, const FsCell *from), void *arg);
+
+/*
  * Frees the chunks at the head that hold nothing newer than slice 'oldest'
  * (exclusive).  Events of younger chunks stay until their chunk dies.
  */

@@ -44,7 +44,8 @@ class Query:
         slide = rnd.choice([60, 60, 120, 300])
         self.slide = slide
         self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide], rnd.randint(1, 3)))
-        self.features = [self.feature() for _ in range(rnd.randint(1, 8))]
+        sliced = rnd.random() < 0.3     # all of them of the kind that needs no events
+        self.features = [self.mergeable() if sliced else self.feature() for _ in range(rnd.randint(1, 8))]
 
     def filter(self):
         if self.rnd.random() < 0.7:
@@ -122,6 +123,18 @@ class Query:
             lambda: "array_agg(at::text)", lambda: "min(to_char(at, 'HH24:MI'))",
         ])()
         return text + clause
+
+    def mergeable(self):
+        """An aggregate that can be put together from partial ones."""
+        r = self.rnd
+        clause, condition = self.filter()
+        text, raises = self.argument(r.choice([INTEGERS, INTEGERS, ["at", "day"]]))
+        if raises:
+            self.raises.append(f"({condition}) AND {raises}" if condition else raises)
+        over = ["count(*)", f"count({text})", f"min({text})", f"max({text})"]
+        if not text.startswith(("at", "day")):
+            over += [f"sum({text})", f"avg({text})"]
+        return r.choice(over) + clause
 
     def feature(self):
         r = self.rnd
