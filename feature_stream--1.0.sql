@@ -250,6 +250,14 @@ CREATE FUNCTION feature_stream.create_feature_view(
 REVOKE ALL ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name) IS 'creates a feature view: a query over a stream, computed for each entity and window';
 
+CREATE FUNCTION feature_stream.alter_feature_view(
+    view regclass, query text DEFAULT NULL,
+    online name DEFAULT NULL, online_key text DEFAULT NULL, online_ttl interval DEFAULT NULL,
+    on_empty text DEFAULT NULL, history_retention interval DEFAULT NULL, reset text[] DEFAULT NULL) RETURNS void
+    AS 'MODULE_PATHNAME', 'fs_alter_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[]) IS 'changes options of a feature view; null leaves one as it is, reset names those that get their defaults';
+
 CREATE FUNCTION feature_stream.drop_feature_view(view regclass, drop_history boolean DEFAULT false) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_drop_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.drop_feature_view(regclass, boolean) FROM PUBLIC;

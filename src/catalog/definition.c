@@ -126,6 +126,20 @@ check_stream(const FsStreamDef *stream)
 						stream->name, MAX_VIEWS_PER_STREAM)));
 }
 
+/* See definition.h. */
+void
+fs_definition_depend_on_server(const FsViewDef *view)
+{
+	ObjectAddress self;
+	ObjectAddress server;
+
+	if (!OidIsValid(view->online_server))
+		return;
+	ObjectAddressSet(self, RelationRelationId, view->relid);
+	ObjectAddressSet(server, ForeignServerRelationId, view->online_server);
+	recordDependencyOn(&self, &server, DEPENDENCY_NORMAL);
+}
+
 /*
  * Ties the foreign table to what it cannot be without, so that DROP ... CASCADE
  * of the stream or of the online server takes it along.  The history stands
@@ -141,11 +155,7 @@ record_dependencies(const FsViewDef *view)
 	ObjectAddressSet(self, RelationRelationId, view->relid);
 	ObjectAddressSet(other, RelationRelationId, view->definition);
 	recordDependencyOn(&self, &other, DEPENDENCY_NORMAL);
-	if (OidIsValid(view->online_server))
-	{
-		ObjectAddressSet(other, ForeignServerRelationId, view->online_server);
-		recordDependencyOn(&self, &other, DEPENDENCY_NORMAL);
-	}
+	fs_definition_depend_on_server(view);
 }
 
 /* Default privileges may give new tables to PUBLIC; features are given on purpose only. */
@@ -157,6 +167,14 @@ revoke_from_public(Oid relid)
 }
 
 /* See definition.h. */
+void
+fs_definition_lock(void)
+{
+	fs_owner_execute("LOCK TABLE feature_stream.feature_view IN SHARE ROW EXCLUSIVE MODE",
+					 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
+}
+
+/* See definition.h. */
 FsViewDef *
 fs_definition_create(FsViewRequest *request)
 {
@@ -164,9 +182,7 @@ fs_definition_create(FsViewRequest *request)
 	FsStreamDef *stream;
 	Query	   *query;
 
-	/* One creator at a time: names and keys are checked against the others'. */
-	fs_owner_execute("LOCK TABLE feature_stream.feature_view IN SHARE ROW EXCLUSIVE MODE",
-					 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
+	fs_definition_lock();
 	view->owner = GetUserId();
 	resolve_name(view, request->name);
 	fs_definition_check_query(request->query);

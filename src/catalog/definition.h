@@ -1,6 +1,6 @@
 /*
  * definition.h
- *		Creating and dropping the objects of a feature view.
+ *		Creating, altering and dropping feature views.
  *
  * A feature view <name> is a foreign table of that name (what users select
  * from), the view <name>_definition (the query), the partitioned table
@@ -24,6 +24,14 @@
 extern FsViewDef *fs_definition_create(FsViewRequest *request);
 
 /*
+ * Changes the options of a feature view of the current user's: those that the
+ * request gives, and those that 'reset' (which may be NULL) names, to their
+ * defaults.  Sets *stream, and returns whether its worker must load the view
+ * anew.  In definition_alter.c.
+ */
+extern bool fs_definition_alter(Oid view, const FsViewRequest *request, ArrayType *reset, Oid *stream);
+
+/*
  * Drops the feature view as the current user, who must own it; its history only
  * when asked.  Throws when other objects depend on it.
  */
@@ -36,6 +44,15 @@ extern void fs_definition_drop(const FsViewDef *view, bool drop_history);
  */
 extern void fs_definition_forget(Oid view, Oid definition);
 
+/*
+ * One creator or changer at a time until the transaction ends: names and keys
+ * are checked against those of the other feature views.
+ */
+extern void fs_definition_lock(void);
+
+/* Ties the foreign table to its online server, if it has one. */
+extern void fs_definition_depend_on_server(const FsViewDef *view);
+
 /* The checks of create_feature_view's arguments, in definition_check.c. */
 
 /* Throws unless the text is exactly one SELECT. */
@@ -44,10 +61,13 @@ extern void fs_definition_check_query(const char *query);
 /* Sets windows and emission of 'view' from the request.  Throws for values that cannot be. */
 extern void fs_definition_check_arguments(FsViewDef *view, FsViewRequest *request);
 
+/* What the word means.  Throws for others. */
+extern FsOnEmpty fs_definition_check_on_empty(const char *word);
+
 /*
  * Checks online server and key of the compiled view against the request and
- * the other views of the same server; sets request->online_key to the default
- * when there is none.
+ * the other views of the same server; sets view->online_server and online_key,
+ * and request->online_key to the default when there is none.
  */
 extern void fs_definition_check_online(FsViewDef *view, FsViewRequest *request);
 

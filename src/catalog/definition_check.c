@@ -9,7 +9,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "utils/acl.h"
@@ -142,18 +141,25 @@ check_history(FsViewDef *view, const FsViewRequest *request)
 }
 
 /* See definition.h. */
+FsOnEmpty
+fs_definition_check_on_empty(const char *word)
+{
+	static const char *const words[] = {"delete", "set"};
+
+	return check_word("on_empty", word, words, lengthof(words)) == 1 ?
+		FS_ON_EMPTY_SET : FS_ON_EMPTY_DELETE;
+}
+
+/* See definition.h. */
 void
 fs_definition_check_arguments(FsViewDef *view, FsViewRequest *request)
 {
-	static const char *const empty_words[] = {"delete", "set"};
 	static const char *const emit_words[] = {"on_change", "every_slide"};
 
 	view->slide = fs_interval_to_usec(request->slide, "slide", 1);
 	check_windows(view, request);
 	check_history(view, request);
-	view->on_empty = check_word("on_empty", request->on_empty, empty_words,
-								lengthof(empty_words)) == 1 ?
-		FS_ON_EMPTY_SET : FS_ON_EMPTY_DELETE;
+	view->on_empty = fs_definition_check_on_empty(request->on_empty);
 	view->emit_every_slide = check_word("emit", request->emit, emit_words,
 										lengthof(emit_words)) == 1;
 	view->online_ttl = check_span(request->online_ttl, "online_ttl");
@@ -165,9 +171,9 @@ fs_definition_check_arguments(FsViewDef *view, FsViewRequest *request)
 				 errhint("Name a server of wrapper feature_stream_redis.")));
 }
 
-/* The Redis server of this name, which the current user may use. */
+/* The Redis server of this name, which the view's owner may use. */
 static Oid
-find_online_server(const char *name)
+find_online_server(const char *name, Oid owner)
 {
 	Oid			server = get_foreign_server_oid(name, true);
 	AclResult	acl;
@@ -183,7 +189,7 @@ find_online_server(const char *name)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" is not an online store", name),
 				 errhint("Name a server of wrapper feature_stream_redis.")));
-	acl = pg_foreign_server_aclcheck(server, GetUserId(), ACL_USAGE);
+	acl = pg_foreign_server_aclcheck(server, owner, ACL_USAGE);
 	if (acl != ACLCHECK_OK)
 		aclcheck_error(acl, OBJECT_FOREIGN_SERVER, name);
 	return server;
@@ -191,20 +197,21 @@ find_online_server(const char *name)
 
 /* Throws when another feature view writes the same keys of the same server. */
 static void
-check_key_is_free(const FsViewRequest *request)
+check_key_is_free(const FsViewDef *view, const FsViewRequest *request)
 {
 	FsOwnerScope scope;
-	Oid			types[1] = {NAMEOID};
-	Datum		values[1];
+	Oid			types[2] = {NAMEOID, OIDOID};
+	Datum		values[2];
 	char	   *holder = NULL;
 
 	values[0] = DirectFunctionCall1(namein, CStringGetDatum(request->online));
+	values[1] = ObjectIdGetDatum(view->relid);	/* not one yet: InvalidOid */
 	fs_owner_begin(&scope);
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT view::pg_catalog.text, online_key"
 							  " FROM feature_stream.feature_view"
-							  " WHERE online = $1",
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+							  " WHERE online = $1 AND view <> $2",
+							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read feature_stream.feature_view");
 	for (uint64 i = 0; i < SPI_processed && holder == NULL; i++)
 	{
@@ -235,10 +242,10 @@ fs_definition_check_online(FsViewDef *view, FsViewRequest *request)
 	view->online_server = InvalidOid;
 	if (request->online == NULL)
 		return;
-	view->online_server = find_online_server(request->online);
+	view->online_server = find_online_server(request->online, view->owner);
 	if (request->online_key == NULL)
 		request->online_key = fs_online_key_default(view);
 	(void) fs_online_key_parse(view, request->online_key, &nparts);
 	view->online_key = request->online_key;
-	check_key_is_free(request);
+	check_key_is_free(view, request);
 }

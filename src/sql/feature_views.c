@@ -1,9 +1,9 @@
 /*
  * feature_views.c
- *		create_feature_view and drop_feature_view.
+ *		create_feature_view, alter_feature_view and drop_feature_view.
  *
  * Only the reading of arguments is here; catalog/definition.c does the work.
- * Both run as the caller and in the caller's transaction; workers hear of it at
+ * All run as the caller and in the caller's transaction; workers hear of it at
  * commit.
  */
 #include "postgres.h"
@@ -18,6 +18,7 @@
 #include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(fs_create_feature_view);
+PG_FUNCTION_INFO_V1(fs_alter_feature_view);
 PG_FUNCTION_INFO_V1(fs_drop_feature_view);
 
 /* Arguments of create_feature_view, in order. */
@@ -26,6 +27,13 @@ enum
 	ARG_NAME, ARG_QUERY, ARG_WINDOWS, ARG_SLIDE, ARG_ONLINE, ARG_ONLINE_KEY,
 	ARG_ONLINE_TTL, ARG_ON_EMPTY, ARG_EMIT, ARG_HISTORY, ARG_HISTORY_INTERVAL,
 	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE
+};
+
+/* Arguments of alter_feature_view, in order. */
+enum
+{
+	ALTER_VIEW, ALTER_QUERY, ALTER_ONLINE, ALTER_ONLINE_KEY, ALTER_ONLINE_TTL,
+	ALTER_ON_EMPTY, ALTER_HISTORY_RETENTION, ALTER_RESET
 };
 
 /* Throws for a NULL where something must be said. */
@@ -42,6 +50,12 @@ static char *
 text_argument(FunctionCallInfo fcinfo, int arg)
 {
 	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+static char *
+name_argument(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(arg)));
 }
 
 static Interval *
@@ -94,8 +108,7 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	request.query = text_argument(fcinfo, ARG_QUERY);
 	request.windows = PG_GETARG_ARRAYTYPE_P(ARG_WINDOWS);
 	request.slide = interval_argument(fcinfo, ARG_SLIDE);
-	if (!PG_ARGISNULL(ARG_ONLINE))
-		request.online = pstrdup(NameStr(*PG_GETARG_NAME(ARG_ONLINE)));
+	request.online = name_argument(fcinfo, ARG_ONLINE);
 	request.online_key = text_argument(fcinfo, ARG_ONLINE_KEY);
 	request.online_ttl = interval_argument(fcinfo, ARG_ONLINE_TTL);
 	request.on_empty = text_argument(fcinfo, ARG_ON_EMPTY);
@@ -106,6 +119,33 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	view = fs_definition_create(&request);
 	fs_ddl_touch_stream(view->stream);
 	PG_RETURN_OID(view->relid);
+}
+
+/* alter_feature_view(view, query, online, ...) returns void */
+Datum
+fs_alter_feature_view(PG_FUNCTION_ARGS)
+{
+	FsViewRequest request = {0};
+	ArrayType  *reset;
+	Oid			stream;
+
+	fs_require_preload();
+	require_argument(fcinfo, ALTER_VIEW, "view");
+	if (!PG_ARGISNULL(ALTER_QUERY))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change the query of a feature view"),
+				 errdetail("Adding and dropping features is not supported: rows computed by the old query would stand beside rows of the new one."),
+				 errhint("Create another feature view, or drop this one with feature_stream.drop_feature_view() and create it again.")));
+	request.online = name_argument(fcinfo, ALTER_ONLINE);
+	request.online_key = text_argument(fcinfo, ALTER_ONLINE_KEY);
+	request.online_ttl = interval_argument(fcinfo, ALTER_ONLINE_TTL);
+	request.on_empty = text_argument(fcinfo, ALTER_ON_EMPTY);
+	request.history_retention = interval_argument(fcinfo, ALTER_HISTORY_RETENTION);
+	reset = PG_ARGISNULL(ALTER_RESET) ? NULL : PG_GETARG_ARRAYTYPE_P(ALTER_RESET);
+	if (fs_definition_alter(PG_GETARG_OID(ALTER_VIEW), &request, reset, &stream))
+		fs_ddl_touch_stream(stream);
+	PG_RETURN_VOID();
 }
 
 /* drop_feature_view(view, drop_history) returns void */
