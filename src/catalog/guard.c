@@ -12,7 +12,7 @@
 
 /* Throws the error on unless it is one of an expression's. */
 static void
-judge_error(MemoryContext context)
+judge_error(MemoryContext context, char **message)
 {
 	ErrorData  *error;
 
@@ -24,12 +24,14 @@ judge_error(MemoryContext context)
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		ReThrowError(error);
+	if (message != NULL)
+		*message = pstrdup(error->message);
 	FreeErrorData(error);
 }
 
 /* See guard.h. */
 bool
-fs_guard_run(void (*work) (void *arg), void *arg)
+fs_guard_run(void (*work) (void *arg), void *arg, char **message)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -45,7 +47,7 @@ fs_guard_run(void (*work) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
-		judge_error(context);
+		judge_error(context, message);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

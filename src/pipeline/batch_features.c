@@ -184,7 +184,7 @@ static bool
 try_plan(FsBatchFeatures *features, const FeaturePlan *plan)
 {
 	features->running = plan;
-	return fs_guard_run(run_plan, features);
+	return fs_guard_run(run_plan, features, NULL);
 }
 
 /* Computes what the query gives over no rows, once. */

@@ -99,6 +99,6 @@ fs_batch_where_judge(FsBatchWhere *where, const FsBatchEvent *events, int n,
 	where->n = n;
 	where->next = 0;
 	while (where->next < n)
-		if (!fs_guard_run(judge_rest, where))
+		if (!fs_guard_run(judge_rest, where, NULL))
 			verdicts[where->next++] = FS_BATCH_ERROR;
 }
