@@ -220,9 +220,14 @@ work_as_owner(void *arg)
 static bool
 guarded(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *task)
 {
+	char	   *message;
+
 	task->row = row;
 	task->work = work;
-	return fs_guard_run(work_as_owner, task, row->error);
+	if (fs_guard_run(work_as_owner, task, &message))
+		return true;
+	strlcpy(row->error, message, sizeof(row->error));
+	return false;
 }
 
 /* Does the expression read an aggregate that failed? */
