@@ -129,12 +129,13 @@ class Query:
         r = self.rnd
         clause, condition = self.filter()
         text, raises = self.argument(r.choice([INTEGERS, INTEGERS, ["at", "day"]]))
-        if raises:
-            self.raises.append(f"({condition}) AND {raises}" if condition else raises)
         over = ["count(*)", f"count({text})", f"min({text})", f"max({text})"]
         if not text.startswith(("at", "day")):
             over += [f"sum({text})", f"avg({text})"]
-        return r.choice(over) + clause
+        aggregate = r.choice(over)
+        if raises and text in aggregate:
+            self.raises.append(f"({condition}) AND {raises}" if condition else raises)
+        return aggregate + clause
 
     def feature(self):
         r = self.rnd
