@@ -14,7 +14,10 @@
  *		dead_letters.c		those that do not
  *		fold.c				an accepted event becomes state
  *		fire.c				window ends that are due: entities, their rows, what expires
- *		row.c, aggregate.c, values.c	the feature row of one entity at one window end
+ *		row.c, features.c	the feature row of one entity at one window end
+ *		aggregate.c, partial.c, replay.c	one aggregate: over events, over slides, by the executor
+ *		entity_key.c, values.c			keys and values, between core and Datums
+ *		batch*.c			rows from the event log, in PostgreSQL's executor alone
  *		checkpoint.c		one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
@@ -41,8 +44,7 @@
  *	catalog/	From catalog rows to structs, and back.
  *		stream*.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
- *		window.c, online_key.c
- *		feature_view.c, compile*.c, definition*.c, view_columns.c, window.c, online_key.c
+ *		window.c, online_key.c, pinned.c
  *		stand_in*.c			the query over given events, in PostgreSQL's own executor
  *		run_as.c			as the view's owner, with pinned settings
  *		extension.c			writing the extension's own tables for any user

@@ -12,7 +12,10 @@
  *	fold.c			event -> log and rings
  *	fire.c			window ends that are due; which entities; rows
  *	row.c			feature row of one entity at one window end
- *	aggregate.c		one aggregate over the events of a window
+ *	features.c		its aggregates and expressions
+ *	aggregate.c		one native aggregate over the events of a window
+ *	partial.c		the same over records of slides
+ *	replay.c		aggregates computed by PostgreSQL's executor
  *	checkpoint.c	one transaction: log, positions, rows, dead letters, cursor
  *	recover.c		from the tables back to memory
  *	publish.c		rows in force -> online store
