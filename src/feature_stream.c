@@ -10,6 +10,7 @@
  *		shard.c				making a shard: definitions, arena, dictionaries, rings
  *		partitions.c		the partitions of a shard: where they stand, which is next
  *		contract.c			from record to event by the stream's data contract
+ *		inputs.c			what feature views evaluate of each event
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
  *		fold.c				an accepted event becomes state

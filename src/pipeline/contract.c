@@ -142,41 +142,6 @@ create_decoder(const FsStreamDef *def)
 	return decoder;
 }
 
-static ExprState *
-init_expression(FsShard *shard, FsContract *contract, Node *expr)
-{
-	mark_columns(shard, contract, expr);
-	return ExecInitExpr((Expr *) expr, NULL);
-}
-
-/* Compiles a view's expressions, as its owner: that is whose rights functions are called with. */
-static void
-prepare_view(FsShard *shard, FsContract *contract, FsView *view)
-{
-	const FsViewDef *def = view->def;
-	ListCell   *lc;
-	Oid			user;
-	int			security;
-
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(def->owner, security | SECURITY_RESTRICTED_OPERATION);
-	if (def->where != NULL)
-		view->where = init_expression(shard, contract, def->where);
-	view->inputs = palloc0(sizeof(ExprState *) * Max(def->ninputs, 1));
-	for (int i = 0; i < def->ninputs; i++)
-		if (def->inputs[i].expr != NULL)
-			view->inputs[i] = init_expression(shard, contract, def->inputs[i].expr);
-	view->has_expressions = def->where != NULL || def->guards != NIL;
-	for (int i = 0; i < def->ninputs; i++)
-		view->has_expressions |= view->inputs[i] != NULL;
-	for (int i = 0; i < def->nentity; i++)
-		view->has_key_expressions |= view->inputs[def->entity[i]] != NULL;
-	view->guards = palloc0(sizeof(ExprState *) * Max(list_length(def->guards), 1));
-	foreach(lc, def->guards)
-		view->guards[foreach_current_index(lc)] = init_expression(shard, contract, lfirst(lc));
-	SetUserIdAndSecContext(user, security);
-}
-
 /*
  * Prepares the contract of the shard's stream and the expressions of its views, in
  * shard->context.  The caller is in a transaction.
@@ -216,7 +181,12 @@ fs_contract_create(FsShard *shard)
 		contract->checks[i] = ExecInitExpr((Expr *) def->checks[i].expr, NULL);
 	}
 	for (int v = 0; v < shard->nviews; v++)
-		prepare_view(shard, contract, &shard->views[v]);
+	{
+		ListCell   *lc;
+
+		foreach(lc, fs_inputs_prepare(&shard->views[v]))
+			mark_columns(shard, contract, lfirst(lc));
+	}
 	contract->decoder = create_decoder(def);
 	MemoryContextSwitchTo(old);
 	return contract;
@@ -405,66 +375,6 @@ evaluate_checks(FsShard *shard, FsContract *contract, FsEvent *event)
 	contract->check = -1;
 }
 
-/* The expressions that a view takes from events, into the event's values. */
-static void
-evaluate_inputs(FsContract *contract, FsView *view, FsEvent *event)
-{
-	for (int i = 0; i < view->def->ninputs; i++)
-	{
-		FsValue    *value = &event->values[view->value_of[i]];
-		bool		isnull;
-		Datum		datum;
-		MemoryContext old;
-
-		if (view->inputs[i] == NULL)
-			continue;
-		datum = ExecEvalExprSwitchContext(view->inputs[i], contract->econtext, &isnull);
-		value->presence = FS_NULL;
-		if (isnull)
-			continue;
-		old = MemoryContextSwitchTo(contract->value_context);
-		*value = fs_datum_value(&view->def->inputs[i].column, datum);
-		MemoryContextSwitchTo(old);
-	}
-}
-
-/* Throws unless entity columns that are expressions make a key. */
-static void
-check_key(const FsView *view, const FsEvent *event)
-{
-	char		key[FS_ENTITY_MAX_KEY];
-
-	for (int i = 0; i < view->def->nentity; i++)
-		if (view->inputs[view->def->entity[i]] != NULL &&
-			fs_input_value(view, event->values, view->def->entity[i])->presence != FS_PRESENT)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("entity column \"%s\" is null", fs_view_entity(view->def, i)->name)));
-	if (fs_key_of_values(view, event->values, key) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("key is longer than %d bytes", FS_ENTITY_MAX_KEY)));
-}
-
-/* WHERE, and for an event that passes it everything the view evaluates of an event. */
-static void
-evaluate_view(FsContract *contract, FsView *view, FsEvent *event, uint32 bit)
-{
-	bool		isnull;
-
-	if (view->where != NULL &&
-		(!DatumGetBool(ExecEvalExprSwitchContext(view->where, contract->econtext, &isnull)) || isnull))
-	{
-		event->where_mask &= ~bit;
-		return;
-	}
-	evaluate_inputs(contract, view, event);
-	for (int i = 0; i < list_length(view->def->guards); i++)
-		(void) ExecEvalExprSwitchContext(view->guards[i], contract->econtext, &isnull);
-	if (view->has_key_expressions)
-		check_key(view, event);
-}
-
 /* The expressions of each view, as its owner and with its settings. */
 static void
 evaluate_views(FsShard *shard, FsContract *contract, FsEvent *event)
@@ -479,7 +389,7 @@ evaluate_views(FsShard *shard, FsContract *contract, FsEvent *event)
 		contract->view = v;
 		SetUserIdAndSecContext(view->def->owner, SECURITY_RESTRICTED_OPERATION);
 		fs_run_as_pin(view->def->settings);
-		evaluate_view(contract, view, event, bit);
+		fs_inputs_evaluate(view, event, bit, contract->econtext, contract->value_context);
 	}
 	contract->view = -1;
 }

@@ -8,6 +8,7 @@
  *	pipeline.c		the loop: service, poll, decode, admit, fold, fire, checkpoint, publish
  *	partitions.c	which partition to read next; idleness; the shard's watermark
  *	contract.c		bytes -> event, by the stream's data contract
+ *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
  *	fold.c			event -> log and rings
  *	fire.c			window ends that are due; which entities; rows
@@ -308,6 +309,11 @@ extern FsPartition *fs_partitions_add(FsShard *shard, int32 id);
 /* contract.c */
 extern struct FsContract *fs_contract_create(FsShard *shard);
 extern void fs_contract_decode(FsShard *shard, FsEvent *events, int n);
+
+/* inputs.c */
+extern List *fs_inputs_prepare(FsView *view);
+extern void fs_inputs_evaluate(FsView *view, FsEvent *event, uint32 bit, ExprContext *econtext,
+							   MemoryContext context);
 
 /* admit.c */
 extern void fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event);

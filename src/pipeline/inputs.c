@@ -1,0 +1,119 @@
+/*
+ * inputs.c
+ *		What a feature view evaluates of each event: WHERE, arguments, FILTERs, keys.
+ *
+ * Called by contract.c, which has put the event into a slot, is the view's
+ * owner, and catches what is raised: the event does not count in the view then.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+
+#include "pipeline/row.h"
+#include "pipeline/shard.h"
+#include "pipeline/values.h"
+
+/* Compiles one expression, and adds it to those that read the slot. */
+static ExprState *
+prepare_expression(Node *expr, List **expressions)
+{
+	*expressions = lappend(*expressions, expr);
+	return ExecInitExpr((Expr *) expr, NULL);
+}
+
+/*
+ * Compiles a view's expressions, as its owner: that is whose rights functions
+ * are called with.  Returns the expressions, for who has to provide what they
+ * read.
+ */
+List *
+fs_inputs_prepare(FsView *view)
+{
+	const FsViewDef *def = view->def;
+	List	   *expressions = NIL;
+	ListCell   *lc;
+	Oid			user;
+	int			security;
+
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(def->owner, security | SECURITY_RESTRICTED_OPERATION);
+	if (def->where != NULL)
+		view->where = prepare_expression(def->where, &expressions);
+	view->inputs = palloc0(sizeof(ExprState *) * Max(def->ninputs, 1));
+	for (int i = 0; i < def->ninputs; i++)
+		if (def->inputs[i].expr != NULL)
+			view->inputs[i] = prepare_expression(def->inputs[i].expr, &expressions);
+	for (int i = 0; i < def->nentity; i++)
+		view->has_key_expressions |= view->inputs[def->entity[i]] != NULL;
+	view->guards = palloc0(sizeof(ExprState *) * Max(list_length(def->guards), 1));
+	foreach(lc, def->guards)
+		view->guards[foreach_current_index(lc)] = prepare_expression(lfirst(lc), &expressions);
+	view->has_expressions = expressions != NIL;
+	SetUserIdAndSecContext(user, security);
+	return expressions;
+}
+
+/* The expressions that a view takes from events, into the event's values. */
+static void
+evaluate_inputs(FsView *view, FsEvent *event, ExprContext *econtext, MemoryContext context)
+{
+	for (int i = 0; i < view->def->ninputs; i++)
+	{
+		FsValue    *value = &event->values[view->value_of[i]];
+		bool		isnull;
+		Datum		datum;
+		MemoryContext old;
+
+		if (view->inputs[i] == NULL)
+			continue;
+		datum = ExecEvalExprSwitchContext(view->inputs[i], econtext, &isnull);
+		value->presence = FS_NULL;
+		if (isnull)
+			continue;
+		old = MemoryContextSwitchTo(context);
+		*value = fs_datum_value(&view->def->inputs[i].column, datum);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Throws unless entity columns that are expressions make a key. */
+static void
+check_key(const FsView *view, const FsEvent *event)
+{
+	char		key[FS_ENTITY_MAX_KEY];
+
+	for (int i = 0; i < view->def->nentity; i++)
+		if (view->inputs[view->def->entity[i]] != NULL &&
+			fs_input_value(view, event->values, view->def->entity[i])->presence != FS_PRESENT)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("entity column \"%s\" is null", fs_view_entity(view->def, i)->name)));
+	if (fs_key_of_values(view, event->values, key) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("key is longer than %d bytes", FS_ENTITY_MAX_KEY)));
+}
+
+/*
+ * WHERE, and for an event that passes it everything else; values of inputs are
+ * made in 'context'.  Takes the view's bit off event->where_mask when the event
+ * does not pass.
+ */
+void
+fs_inputs_evaluate(FsView *view, FsEvent *event, uint32 bit, ExprContext *econtext, MemoryContext context)
+{
+	bool		isnull;
+
+	if (view->where != NULL &&
+		(!DatumGetBool(ExecEvalExprSwitchContext(view->where, econtext, &isnull)) || isnull))
+	{
+		event->where_mask &= ~bit;
+		return;
+	}
+	evaluate_inputs(view, event, econtext, context);
+	for (int i = 0; i < list_length(view->def->guards); i++)
+		(void) ExecEvalExprSwitchContext(view->guards[i], econtext, &isnull);
+	if (view->has_key_expressions)
+		check_key(view, event);
+}
