@@ -32,7 +32,7 @@ our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
-  create_example_servers create_example generate oracle_agrees
+  create_example_servers create_example generate oracle_agrees verifies
 );
 
 my $scratch;
@@ -276,6 +276,17 @@ sub oracle_agrees
 	note($out);
 	return ok($right, $name) || diag($out, $node->safe_psql('postgres', q(
 		SELECT * FROM feature_stream.stat_online; SELECT * FROM feature_stream.stat_stream)));
+}
+
+# Tests that a feature view verifies, and that there was something to verify.
+sub verifies
+{
+	my ($node, $view, $name) = @_;
+	my ($status, $rows, $notices) = $node->psql('postgres', "SELECT * FROM feature_stream.verify_feature_view('$view')");
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok($status == 0 && $rows eq '' && $notices =~ /NOTICE:  [1-9]\d* rows of history compared/
+		  && $notices =~ /NOTICE:  \d+ rows in force compared/, $name) || diag(substr($rows, 0, 4000), $notices);
 }
 
 # A test that ends badly shows why: what it did last, and what the servers said.

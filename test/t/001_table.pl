@@ -213,6 +213,7 @@ sub histories_are_right
 	is(becomes_equal('SELECT * FROM session_features', $in_force), '', "rows in force $when");
 	is(becomes_equal('SELECT shop, user_id, n_10m, total_10m, score_sum_10m, last_item_10m, window_end, computed_at FROM shop_features',
 			$shop_in_force), '', "rows in force with WHERE and two keys $when");
+	verifies($node, $_, "$_ verifies $when") for qw(session_features shop_features);
 	return;
 }
 
@@ -231,6 +232,14 @@ is($node->safe_psql('postgres', q(
 query_is($node, q(SELECT read_count = accepted_count + dead_letter_count, dead_letter_count =
 		(SELECT count(*) FROM feature_stream.dead_letter) FROM feature_stream.stat_partition), 't|t',
 	'events read = accepted + dead letters');
+
+# --- The same query as a preview, over the log.
+is(rows_differ($node, "SELECT user_id, window_end, jsonb_build_object('mean_10m', mean_10m, 'score_sum_10m', score_sum_10m,
+			'last_item_10m', last_item_10m, 'since_10m', since_10m) FROM shop_features_history WHERE shop = 1",
+		"SELECT entity->>'user_id', window_end, features::jsonb FROM feature_stream.preview_feature_view(\$\$
+			SELECT user_id, shop, avg(price) AS mean, sum(score) AS score_sum, max(item_id) AS last_item, min(clicked_at) AS since
+			  FROM clicks WHERE category IN ('c1', 'c2', 'unknown') AND qty > 2 GROUP BY shop, user_id \$\$,
+			'{10 min}', '5 min', since => '-infinity') WHERE (entity->'shop')::int = 1"), '', 'a preview gives the rows of the history');
 
 # --- What users look up.
 my $by_key = $node->safe_psql('postgres', q(

@@ -39,6 +39,7 @@ for my $seed ($first .. $first + $seeds - 1)
 	$rest->finish or die 'generate.py failed';
 
 	oracle_agrees($node, $kafka, $redis, $topic, $end - 60, "seed $seed: $events events");
+	verifies($node, 'session_features', "seed $seed: verifies");
 	query_is($node, qq(SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.stat_partition),
 		"$events|$events", "seed $seed: accepted + dead letters = produced");
 	$node->safe_psql('postgres', q(
