@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "catalog/run_as.h"
 #include "core/slice.h"
 #include "ground/clock.h"
 #include "pipeline/online_key.h"
@@ -286,20 +287,22 @@ follow_connection(FsShard *shard, FsView *view)
 }
 
 /*
- * Renders and puts some queued rows.  Runs in a short transaction, since
- * rendering may look into the catalogs (collations, output functions); nothing
- * in here waits.  True when anything was put.
+ * Renders and puts some queued rows, under the view's settings.  Runs in a short
+ * transaction, since rendering may look into the catalogs (collations, output
+ * functions); nothing in here waits.  True when anything was put.
  */
 static bool
 put_some(FsShard *shard, FsView *view)
 {
 	FsOnline   *online = view->online;
 	int			budget = STEP_ROWS;
+	FsRunAs		scope;
 
 	if (view->queue_count == 0 && !view->resync)
 		return false;
 	StartTransactionCommand();
 	MemoryContextSwitchTo(shard->cycle);
+	fs_run_as_begin(&scope, view->def->owner, view->def->settings);
 	while (budget > 0 && online->ops->has_room(online))
 	{
 		FsHandle	handle;
@@ -319,6 +322,7 @@ put_some(FsShard *shard, FsView *view)
 		MemoryContextReset(shard->cycle);
 		budget--;
 	}
+	fs_run_as_end(&scope);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(shard->cycle);
 	return budget < STEP_ROWS;
