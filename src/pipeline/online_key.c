@@ -4,31 +4,30 @@
  */
 #include "postgres.h"
 
+#include "catalog/online_key.h"
 #include "core/percent.h"
 #include "pipeline/online_key.h"
 #include "pipeline/row.h"
 #include "pipeline/values.h"
 
 char *
-fs_online_key_render(const FsShard *shard, const FsView *view, const FsEntity *entity, uint32 *len)
+fs_online_key_of_values(const FsViewDef *view, const FsKeyPart *parts, int nparts,
+						const Datum *values, uint32 *len)
 {
-	const FsViewDef *def = view->def;
-	Datum	   *values = palloc(sizeof(Datum) * def->nentity);
 	FsBuffer	buffer = {0};
 	bool		fine = true;
 	char	   *key;
 
-	fs_key_decode(def, entity->key, entity->key_len, values);
-	for (int i = 0; i < view->nkey_parts; i++)
+	for (int i = 0; i < nparts; i++)
 	{
-		const FsKeyPart *part = &view->key_parts[i];
+		const FsKeyPart *part = &parts[i];
 
 		if (part->literal != NULL)
 			fine = fine && fs_buffer_append(&buffer, part->literal, strlen(part->literal));
 		else
 		{
 			uint32		text_len;
-			char	   *text = fs_datum_online_text(fs_view_entity(def, part->entity)->typid,
+			char	   *text = fs_datum_online_text(fs_view_entity(view, part->entity)->typid,
 													values[part->entity], &text_len);
 
 			fine = fine && fs_percent_escape(&buffer, text, text_len);
@@ -46,4 +45,14 @@ fs_online_key_render(const FsShard *shard, const FsView *view, const FsEntity *e
 	key = pnstrdup(buffer.data == NULL ? "" : buffer.data, buffer.len);
 	fs_buffer_free(&buffer);
 	return key;
+}
+
+char *
+fs_online_key_render(const FsShard *shard, const FsView *view, const FsEntity *entity, uint32 *len)
+{
+	const FsViewDef *def = view->def;
+	Datum	   *values = palloc(sizeof(Datum) * def->nentity);
+
+	fs_key_decode(def, entity->key, entity->key_len, values);
+	return fs_online_key_of_values(def, view->key_parts, view->nkey_parts, values, len);
 }

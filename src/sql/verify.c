@@ -3,13 +3,13 @@
  *		verify_feature_view(): is what was computed what the query says?
  *
  * The view's query is run again by PostgreSQL's executor over the events of the
- * log, and the rows it gives are held against those of the history and those in
- * force in shared memory.  Both sides of each comparison come in the same
- * order, so that neither has to be kept.
+ * log, and the rows it gives are held against those of the history, those in
+ * force in shared memory, and those of the online store.  Both sides of the
+ * first two comparisons come in the same order, so that neither has to be kept.
  *
  * Log, frontier and history are of one snapshot: a checkpoint commits them
- * together.  Shared memory has none and may be further on; what it says about
- * window ends behind the snapshot's frontier is left alone.
+ * together.  Memory and store have none and may be further on; what they say
+ * about window ends behind the snapshot's frontier is left alone.
  */
 #include "postgres.h"
 
@@ -30,7 +30,9 @@
 #include "sql/batch_output.h"
 #include "sql/compare.h"
 #include "sql/found_rows.h"
+#include "sql/verify_online.h"
 #include "sql/view_reader.h"
+#include "state/shared.h"
 
 PG_FUNCTION_INFO_V1(fs_verify_feature_view);
 
@@ -57,11 +59,12 @@ typedef struct Verify
 	int64		count;			/* rows that should be there */
 } Verify;
 
-/* Reports a difference; texts may be NULL. */
+/* Reports a difference; texts may be NULL.  The first argument is the Verify. */
 static void
-report(Verify *verify, const Datum *entity, FsTime window_end, const char *feature,
+report(void *arg, const Datum *entity, FsTime window_end, const char *feature,
 	   const char *expected, const char *found, const char *problem)
 {
+	Verify	   *verify = arg;
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
@@ -76,6 +79,13 @@ report(Verify *verify, const Datum *entity, FsTime window_end, const char *featu
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(found);
 	values[6] = CStringGetTextDatum(problem);
 	tuplestore_putvalues(verify->result->setResult, verify->result->setDesc, values, nulls);
+}
+
+/* A time as text, palloc'd. */
+static char *
+time_text(FsTime t)
+{
+	return pstrdup(timestamptz_to_str(t));
 }
 
 /* All features of a row as text. */
@@ -147,8 +157,7 @@ compare_in_force(Verify *verify, const FsBatchRow *row)
 		report_extra(verify);
 	else if (found->window_end != row->window_end)
 		report(verify, row->entity, row->window_end, "window_end",
-			   pstrdup(timestamptz_to_str(row->window_end)),
-			   pstrdup(timestamptz_to_str(found->window_end)),
+			   time_text(row->window_end), time_text(found->window_end),
 			   "value differs");
 	else
 		compare_features(verify, row);
@@ -290,35 +299,64 @@ read_memory_frontier(void *arg)
 	}
 }
 
-/*
- * Verifies the rows in force.  The newest event of an entity that has any is
- * less than the longest window old, and with it the newest row.
- */
+/* Verifies the rows in force in shared memory. */
 static void
-verify_memory(Verify *verify)
+verify_memory(Verify *verify, const FsBatchRange *range)
 {
-	const FsViewDef *view = verify->batch->view;
-	FsBatchRange range = verify->range;
+	char		message[FS_ERROR_SIZE] = "shared memory is behind";
 
 	verify->source = "memory";
 	verify->in_force = true;
 	verify->count = 0;
-	if (!fs_guard_run(read_memory_frontier, verify, NULL) || verify->memory_frontier < verify->cover.frontier)
+	if (!fs_guard_run(read_memory_frontier, verify, message) ||
+		verify->memory_frontier < verify->cover.frontier)
 	{
 		ereport(NOTICE,
-				(errmsg("rows in force were not compared: shared memory cannot be read now"),
+				(errmsg("rows in force were not compared: %s", message),
 				 errhint("feature_stream.stat_stream shows the state of the stream.")));
 		return;
 	}
-	range.choice = FS_BATCH_NEWEST;
-	range.first = Max(range.first, range.last - fs_view_max_window(view) - view->slide);
-	verify->range.first = range.first;
-	verify->rows = fs_found_open(verify->batch, view->relid, FS_TIME_MIN, FS_TIME_MAX);
+	verify->range.first = range->first;
+	verify->rows = fs_found_open(verify->batch, verify->batch->view->relid, FS_TIME_MIN, FS_TIME_MAX);
 	advance(verify);			/* with it all of them have been read, to be sorted */
 	read_memory_frontier(verify);
-	compare_range(verify, &range);
+	compare_range(verify, range);
 	ereport(NOTICE,
 			(errmsg("%lld rows in force compared", (long long) verify->count)));
+}
+
+/* Verifies the rows of the online store. */
+static void
+verify_online(Verify *verify, const FsBatchRange *range)
+{
+	char		message[FS_ERROR_SIZE];
+	int64		count;
+
+	verify->source = "online";
+	count = fs_verify_online(verify->batch, range, report, verify, message);
+	if (count < 0)
+		ereport(NOTICE,
+				(errmsg("rows of the online store were not compared: %s", message)));
+	else
+		ereport(NOTICE,
+				(errmsg("%lld keys of the online store compared", (long long) count)));
+}
+
+/*
+ * Verifies what serves the newest rows.  The newest event of an entity that has
+ * any is less than the longest window old, and with it the newest row.
+ */
+static void
+verify_newest(Verify *verify)
+{
+	const FsViewDef *view = verify->batch->view;
+	FsBatchRange range = verify->range;
+
+	range.choice = FS_BATCH_NEWEST;
+	range.first = Max(range.first, range.last - fs_view_max_window(view) - view->slide);
+	verify_memory(verify, &range);
+	if (OidIsValid(view->online_server))
+		verify_online(verify, &range);
 }
 
 /* Reads the arguments "from", "to" and sample; false when no window end is left. */
@@ -368,12 +406,12 @@ verify_all(FunctionCallInfo fcinfo, Verify *verify)
 	}
 	ereport(NOTICE,
 			(errmsg("verifying window ends from %s to %s of feature view %s",
-					pstrdup(timestamptz_to_str(verify->range.first)),
-					pstrdup(timestamptz_to_str(verify->range.last)), fs_relation_name(view->relid))));
+					time_text(verify->range.first), time_text(verify->range.last),
+					fs_relation_name(view->relid))));
 	if (OidIsValid(view->history) && view->history_mode != FS_HISTORY_NONE)
 		verify_history(verify, from_beginning);
 	if (to_end)
-		verify_memory(verify);
+		verify_newest(verify);
 }
 
 /* verify_feature_view(view, from, to, sample) */

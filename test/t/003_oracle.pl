@@ -21,6 +21,32 @@ my $kafka = new_kafka();
 my $redis = new_redis();
 my $node = new_node('oracle', 'feature_stream.memory' => '256MB');
 
+# Verifying finds what was damaged in Redis and in the history, while nothing else writes there.
+sub damages_are_found
+{
+	$node->safe_psql('postgres', "SELECT feature_stream.pause_stream('clicks')");
+	wait_for_state($node, 'clicks', 'paused');
+	my ($changed, $gone) = grep { /^user:\w+:/ && $redis->call('PTTL', $_) > 120_000 } $redis->keys('user:*');
+	my %user = map { $_ => /^user:(.*):session_features$/ } $changed, $gone;
+	my $count = $redis->call('HGET', $changed, 'item_count_30m');
+
+	$redis->call('HSET', $changed, 'item_count_30m', $count + 1);
+	$redis->call('DEL', $gone);
+	my $row = $node->safe_psql('postgres', qq(
+		UPDATE session_features_history SET items_clicked_30m[1] = 'x' WHERE ctid = (
+			SELECT ctid FROM session_features_history WHERE item_count_30m > 0 AND user_id = '$user{$gone}' LIMIT 1)
+		   AND user_id = '$user{$gone}' RETURNING window_end));
+	query_is($node, q(SELECT source, entity->>'user_id', window_end = ') . (split /\n/, $row)[0] . q(', feature, problem,
+			CASE WHEN source = 'online' THEN expected || '/' || found END
+			FROM feature_stream.verify_feature_view('session_features') ORDER BY 1, 2),
+		join("\n", "history|$user{$gone}|t|items_clicked_30m|value differs|",
+			sort { (split /\|/, $a)[1] cmp (split /\|/, $b)[1] }
+			  "online|$user{$changed}|f|item_count_30m|value differs|$count/" . ($count + 1), "online|$user{$gone}|f||missing row|"),
+		'verifying finds each damage and nothing else');
+	$node->safe_psql('postgres', "SELECT feature_stream.resume_stream('clicks')");
+	return;
+}
+
 create_example_servers($node, $kafka, $redis);
 for my $seed ($first .. $first + $seeds - 1)
 {
@@ -42,6 +68,7 @@ for my $seed ($first .. $first + $seeds - 1)
 	verifies($node, 'session_features', "seed $seed: verifies");
 	query_is($node, qq(SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.stat_partition),
 		"$events|$events", "seed $seed: accepted + dead letters = produced");
+	damages_are_found() if $seed == $first;
 	$node->safe_psql('postgres', q(
 		SELECT feature_stream.drop_feature_view('session_features', drop_history => true);
 		DROP FOREIGN TABLE clicks));
