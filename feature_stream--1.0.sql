@@ -631,7 +631,7 @@ COMMENT ON FUNCTION feature_stream.verify_feature_view(regclass, timestamptz, ti
 CREATE FUNCTION feature_stream.explain_feature(
     view regclass, feature text, entity jsonb, at timestamptz DEFAULT NULL)
 RETURNS TABLE (window_end timestamptz, status text, event_time timestamptz, partition int, "offset" bigint,
-               arrival timestamptz, late_by interval, counts_from timestamptz, event jsonb)
+               arrival timestamptz, late_by interval, counts_from timestamptz, event jsonb, reason text)
 AS 'MODULE_PATHNAME', 'fs_explain_feature' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION feature_stream.explain_feature(regclass, text, jsonb, timestamptz) IS
-    'the logged events of one entity in the window of one feature, and which of them make the number: status is counted, late (not in this window, but in those from counts_from on), filtered (by WHERE or FILTER) or error';
+    'the logged events of one entity in the window of one feature, and which of them make the number: status is counted, late (not in this window, but in those from counts_from on), filtered (by WHERE or FILTER), error (WHERE raised one) or refused (a dead letter, with its reason)';

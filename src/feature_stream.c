@@ -22,6 +22,7 @@
  *		checkpoint.c		one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
+ *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
  *	worker/		Process life.
  *		launcher.c			finds databases with the extension; the only starter of workers
@@ -34,6 +35,8 @@
  *	sql/		What SQL calls, one file a subject.
  *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
  *		feature_views.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
+ *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c,
+ *		batch_output.c, found_rows.c, compare.c, json_row.c
  *		statistics.c, access.c, test_clock.c
  *	source/		Where records come from, behind the operations of source.h.
  *		kafka*.c, table.c
@@ -47,7 +50,7 @@
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c
  *		stand_in*.c			the query over given events, in PostgreSQL's own executor
- *		run_as.c			as the view's owner, with pinned settings
+ *		run_as.c, guard.c	as the view's owner, with pinned settings; errors contained
  *		extension.c			writing the extension's own tables for any user
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams

@@ -9,10 +9,11 @@
 #include "utils/resowner.h"
 
 #include "catalog/guard.h"
+#include "state/shared.h"
 
 /* Throws the error on unless it is one of an expression's; then its message goes to 'message'. */
 static void
-judge_error(MemoryContext context, char **message)
+judge_error(MemoryContext context, char *message)
 {
 	ErrorData  *error;
 
@@ -25,13 +26,13 @@ judge_error(MemoryContext context, char **message)
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		ReThrowError(error);
 	if (message != NULL)
-		*message = pstrdup(error->message);
+		strlcpy(message, error->message, FS_ERROR_SIZE);
 	FreeErrorData(error);
 }
 
 /* See guard.h. */
 bool
-fs_guard_run(void (*work) (void *arg), void *arg, char **message)
+fs_guard_run(void (*work) (void *arg), void *arg, char *message)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;

@@ -50,7 +50,8 @@ typedef struct BatchRun
 
 	/* The entity at hand; all in entity_context */
 	MemoryContext entity_context;
-	FsBatchEvent *events;		/* those that WHERE lets through */
+	const Datum *entity;		/* the log's */
+	FsBatchEvent *events;		/* those that count */
 	int			nevents;
 	int			maxevents;
 	FsTime	   *ends;			/* window ends that want a row, ascending */
@@ -86,18 +87,6 @@ check_features(const FsBatch *batch)
 	}
 }
 
-/* Throws unless the entity columns are columns of the stream. */
-static void
-check_entity(const FsBatch *batch)
-{
-	for (int i = 0; i < batch->ncolumns; i++)
-		if (batch->columns[i].entity >= 0 && batch->columns[i].stream_column < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("entity column \"%s\" is an expression", batch->columns[i].name),
-					 errdetail("Events of the log are looked up by columns of the stream.")));
-}
-
 /* See batch.h. */
 FsBatch *
 fs_batch_create(const FsViewDef *view, const FsStreamDef *stream, Query *query, Oid run_as)
@@ -117,9 +106,8 @@ fs_batch_create(const FsViewDef *view, const FsStreamDef *stream, Query *query, 
 			batch->nfeatures++;
 	}
 	Assert(batch->nentity == view->nentity);
-	check_entity(batch);
 	batch->features = fs_batch_features_create(batch, query);
-	batch->where = fs_batch_where_create(batch, query->jointree->quals);
+	batch->judge = fs_batch_judge_create(batch, query->jointree->quals, true);
 	check_features(batch);
 	return batch;
 }
@@ -267,9 +255,12 @@ flush(BatchRun *run)
 	int64		n = (int64) run->nrows * batch->nfeatures;
 	Datum	   *values = MemoryContextAllocHuge(run->flush_context, sizeof(Datum) * Max(n, 1));
 	bool	   *nulls = MemoryContextAllocHuge(run->flush_context, sizeof(bool) * Max(n, 1));
+	const Datum **entities = palloc(sizeof(Datum *) * run->nrows * batch->view->nwindows);
 
+	for (int i = 0; i < run->nrows * batch->view->nwindows; i++)
+		entities[i] = run->rows[i / batch->view->nwindows].entity;
 	fs_batch_features_run(batch->features, run->groups, run->nrows * batch->view->nwindows,
-						  values, nulls);
+						  entities, values, nulls);
 	tuplestore_end(run->groups);
 	MemoryContextSwitchTo(old);
 	for (int i = 0; i < run->nrows && !run->done; i++)
@@ -327,9 +318,9 @@ put_group(BatchRun *run, FsTime end, int window, int *first)
 	return n;
 }
 
-/* The entity's key, copied to where pending rows are. */
+/* The entity at hand, copied to where pending rows are. */
 static Datum *
-copy_entity(BatchRun *run, const FsBatchEvent *event)
+copy_entity(BatchRun *run)
 {
 	const FsBatch *batch = run->batch;
 	MemoryContext old = MemoryContextSwitchTo(run->flush_context);
@@ -337,12 +328,11 @@ copy_entity(BatchRun *run, const FsBatchEvent *event)
 
 	for (int i = 0; i < batch->nentity; i++)
 	{
-		const FsColumn *column = &batch->stream->columns[batch->columns[i].stream_column];
 		int16		typlen;
 		bool		typbyval;
 
-		get_typlenbyval(column->typid, &typlen, &typbyval);
-		entity[i] = datumCopy(event->values[column->attnum - 1], typbyval, typlen);
+		get_typlenbyval(batch->columns[i].typid, &typlen, &typbyval);
+		entity[i] = datumCopy(run->entity[i], typbyval, typlen);
 	}
 	MemoryContextSwitchTo(old);
 	return entity;
@@ -379,7 +369,7 @@ add_rows(BatchRun *run)
 		PendingRow *row = &run->rows[run->nrows];
 
 		if (entity == NULL)
-			entity = copy_entity(run, &run->events[0]);
+			entity = copy_entity(run);
 		row->entity = entity;
 		row->window_end = run->ends[i];
 		row->empties_at = empties_at;
@@ -393,25 +383,12 @@ add_rows(BatchRun *run)
 	}
 }
 
-/* Leaves out the events that WHERE does not let through. */
-static void
-filter_events(BatchRun *run)
-{
-	FsBatchVerdict *verdicts = palloc(sizeof(FsBatchVerdict) * Max(run->nevents, 1));
-	int			n = 0;
-
-	fs_batch_where_judge(run->batch->where, run->events, run->nevents, verdicts);
-	for (int i = 0; i < run->nevents; i++)
-		if (verdicts[i] == FS_BATCH_COUNTS)
-			run->events[n++] = run->events[i];
-	run->nevents = n;
-	pfree(verdicts);
-}
-
-/* Reads the events of the log's entity. */
+/* Reads the events of the log's entity that count. */
 static void
 read_events(BatchRun *run, FsBatchLog *log)
 {
+	bool		more;
+
 	run->events = NULL;
 	run->ends = NULL;
 	run->nevents = run->maxevents = run->nends = run->maxends = 0;
@@ -425,7 +402,10 @@ read_events(BatchRun *run, FsBatchLog *log)
 				MemoryContextAllocHuge(run->entity_context, sizeof(FsBatchEvent) * run->maxevents) :
 				repalloc_huge(run->events, sizeof(FsBatchEvent) * run->maxevents);
 		}
-	} while (fs_batch_log_next(log, &run->events[run->nevents]) && ++run->nevents > 0);
+		more = fs_batch_log_next(log, &run->events[run->nevents]);
+		if (more && run->events[run->nevents].verdict == FS_BATCH_COUNTS)
+			run->nevents++;
+	} while (more);
 }
 
 /* Goes through the log, entity by entity. */
@@ -434,10 +414,9 @@ run_log(BatchRun *run, FsBatchLog *log)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->entity_context);
 
-	while (!run->done && fs_batch_log_next_entity(log))
+	while (!run->done && (run->entity = fs_batch_log_next_entity(log)) != NULL)
 	{
 		read_events(run, log);
-		filter_events(run);
 		find_ends(run);
 		add_rows(run);
 		MemoryContextReset(run->entity_context);

@@ -11,6 +11,7 @@
 
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -24,7 +25,6 @@
 typedef struct FeaturePlan
 {
 	FsStandInPlan *plan;		/* NULL: not planned yet */
-	int			nskipped;		/* columns of the result before the features */
 	int			first;			/* index of the first feature */
 	int			n;
 } FeaturePlan;
@@ -39,7 +39,10 @@ struct FsBatchFeatures
 	bool	   *typbyval;
 	FeaturePlan all;
 	FeaturePlan *single;
-	Datum	   *empty_values;	/* over no rows; NULL until computed */
+	bool	   *of_entity;		/* per feature: it has the entity's columns outside its aggregates */
+	bool		any_of_entity;
+	Node	  **entity;			/* expressions of the entity columns, as the query has them */
+	Datum	   *empty_values;	/* over no rows, of the others; NULL until computed */
 	bool	   *empty_nulls;
 
 	/* The run at hand */
@@ -47,8 +50,25 @@ struct FsBatchFeatures
 	Tuplestorestate *events;
 	Datum	   *values;
 	bool	   *nulls;
+	bool	   *has_row;		/* per group; NULL: over no rows */
 	MemoryContext result;
 };
+
+/* For put_entity_mutator. */
+typedef struct EntityValues
+{
+	const FsBatchFeatures *features;
+	const Datum *entity;
+} EntityValues;
+
+/* Is there a column of the stream outside aggregates? */
+static bool
+has_entity_walker(Node *node, void *arg)
+{
+	if (node == NULL || IsA(node, Aggref))
+		return false;
+	return IsA(node, Var) || expression_tree_walker(node, has_entity_walker, arg);
+}
 
 static bool
 is_grouping(const Query *query, const TargetEntry *tle)
@@ -67,6 +87,7 @@ fs_batch_features_create(FsBatch *batch, Query *query)
 {
 	FsBatchFeatures *features = palloc0(sizeof(FsBatchFeatures));
 	int			length = list_length(query->targetList);
+	int			nentity = 0;
 	ListCell   *lc;
 
 	features->batch = batch;
@@ -74,12 +95,18 @@ fs_batch_features_create(FsBatch *batch, Query *query)
 	features->targets = palloc(sizeof(TargetEntry *) * length);
 	features->typlen = palloc(sizeof(int16) * length);
 	features->typbyval = palloc(sizeof(bool) * length);
+	features->of_entity = palloc0(sizeof(bool) * length);
+	features->entity = palloc(sizeof(Node *) * length);
 	foreach(lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
+		if (is_grouping(query, tle))
+			features->entity[nentity++] = (Node *) tle->expr;
 		if (tle->resjunk || is_grouping(query, tle))
 			continue;
+		features->of_entity[features->n] = has_entity_walker((Node *) tle->expr, NULL);
+		features->any_of_entity |= features->of_entity[features->n];
 		get_typlenbyval(exprType((Node *) tle->expr), &features->typlen[features->n],
 						&features->typbyval[features->n]);
 		features->targets[features->n++] = tle;
@@ -104,46 +131,74 @@ fs_batch_features_target(const FsBatchFeatures *features, int feature)
 }
 
 /*
- * The query with the plan's features alone, behind the grouping columns when it
- * groups; wherever the user put those.
+ * Replaces the entity's expressions by its values, where an expression over
+ * aggregates has them.
+ */
+static Node *
+put_entity_mutator(Node *node, void *arg)
+{
+	const EntityValues *values = arg;
+	const FsBatch *batch = values->features->batch;
+
+	if (node == NULL || IsA(node, Aggref))
+		return node;
+	for (int i = 0; i < batch->nentity; i++)
+	{
+		int16		typlen;
+		bool		typbyval;
+
+		if (!equal(node, values->features->entity[i]))
+			continue;
+		get_typlenbyval(batch->columns[i].typid, &typlen, &typbyval);
+		return (Node *) makeConst(batch->columns[i].typid, -1, batch->columns[i].collation,
+								  typlen, values->entity[i], false, typbyval);
+	}
+	return expression_tree_mutator(node, put_entity_mutator, arg);
+}
+
+/*
+ * The query with the plan's features alone.  It need not group by the entity: a
+ * group is of one.  Over no rows (entity not NULL) that is put in.
  */
 static Query *
-make_query(FsBatchFeatures *features, FeaturePlan *plan, bool grouped)
+make_query(FsBatchFeatures *features, const FeaturePlan *plan, const Datum *entity)
 {
 	Query	   *query = copyObject(features->query);
-	List	   *grouping = NIL;
-	List	   *others = NIL;
-	ListCell   *lc;
+	EntityValues values = {features, entity};
 
-	foreach(lc, query->targetList)
-	{
-		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-
-		if (is_grouping(query, tle))
-			grouping = lappend(grouping, tle);
-		else if (!tle->resjunk)
-			others = lappend(others, tle);
-	}
-	query->targetList = grouped ? grouping : NIL;
-	plan->nskipped = list_length(query->targetList);
+	query->groupClause = NIL;
+	query->targetList = NIL;
 	for (int i = 0; i < plan->n; i++)
-		query->targetList = lappend(query->targetList, list_nth(others, plan->first + i));
-	foreach(lc, query->targetList)
-		lfirst_node(TargetEntry, lc)->resno = foreach_current_index(lc) + 1;
+	{
+		TargetEntry *tle = copyObject(features->targets[plan->first + i]);
+
+		tle->resno = i + 1;
+		tle->ressortgroupref = 0;
+		if (entity != NULL)
+			tle->expr = (Expr *) put_entity_mutator((Node *) tle->expr, &values);
+		query->targetList = lappend(query->targetList, tle);
+	}
 	return query;
 }
 
-/* Plans the query for n features from 'first' on. */
+/* Plans the query for n features from 'first' on, over groups or (entity not NULL) over no rows. */
 static void
-make_plan(FsBatchFeatures *features, FeaturePlan *plan, int first, int n, bool grouped)
+make_plan(FsBatchFeatures *features, FeaturePlan *plan, int first, int n, const Datum *entity)
+{
+	plan->first = first;
+	plan->n = n;
+	plan->plan = fs_stand_in_plan(make_query(features, plan, entity), features->batch->stream,
+								  entity == NULL, features->batch->run_as,
+								  features->batch->view->settings);
+}
+
+/* Plans features over groups, for as long as the batch lives. */
+static void
+plan_groups(FsBatchFeatures *features, FeaturePlan *plan, int first, int n)
 {
 	MemoryContext old = MemoryContextSwitchTo(features->batch->context);
 
-	plan->first = first;
-	plan->n = n;
-	plan->plan = fs_stand_in_plan(make_query(features, plan, grouped), features->batch->stream,
-								  grouped, features->batch->run_as,
-								  features->batch->view->settings);
+	make_plan(features, plan, first, n, NULL);
 	MemoryContextSwitchTo(old);
 }
 
@@ -156,14 +211,16 @@ receive_group(void *arg, int64 group, const Datum *values, const bool *nulls)
 	MemoryContext old = MemoryContextSwitchTo(features->result);
 
 	Assert(group >= 0);
+	if (features->has_row != NULL)
+		features->has_row[group] = true;
 	for (int i = 0; i < plan->n; i++)
 	{
 		int			feature = plan->first + i;
 		int64		at = group * features->n + feature;
 
-		features->nulls[at] = nulls[plan->nskipped + i];
+		features->nulls[at] = nulls[i];
 		if (!features->nulls[at])
-			features->values[at] = datumCopy(values[plan->nskipped + i],
+			features->values[at] = datumCopy(values[i],
 											 features->typbyval[feature],
 											 features->typlen[feature]);
 	}
@@ -187,42 +244,71 @@ try_plan(FsBatchFeatures *features, const FeaturePlan *plan)
 	return fs_guard_run(run_plan, features, NULL);
 }
 
-/* Computes what the query gives over no rows, once. */
+/*
+ * Computes what the query gives over no rows for the features that do (or do
+ * not) depend on the entity, into a row of values.
+ */
 static void
-compute_empty(FsBatchFeatures *features)
+compute_empty(FsBatchFeatures *features, const Datum *entity, bool of_entity, Datum *values, bool *nulls)
 {
-	FsBatch    *batch = features->batch;
-	MemoryContext old = MemoryContextSwitchTo(batch->context);
 	FsBatchFeatures run = *features;
 
-	run.empty_values = run.values = palloc0(sizeof(Datum) * Max(features->n, 1));
-	run.empty_nulls = run.nulls = palloc0(sizeof(bool) * Max(features->n, 1));
-	run.result = batch->context;
+	run.values = values;
+	run.nulls = nulls;
 	run.events = tuplestore_begin_heap(false, false, work_mem);
 	for (int i = 0; i < features->n; i++)
 	{
 		FeaturePlan plan = {0};
 
-		make_plan(&run, &plan, i, 1, false);
+		if (features->of_entity[i] != of_entity)
+			continue;
+		make_plan(&run, &plan, i, 1, entity);
 		if (!try_plan(&run, &plan))
-			run.nulls[i] = true;
+			nulls[i] = true;
 	}
 	tuplestore_end(run.events);
-	features->empty_values = run.empty_values;
-	features->empty_nulls = run.empty_nulls;
+}
+
+/* Computes once what the query gives over no rows for any entity. */
+static void
+prepare_empty(FsBatchFeatures *features, const Datum *entity)
+{
+	MemoryContext old = MemoryContextSwitchTo(features->batch->context);
+	MemoryContext result = features->result;
+
+	features->empty_values = palloc0(sizeof(Datum) * Max(features->n, 1));
+	features->empty_nulls = palloc0(sizeof(bool) * Max(features->n, 1));
+	features->result = features->batch->context;
+	compute_empty(features, entity, false, features->empty_values, features->empty_nulls);
+	features->result = result;
 	MemoryContextSwitchTo(old);
 }
 
-/* Sets the groups to what the query gives over no rows. */
+/* Sets the groups to have no row yet. */
 static void
-set_empty(FsBatchFeatures *features, int64 first, int64 n)
+reset_groups(FsBatchFeatures *features, int ngroups)
 {
-	for (int64 i = first; i < first + n; i++)
+	memset(features->has_row, false, sizeof(bool) * ngroups);
+}
+
+/* Sets the groups that have no row to what the query gives over no rows. */
+static void
+set_empty(FsBatchFeatures *features, int ngroups, const Datum *const *entities)
+{
+	for (int64 i = 0; i < ngroups; i++)
 	{
-		memcpy(features->values + i * features->n, features->empty_values,
-			   sizeof(Datum) * features->n);
-		memcpy(features->nulls + i * features->n, features->empty_nulls,
-			   sizeof(bool) * features->n);
+		Datum	   *values = features->values + i * features->n;
+		bool	   *nulls = features->nulls + i * features->n;
+
+		if (features->has_row[i])
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		if (features->empty_values == NULL)
+			prepare_empty(features, entities[i]);
+		memcpy(values, features->empty_values, sizeof(Datum) * features->n);
+		memcpy(nulls, features->empty_nulls, sizeof(bool) * features->n);
+		if (features->any_of_entity)
+			compute_empty(features, entities[i], true, values, nulls);
 	}
 }
 
@@ -232,12 +318,13 @@ run_group(FsBatchFeatures *features, int64 group)
 {
 	if (try_plan(features, &features->all))
 		return;
+	features->has_row[group] = true;
 	for (int i = 0; i < features->n; i++)
 	{
 		FeaturePlan *plan = &features->single[i];
 
 		if (plan->plan == NULL)
-			make_plan(features, plan, i, 1, true);
+			plan_groups(features, plan, i, 1);
 		if (!try_plan(features, plan))
 		{
 			features->nulls[group * features->n + i] = true;
@@ -283,19 +370,22 @@ run_groups(FsBatchFeatures *features, Tuplestorestate *events)
 /* See batch_state.h. */
 void
 fs_batch_features_run(FsBatchFeatures *features, Tuplestorestate *events, int ngroups,
-					  Datum *values, bool *nulls)
+					  const Datum *const *entities, Datum *values, bool *nulls)
 {
 	if (features->all.plan == NULL)
-		make_plan(features, &features->all, 0, features->n, true);
-	if (features->empty_values == NULL)
-		compute_empty(features);
+		plan_groups(features, &features->all, 0, features->n);
 	features->values = values;
 	features->nulls = nulls;
 	features->events = events;
 	features->result = CurrentMemoryContext;
-	set_empty(features, 0, ngroups);
-	if (try_plan(features, &features->all))
-		return;
-	set_empty(features, 0, ngroups);
-	run_groups(features, events);
+	features->has_row = palloc(sizeof(bool) * Max(ngroups, 1));
+	reset_groups(features, ngroups);
+	if (!try_plan(features, &features->all))
+	{
+		reset_groups(features, ngroups);
+		run_groups(features, events);
+	}
+	set_empty(features, ngroups, entities);
+	pfree(features->has_row);
+	features->has_row = NULL;
 }

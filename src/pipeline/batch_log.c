@@ -3,8 +3,8 @@
  *		Events of the log as sorted tuples.
  *
  * The log is read with the extension's own rights, and nothing of a user's runs
- * meanwhile: expressions come later, over the sorted tuples, which spill to
- * disk beyond work_mem.
+ * meanwhile.  Then each event is judged as the view's owner, which tells its
+ * entity, and sorted.  Both steps spill to disk beyond work_mem.
  */
 #include "postgres.h"
 
@@ -14,35 +14,34 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
+#include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
 #include "catalog/extension.h"
 #include "catalog/stand_in.h"
-#include "core/hash.h"
 #include "core/slice.h"
-#include "pipeline/batch_state.h"
+#include "pipeline/batch.h"
 #include "pipeline/row.h"
 #include "pipeline/values.h"
 #include "state/event_log.h"
 
-/* Columns of a tuple after those of the stream. */
+/* Columns of a tuple after those of the stream; behind them the entity's. */
 enum
 {
-	META_TIME, META_PARTITION, META_OFFSET, META_LATE_BOUND, META_ARRIVAL, META_COLUMNS
+	META_TIME, META_PARTITION, META_OFFSET, META_LATE_BOUND, META_ARRIVAL, META_VERDICT, META_COLUMNS
 };
+
+/* Events are judged so many at a time. */
+#define JUDGE_EVENTS 500
 
 struct FsBatchLog
 {
 	const FsBatch *batch;
+	TupleDesc	desc;
+	Tuplestorestate *read;		/* events as they were read; entity columns NULL */
 	Tuplesortstate *sort;
 	TupleTableSlot *slot;
-	MemoryContext event_context;
-
-	/* Reading sorted events: 'slot' holds the next one */
-	bool		at_end;
-	bool		in_entity;		/* it belongs to the entity at hand */
-	Datum	   *entity;			/* of the entity at hand */
-	MemoryContext entity_context;
+	MemoryContext event_context;	/* of one event, or of those judged at one go */
 
 	/* What is read */
 	FsTime		from;
@@ -51,20 +50,40 @@ struct FsBatchLog
 	const char *key;			/* NULL: any entity of the sample */
 	int			key_len;
 	FsValue    *values;			/* by stream column */
-	int		   *value_of;		/* per input of the view: index into values */
+
+	/* Reading sorted events: 'slot' holds the next one */
+	bool		at_end;
+	bool		in_entity;		/* it belongs to the entity at hand */
+	Datum	   *entity;			/* of the entity at hand */
+	MemoryContext entity_context;
 };
 
-/* The stream's attributes and the event's own. */
-static TupleDesc
-make_desc(const FsStreamDef *stream)
+/* Index of an entity column among the values of a tuple. */
+static inline int
+entity_attribute(const FsBatch *batch, int i)
 {
-	TupleDesc	source = fs_stand_in_desc(stream);
-	TupleDesc	desc = CreateTemplateTupleDesc(stream->natts + META_COLUMNS);
+	return batch->stream->natts + META_COLUMNS + i;
+}
 
-	for (int i = 1; i <= stream->natts; i++)
+/* The stream's attributes, the event's own and its entity. */
+static TupleDesc
+make_desc(const FsBatch *batch)
+{
+	int			natts = batch->stream->natts;
+	TupleDesc	source = fs_stand_in_desc(batch->stream);
+	TupleDesc	desc = CreateTemplateTupleDesc(entity_attribute(batch, batch->nentity));
+
+	for (int i = 1; i <= natts; i++)
 		TupleDescCopyEntry(desc, i, source, i);
 	for (int i = 0; i < META_COLUMNS; i++)
-		TupleDescInitEntry(desc, stream->natts + 1 + i, "", INT8OID, -1, 0);
+		TupleDescInitEntry(desc, natts + 1 + i, "", INT8OID, -1, 0);
+	for (int i = 0; i < batch->nentity; i++)
+	{
+		AttrNumber	attno = entity_attribute(batch, i) + 1;
+
+		TupleDescInitEntry(desc, attno, "", batch->columns[i].typid, -1, 0);
+		TupleDescInitEntryCollation(desc, attno, batch->columns[i].collation);
+	}
 	return desc;
 }
 
@@ -82,9 +101,8 @@ begin_sort(const FsBatch *batch, TupleDesc desc)
 	{
 		Form_pg_attribute attr;
 
-		attnos[i] = i < batch->nentity ?
-			batch->stream->columns[batch->columns[i].stream_column].attnum :
-			batch->stream->natts + 1 + META_TIME + i - batch->nentity;
+		attnos[i] = 1 + (i < batch->nentity ? entity_attribute(batch, i) :
+						 batch->stream->natts + META_TIME + i - batch->nentity);
 		attr = TupleDescAttr(desc, attnos[i] - 1);
 		operators[i] = lookup_type_cache(attr->atttypid, TYPECACHE_LT_OPR)->lt_opr;
 		collations[i] = attr->attcollation;
@@ -94,51 +112,35 @@ begin_sort(const FsBatch *batch, TupleDesc desc)
 								work_mem, NULL, TUPLESORT_NONE);
 }
 
-/* Is the event of an entity that is looked at? */
-static bool
-is_wanted(const FsBatchLog *log)
-{
-	char		key[FS_ENTITY_MAX_KEY];
-	int			len;
-
-	if (log->key == NULL && log->sample >= 1)
-		return true;
-	len = fs_key_of_inputs(log->batch->view, log->values, log->value_of, key);
-	if (len < 0)
-		return false;
-	if (log->key != NULL)
-		return len == log->key_len && memcmp(key, log->key, len) == 0;
-	return (double) fs_hash_bytes(key, len) < log->sample * ((double) PG_UINT32_MAX + 1);
-}
-
-/* Adds one event to the sort. */
+/* Keeps one event as it was read. */
 static void
 put_event(FsBatchLog *log, const FsEventMeta *meta)
 {
 	const FsStreamDef *stream = log->batch->stream;
-	TupleTableSlot *slot = log->slot;
 	MemoryContext old = MemoryContextSwitchTo(log->event_context);
-	Datum	   *own = slot->tts_values + stream->natts;
+	int			natts = log->desc->natts;
+	Datum	   *values = palloc0(sizeof(Datum) * natts);
+	bool	   *nulls = palloc(sizeof(bool) * natts);
+	Datum	   *own = values + stream->natts;
 
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, sizeof(bool) * stream->natts);
-	memset(slot->tts_isnull + stream->natts, false, sizeof(bool) * META_COLUMNS);
+	memset(nulls, true, sizeof(bool) * natts);
+	memset(nulls + stream->natts, false, sizeof(bool) * META_COLUMNS);
 	for (int i = 0; i < stream->ncolumns; i++)
 	{
 		const FsColumn *column = &stream->columns[i];
 
 		if (log->values[i].presence != FS_PRESENT)
 			continue;
-		slot->tts_isnull[column->attnum - 1] = false;
-		slot->tts_values[column->attnum - 1] = fs_value_datum(column, &log->values[i]);
+		nulls[column->attnum - 1] = false;
+		values[column->attnum - 1] = fs_value_datum(column, &log->values[i]);
 	}
 	own[META_TIME] = Int64GetDatum(meta->event_time);
 	own[META_PARTITION] = Int64GetDatum(meta->partition);
 	own[META_OFFSET] = Int64GetDatum(meta->offset);
 	own[META_LATE_BOUND] = Int64GetDatum(meta->late_bound);
 	own[META_ARRIVAL] = Int64GetDatum(meta->arrival);
-	ExecStoreVirtualTuple(slot);
-	tuplesort_puttupleslot(log->sort, slot);
+	own[META_VERDICT] = Int64GetDatum(FS_BATCH_COUNTS);
+	tuplestore_putvalues(log->read, log->desc, values, nulls);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(log->event_context);
 }
@@ -199,8 +201,7 @@ read_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 		for (int i = 0; i < n; i++)
 			if (map[i] >= 0)
 				log->values[map[i]] = values[i];
-		if (is_wanted(log))
-			put_event(log, &meta);
+		put_event(log, &meta);
 	}
 	fs_segment_check(status, slice);
 	MemoryContextSwitchTo(old);
@@ -208,101 +209,34 @@ read_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	return true;
 }
 
-/* See batch_state.h. */
-FsBatchLog *
-fs_batch_log_read(const FsBatch *batch, FsTime from, FsTime until, double sample,
-				  const char *key, int key_len)
+/* Reads the log's events into log->read. */
+static void
+read_log(FsBatchLog *log)
 {
-	FsBatchLog *log = palloc0(sizeof(FsBatchLog));
-	TupleDesc	desc = make_desc(batch->stream);
-	TupleTableSlot *sorted = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	FsOwnerScope scope;
 
-	Assert(from < until);
-	log->batch = batch;
-	log->from = from;
-	log->until = until;
-	log->sample = sample;
-	log->key = key;
-	log->key_len = key_len;
-	log->sort = begin_sort(batch, desc);
-	log->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	log->values = palloc0(sizeof(FsValue) * batch->stream->ncolumns);
-	log->value_of = palloc(sizeof(int) * batch->view->ninputs);
-	for (int i = 0; i < batch->view->ninputs; i++)
-		log->value_of[i] = batch->view->inputs[i].stream_column;
-	log->event_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream event",
-											   ALLOCSET_SMALL_SIZES);
-	log->entity_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream key",
-												ALLOCSET_SMALL_SIZES);
+	log->read = tuplestore_begin_heap(false, false, work_mem);
+	log->values = palloc0(sizeof(FsValue) * log->batch->stream->ncolumns);
 	fs_owner_begin(&scope);
-	fs_event_log_scan(batch->stream->relid, fs_time_floor(from, batch->stream->slice), until,
-					  read_segment, log);
+	fs_event_log_scan(log->batch->stream->relid, fs_time_floor(log->from, log->batch->stream->slice),
+					  log->until, read_segment, log);
 	fs_owner_end(&scope);
-	ExecDropSingleTupleTableSlot(log->slot);
-	log->slot = sorted;
-	tuplesort_performsort(log->sort);
-	return log;
+	pfree(log->values);
 }
 
-/* Index of an entity column among the values of a tuple. */
-static int
-entity_attribute(const FsBatchLog *log, int i)
-{
-	const FsBatch *batch = log->batch;
-
-	return batch->stream->columns[batch->columns[i].stream_column].attnum - 1;
-}
-
-/* Takes the next tuple into the slot. */
-static void
-fetch(FsBatchLog *log)
-{
-	log->at_end = !tuplesort_gettupleslot(log->sort, true, false, log->slot, NULL);
-	if (!log->at_end)
-		slot_getallattrs(log->slot);
-}
-
-/* Is the tuple in the slot of the entity at hand?  Keys are equal exactly when their bytes are. */
+/* Is the event of an entity that is looked at? */
 static bool
-is_same_entity(const FsBatchLog *log)
+is_wanted(const FsBatchLog *log, const FsBatchEvent *event)
 {
-	for (int i = 0; i < log->batch->nentity; i++)
-	{
-		int			at = entity_attribute(log, i);
-		Form_pg_attribute attr = TupleDescAttr(log->slot->tts_tupleDescriptor, at);
+	char		key[FS_ENTITY_MAX_KEY];
+	int			len;
 
-		if (!datum_image_eq(log->slot->tts_values[at], log->entity[i],
-							attr->attbyval, attr->attlen))
-			return false;
-	}
-	return true;
-}
-
-/* See batch_state.h. */
-bool
-fs_batch_log_next_entity(FsBatchLog *log)
-{
-	MemoryContext old;
-
-	Assert(!log->in_entity);
-	if (log->entity == NULL)
-		fetch(log);				/* the very first */
-	if (log->at_end)
+	if (event->entity == NULL)
 		return false;
-	MemoryContextReset(log->entity_context);
-	old = MemoryContextSwitchTo(log->entity_context);
-	log->entity = palloc(sizeof(Datum) * log->batch->nentity);
-	for (int i = 0; i < log->batch->nentity; i++)
-	{
-		int			at = entity_attribute(log, i);
-		Form_pg_attribute attr = TupleDescAttr(log->slot->tts_tupleDescriptor, at);
-
-		log->entity[i] = datumCopy(log->slot->tts_values[at], attr->attbyval, attr->attlen);
-	}
-	MemoryContextSwitchTo(old);
-	log->in_entity = true;
-	return true;
+	if (log->key == NULL)
+		return fs_batch_in_sample(log->batch, log->sample, event->entity);
+	len = fs_key_encode(log->batch->view, event->entity, key);
+	return len == log->key_len && memcmp(key, log->key, len) == 0;
 }
 
 /* Copies the event in the slot. */
@@ -318,6 +252,8 @@ copy_event(const FsBatchLog *log, FsBatchEvent *event)
 	event->offset = DatumGetInt64(own[META_OFFSET]);
 	event->late_bound = DatumGetInt64(own[META_LATE_BOUND]);
 	event->arrival = DatumGetInt64(own[META_ARRIVAL]);
+	event->verdict = (FsBatchVerdict) DatumGetInt64(own[META_VERDICT]);
+	event->entity = NULL;
 	event->values = palloc(sizeof(Datum) * natts);
 	event->nulls = palloc(sizeof(bool) * natts);
 	for (int i = 0; i < natts; i++)
@@ -328,6 +264,136 @@ copy_event(const FsBatchLog *log, FsBatchEvent *event)
 		event->values[i] = event->nulls[i] ? (Datum) 0 :
 			datumCopy(slot->tts_values[i], attr->attbyval, attr->attlen);
 	}
+}
+
+/* Hands one judged event to the sort. */
+static void
+sort_event(FsBatchLog *log, TupleTableSlot *out, const FsBatchEvent *event)
+{
+	const FsBatch *batch = log->batch;
+	int			natts = batch->stream->natts;
+	Datum	   *own = out->tts_values + natts;
+
+	ExecClearTuple(out);
+	memcpy(out->tts_values, event->values, sizeof(Datum) * natts);
+	memcpy(out->tts_isnull, event->nulls, sizeof(bool) * natts);
+	own[META_TIME] = Int64GetDatum(event->time);
+	own[META_PARTITION] = Int64GetDatum(event->partition);
+	own[META_OFFSET] = Int64GetDatum(event->offset);
+	own[META_LATE_BOUND] = Int64GetDatum(event->late_bound);
+	own[META_ARRIVAL] = Int64GetDatum(event->arrival);
+	own[META_VERDICT] = Int64GetDatum(event->verdict);
+	memcpy(own + META_COLUMNS, event->entity, sizeof(Datum) * batch->nentity);
+	memset(out->tts_isnull + natts, false, sizeof(bool) * (META_COLUMNS + batch->nentity));
+	ExecStoreVirtualTuple(out);
+	tuplesort_puttupleslot(log->sort, out);
+}
+
+/* Judges the events that were read, and sorts those that are wanted. */
+static void
+judge_log(FsBatchLog *log)
+{
+	TupleTableSlot *out = MakeSingleTupleTableSlot(log->desc, &TTSOpsVirtual);
+	FsBatchEvent *events = palloc(sizeof(FsBatchEvent) * JUDGE_EVENTS);
+	MemoryContext old = MemoryContextSwitchTo(log->event_context);
+	int			n;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (n = 0; n < JUDGE_EVENTS && tuplestore_gettupleslot(log->read, true, false, log->slot); n++)
+		{
+			slot_getallattrs(log->slot);
+			copy_event(log, &events[n]);
+		}
+		fs_batch_judge(log->batch->judge, events, n);
+		for (int i = 0; i < n; i++)
+			if (is_wanted(log, &events[i]))
+				sort_event(log, out, &events[i]);
+		MemoryContextReset(log->event_context);
+	} while (n == JUDGE_EVENTS);
+	MemoryContextSwitchTo(old);
+	pfree(events);
+	ExecDropSingleTupleTableSlot(out);
+}
+
+/* See batch_state.h. */
+FsBatchLog *
+fs_batch_log_read(const FsBatch *batch, FsTime from, FsTime until, double sample,
+				  const char *key, int key_len)
+{
+	FsBatchLog *log = palloc0(sizeof(FsBatchLog));
+
+	Assert(from < until);
+	log->batch = batch;
+	log->from = from;
+	log->until = until;
+	log->sample = sample;
+	log->key = key;
+	log->key_len = key_len;
+	log->desc = make_desc(batch);
+	log->slot = MakeSingleTupleTableSlot(log->desc, &TTSOpsMinimalTuple);
+	log->event_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream event",
+											   ALLOCSET_DEFAULT_SIZES);
+	log->entity_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream key",
+												ALLOCSET_SMALL_SIZES);
+	read_log(log);
+	log->sort = begin_sort(batch, log->desc);
+	judge_log(log);
+	tuplestore_end(log->read);
+	tuplesort_performsort(log->sort);
+	return log;
+}
+
+/* Takes the next sorted tuple into the slot. */
+static void
+fetch(FsBatchLog *log)
+{
+	log->at_end = !tuplesort_gettupleslot(log->sort, true, false, log->slot, NULL);
+	if (!log->at_end)
+		slot_getallattrs(log->slot);
+}
+
+/* Is the tuple in the slot of the entity at hand?  Keys are equal exactly when their bytes are. */
+static bool
+is_same_entity(const FsBatchLog *log)
+{
+	for (int i = 0; i < log->batch->nentity; i++)
+	{
+		int			at = entity_attribute(log->batch, i);
+		Form_pg_attribute attr = TupleDescAttr(log->desc, at);
+
+		if (!datum_image_eq(log->slot->tts_values[at], log->entity[i],
+							attr->attbyval, attr->attlen))
+			return false;
+	}
+	return true;
+}
+
+/* See batch_state.h. */
+const Datum *
+fs_batch_log_next_entity(FsBatchLog *log)
+{
+	MemoryContext old;
+
+	Assert(!log->in_entity);
+	if (log->entity == NULL)
+		fetch(log);				/* the very first */
+	if (log->at_end)
+		return NULL;
+	MemoryContextReset(log->entity_context);
+	old = MemoryContextSwitchTo(log->entity_context);
+	log->entity = palloc(sizeof(Datum) * log->batch->nentity);
+	for (int i = 0; i < log->batch->nentity; i++)
+	{
+		int			at = entity_attribute(log->batch, i);
+		Form_pg_attribute attr = TupleDescAttr(log->desc, at);
+
+		log->entity[i] = datumCopy(log->slot->tts_values[at], attr->attbyval, attr->attlen);
+	}
+	MemoryContextSwitchTo(old);
+	log->in_entity = true;
+	return log->entity;
 }
 
 /* See batch_state.h. */
@@ -350,6 +416,5 @@ fs_batch_log_end(FsBatchLog *log)
 	ExecDropSingleTupleTableSlot(log->slot);
 	MemoryContextDelete(log->event_context);
 	MemoryContextDelete(log->entity_context);
-	pfree(log->values);
 	pfree(log);
 }

@@ -29,9 +29,17 @@ typedef struct FsBatch
 	/* Memory and plans, of batch*.c alone */
 	MemoryContext context;
 	struct FsBatchFeatures *features;
-	struct FsBatchWhere *where;
+	struct FsBatchJudge *judge;
 	int64		error_count;	/* features that became NULL because computing them failed */
 } FsBatch;
+
+/* What is said of an event. */
+typedef enum FsBatchVerdict
+{
+	FS_BATCH_COUNTS,
+	FS_BATCH_FILTERED,			/* WHERE is not true */
+	FS_BATCH_ERROR				/* an expression raised an error, or the entity is no key: it does not count */
+} FsBatchVerdict;
 
 /* An event of the log, with values by attribute number - 1. */
 typedef struct FsBatchEvent
@@ -43,6 +51,8 @@ typedef struct FsBatchEvent
 	int64		offset;
 	Datum	   *values;
 	bool	   *nulls;
+	FsBatchVerdict verdict;
+	Datum	   *entity;			/* values of the entity columns; NULL: not known */
 } FsBatchEvent;
 
 /* First window end that counts the event, if it has not left by then. */
@@ -65,34 +75,36 @@ fs_batch_leaves_at(const FsBatchEvent *event, int64 size, int64 slide)
 /* batch_log.c: the log's events of a time range, sorted by entity, event time, partition, offset. */
 typedef struct FsBatchLog FsBatchLog;
 
-/* Reads the log.  'key' (of fs_key_encode) restricts it to one entity; NULL: those of the sample. */
+/*
+ * Reads the log.  'key' (of fs_key_encode) restricts it to one entity; NULL:
+ * those of the sample.  Events whose entity is not known are left out.
+ */
 extern FsBatchLog *fs_batch_log_read(const FsBatch *batch, FsTime from, FsTime until,
 									 double sample, const char *key, int key_len);
 
-/* Goes to the next entity; false at the end.  All events of the one before have been read. */
-extern bool fs_batch_log_next_entity(FsBatchLog *log);
+/*
+ * Goes to the next entity and returns its values, which live until the next
+ * one; NULL at the end.  All events of the one before have been read.
+ */
+extern const Datum *fs_batch_log_next_entity(FsBatchLog *log);
 
-/* The next event of the entity, copied into the current memory context; false when there is none. */
+/* The next event of the entity, copied into the current memory context without its entity; false when there is none. */
 extern bool fs_batch_log_next(FsBatchLog *log, FsBatchEvent *event);
 
 extern void fs_batch_log_end(FsBatchLog *log);
 
-/* batch_where.c: what the query's WHERE says about events. */
-typedef struct FsBatchWhere FsBatchWhere;
+/* batch_judge.c: which events count, and for which entity. */
+typedef struct FsBatchJudge FsBatchJudge;
 
-typedef enum FsBatchVerdict
-{
-	FS_BATCH_COUNTS,
-	FS_BATCH_FILTERED,			/* not true */
-	FS_BATCH_ERROR				/* raised an error: such an event does not count */
-} FsBatchVerdict;
+/*
+ * 'where' is a boolean expression over the stream's columns, NULL: always true.
+ * is_whole: also everything else that the view evaluates of an event, and its
+ * entity.
+ */
+extern FsBatchJudge *fs_batch_judge_create(const FsBatch *batch, const Node *where, bool is_whole);
 
-/* 'expr' is an analyzed boolean expression over the stream's columns, NULL: always true. */
-extern FsBatchWhere *fs_batch_where_create(const FsBatch *batch, Node *expr);
-
-/* Judges n events. */
-extern void fs_batch_where_judge(FsBatchWhere *where, const FsBatchEvent *events, int n,
-								 FsBatchVerdict *verdicts);
+/* Sets the verdict of n events and, if whole, their entity; in the current memory context. */
+extern void fs_batch_judge(FsBatchJudge *judge, FsBatchEvent *events, int n);
 
 /* batch_features.c: the query over groups of events. */
 typedef struct FsBatchFeatures FsBatchFeatures;
@@ -109,10 +121,11 @@ extern TargetEntry *fs_batch_features_target(const FsBatchFeatures *features, in
  * Computes the features of groups 0 .. ngroups - 1, whose events are in
  * 'events' in order of their groups, into values[] and nulls[] (a row of
  * features for each group), in the current memory context.  Groups without
- * events get what the query gives over no rows.  A feature that cannot be
- * computed is NULL.
+ * events get what the query gives over no rows, for the entity entities[group].
+ * A feature that cannot be computed is NULL.
  */
 extern void fs_batch_features_run(FsBatchFeatures *features, Tuplestorestate *events,
-								  int ngroups, Datum *values, bool *nulls);
+								  int ngroups, const Datum *const *entities,
+								  Datum *values, bool *nulls);
 
 #endif							/* FS_PIPELINE_BATCH_STATE_H */

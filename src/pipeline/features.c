@@ -220,14 +220,9 @@ work_as_owner(void *arg)
 static bool
 guarded(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *task)
 {
-	char	   *message;
-
 	task->row = row;
 	task->work = work;
-	if (fs_guard_run(work_as_owner, task, &message))
-		return true;
-	strlcpy(row->error, message, sizeof(row->error));
-	return false;
+	return fs_guard_run(work_as_owner, task, row->error);
 }
 
 /* Does the expression read an aggregate that failed? */

@@ -11,8 +11,8 @@
 #include "pipeline/values.h"
 
 char *
-fs_online_key_of_values(const FsViewDef *view, const FsKeyPart *parts,
-						int nparts, const Datum *values, uint32 *len)
+fs_online_key_of_values(const FsViewDef *view, const FsKeyPart *parts, int nparts,
+						const Datum *values, uint32 *len)
 {
 	FsBuffer	buffer = {0};
 	bool		fine = true;

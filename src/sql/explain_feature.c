@@ -3,7 +3,8 @@
  *		explain_feature(): the events that make one number.
  *
  * They are read from the stream's event log.  Events of the window that are
- * not in the number are given as well, with the reason.
+ * not in the number are given as well, with the reason; and at last the dead
+ * letters whose payload says that they are of the entity and the window.
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@
 #include "catalog/stand_in.h"
 #include "pipeline/row.h"
 #include "sql/batch_output.h"
+#include "sql/refused_events.h"
 
 PG_FUNCTION_INFO_V1(fs_explain_feature);
 
@@ -33,7 +35,7 @@ typedef struct Explain
 {
 	ReturnSetInfo *result;
 	const FsBatch *batch;
-	FsBatchWhere *filter;		/* FILTER of the feature's aggregates */
+	FsBatchJudge *filter;		/* FILTER of the feature's aggregates */
 	FsTime		window_end;
 	int64		size;			/* of the feature's window */
 	FsJsonRow	event;
@@ -181,13 +183,13 @@ find_window_end(const FsBatch *batch, int64 size, bool at_null, TimestampTz at)
 
 /* Why the event is not in the number, or "counted". */
 static const char *
-judge(const Explain *explain, const FsBatchEvent *event, FsBatchVerdict where, FsBatchVerdict filter)
+judge(const Explain *explain, const FsBatchEvent *event, FsBatchVerdict verdict)
 {
-	if (where == FS_BATCH_ERROR)
+	if (verdict == FS_BATCH_ERROR)
 		return "error";
 	if (fs_batch_counts_from(event, explain->batch->view->slide) > explain->window_end)
 		return "late";
-	return where == FS_BATCH_FILTERED || filter != FS_BATCH_COUNTS ? "filtered" : "counted";
+	return verdict == FS_BATCH_FILTERED || event->verdict != FS_BATCH_COUNTS ? "filtered" : "counted";
 }
 
 /* The declared columns of an event as jsonb. */
@@ -207,13 +209,13 @@ event_jsonb(Explain *explain, const FsBatchEvent *event)
 }
 
 static void
-put_event(Explain *explain, const FsBatchEvent *event, const char *status)
+put_event(Explain *explain, const FsBatchEvent *event, const char *status, const char *reason)
 {
 	const FsViewDef *view = explain->batch->view;
 	FsTime		enter = fs_batch_counts_from(event, view->slide);
 	Interval	late = {0};
-	Datum		values[9];
-	bool		nulls[9] = {false};
+	Datum		values[10];
+	bool		nulls[10] = {false};
 
 	values[0] = TimestampTzGetDatum(explain->window_end);
 	values[1] = CStringGetTextDatum(status);
@@ -224,23 +226,25 @@ put_event(Explain *explain, const FsBatchEvent *event, const char *status)
 	nulls[6] = event->late_bound == FS_TIME_MIN;
 	late.time = nulls[6] ? 0 : event->late_bound - event->time;
 	values[6] = IntervalPGetDatum(&late);
-	nulls[7] = enter >= fs_batch_leaves_at(event, explain->size, view->slide);
+	nulls[7] = reason != NULL || enter >= fs_batch_leaves_at(event, explain->size, view->slide);
 	values[7] = TimestampTzGetDatum(enter);
 	values[8] = event_jsonb(explain, event);
+	nulls[9] = reason == NULL;
+	values[9] = nulls[9] ? (Datum) 0 : CStringGetTextDatum(reason);
 	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
 }
 
-/* Judges and gives n events. */
+/* Gives n events, which were judged by WHERE; FILTER comes on top. */
 static void
-put_events(Explain *explain, const FsBatchEvent *events, int n)
+put_events(Explain *explain, FsBatchEvent *events, int n)
 {
-	FsBatchVerdict where[JUDGE_EVENTS];
-	FsBatchVerdict filter[JUDGE_EVENTS];
+	FsBatchVerdict verdicts[JUDGE_EVENTS];
 
-	fs_batch_where_judge(explain->batch->where, events, n, where);
-	fs_batch_where_judge(explain->filter, events, n, filter);
 	for (int i = 0; i < n; i++)
-		put_event(explain, &events[i], judge(explain, &events[i], where[i], filter[i]));
+		verdicts[i] = events[i].verdict;
+	fs_batch_judge(explain->filter, events, n);
+	for (int i = 0; i < n; i++)
+		put_event(explain, &events[i], judge(explain, &events[i], verdicts[i]), NULL);
 }
 
 /* Gives the events of the window that are of the entity. */
@@ -266,6 +270,13 @@ explain_window(Explain *explain, const char *key, int key_len)
 	}
 	MemoryContextSwitchTo(old);
 	fs_batch_log_end(log);
+}
+
+/* Gives a dead letter; the first argument is the Explain. */
+static void
+put_refused(void *arg, const FsBatchEvent *event, const char *reason)
+{
+	put_event(arg, event, "refused", reason);
 }
 
 /* The stream's columns, without dropped ones. */
@@ -305,7 +316,7 @@ fs_explain_feature(PG_FUNCTION_ARGS)
 	explain.batch = batch = fs_batch_create(view, stream, fs_batch_definition(view), view->owner);
 	feature = find_feature(batch, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	key_len = make_key(batch, PG_GETARG_JSONB_P(2), key);
-	explain.filter = fs_batch_where_create(batch, make_filter(batch, feature));
+	explain.filter = fs_batch_judge_create(batch, make_filter(batch, feature), false);
 	explain.size = view->windows[batch->columns[batch->nentity + feature].window];
 	explain.window_end = find_window_end(batch, explain.size, PG_ARGISNULL(3),
 										 PG_ARGISNULL(3) ? 0 : PG_GETARG_TIMESTAMPTZ(3));
@@ -313,5 +324,7 @@ fs_explain_feature(PG_FUNCTION_ARGS)
 	explain.context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream events",
 											ALLOCSET_DEFAULT_SIZES);
 	explain_window(&explain, key, key_len);
+	fs_refused_events(batch, explain.window_end - explain.size, explain.window_end, key, key_len,
+					  put_refused, &explain);
 	return (Datum) 0;
 }

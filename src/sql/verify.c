@@ -32,6 +32,7 @@
 #include "sql/found_rows.h"
 #include "sql/verify_online.h"
 #include "sql/view_reader.h"
+#include "state/shared.h"
 
 PG_FUNCTION_INFO_V1(fs_verify_feature_view);
 
@@ -302,17 +303,16 @@ read_memory_frontier(void *arg)
 static void
 verify_memory(Verify *verify, const FsBatchRange *range)
 {
-	char	   *message = NULL;
+	char		message[FS_ERROR_SIZE] = "shared memory is behind";
 
 	verify->source = "memory";
 	verify->in_force = true;
 	verify->count = 0;
-	if (!fs_guard_run(read_memory_frontier, verify, &message) ||
+	if (!fs_guard_run(read_memory_frontier, verify, message) ||
 		verify->memory_frontier < verify->cover.frontier)
 	{
 		ereport(NOTICE,
-				(errmsg("rows in force were not compared: %s",
-						message != NULL ? message : "shared memory is behind"),
+				(errmsg("rows in force were not compared: %s", message),
 				 errhint("feature_stream.stat_stream shows the state of the stream.")));
 		return;
 	}
@@ -329,11 +329,11 @@ verify_memory(Verify *verify, const FsBatchRange *range)
 static void
 verify_online(Verify *verify, const FsBatchRange *range)
 {
-	char	   *message = NULL;
+	char		message[FS_ERROR_SIZE];
 	int64		count;
 
 	verify->source = "online";
-	count = fs_verify_online(verify->batch, range, report, verify, &message);
+	count = fs_verify_online(verify->batch, range, report, verify, message);
 	if (count < 0)
 		ereport(NOTICE,
 				(errmsg("rows of the online store were not compared: %s", message)));

@@ -172,8 +172,7 @@ look(OnlineCheck *check, const FsBatchRow *row)
 	check->differences = palloc(sizeof(Difference) * (batch->nfeatures + 1));
 	check->ndifferences = 0;
 	fs_run_as_begin(&scope, batch->run_as, batch->view->settings);
-	key = fs_online_key_of_values(batch->view, check->parts, check->nparts,
-								  row->entity, &key_len);
+	key = fs_online_key_of_values(batch->view, check->parts, check->nparts, row->entity, &key_len);
 	pairs = fs_redis_fetch_hash(check->fetch, key, key_len, &npairs);
 	compare_hash(check, row, pairs, npairs);
 	fs_run_as_end(&scope);
@@ -231,7 +230,7 @@ open_store(void *arg)
 /* See verify_online.h. */
 int64
 fs_verify_online(FsBatch *batch, const FsBatchRange *range, FsDifferenceReceiver receive,
-				 void *arg, char **message)
+				 void *arg, char *message)
 {
 	OnlineCheck check = {.batch = batch, .receive = receive, .arg = arg};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream online",
@@ -246,8 +245,6 @@ fs_verify_online(FsBatch *batch, const FsBatchRange *range, FsDifferenceReceiver
 	MemoryContextSwitchTo(old);
 	if (opened)
 		fs_batch_rows(batch, range, check_row, &check);
-	else
-		*message = MemoryContextStrdup(old, *message);
 	MemoryContextDelete(context);
 	return opened ? check.count : -1;
 }

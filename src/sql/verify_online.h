@@ -16,10 +16,10 @@ typedef void (*FsDifferenceReceiver) (void *arg, const Datum *entity, FsTime win
  * Compares the newest row of each entity of the range with the key that the
  * view's online store has for it.  The store comes later than the tables, so a
  * difference counts when it stays.  Returns the number of keys compared, or -1
- * when the store could not be reached; *message says why.  Throws when the
+ * when the store could not be reached; 'message' (FS_ERROR_SIZE bytes) says why.  Throws when the
  * connection breaks later.
  */
 extern int64 fs_verify_online(FsBatch *batch, const FsBatchRange *range,
-							  FsDifferenceReceiver receive, void *arg, char **message);
+							  FsDifferenceReceiver receive, void *arg, char *message);
 
 #endif							/* FS_SQL_VERIFY_ONLINE_H */

@@ -93,6 +93,16 @@ $node->safe_psql('postgres', q(
 		  FROM clicks WHERE category IN ('c1', 'c2', 'unknown') AND qty > 2 GROUP BY user_id, shop $$,
 		windows => '{10 min}', slide => '5 min', history_retention => '2 days')));
 
+# Entities and features that are expressions, aggregates that are replayed, and rows that raise errors.
+$node->safe_psql('postgres', q(
+	SELECT feature_stream.create_feature_view('any_features', $$
+		SELECT upper(user_id) AS who, shop * 2 AS shop, count(*) FILTER (WHERE qty > 3) AS many,
+		       sum(price) / count(price) AS mean, count(*) || upper(user_id) AS tag, 1 / (count(*) - 1) AS odd,
+		       string_agg(item_id, ',') AS items, string_agg(DISTINCT category, '' ORDER BY category) AS categories,
+		       percentile_cont(0.5) WITHIN GROUP (ORDER BY score) AS median, array_agg(100 / (qty + 1)) AS shares
+		  FROM clicks WHERE category <> 'c0' GROUP BY upper(user_id), shop * 2 $$,
+		windows => '{10 min, 15 min}', slide => '5 min')));
+
 # The events that count, with the bound that each was judged by and its default applied.
 my $counted = q(
 	judged AS (
@@ -213,7 +223,7 @@ sub histories_are_right
 	is(becomes_equal('SELECT * FROM session_features', $in_force), '', "rows in force $when");
 	is(becomes_equal('SELECT shop, user_id, n_10m, total_10m, score_sum_10m, last_item_10m, window_end, computed_at FROM shop_features',
 			$shop_in_force), '', "rows in force with WHERE and two keys $when");
-	verifies($node, $_, "$_ verifies $when") for qw(session_features shop_features);
+	verifies($node, $_, "$_ verifies $when") for qw(session_features shop_features any_features);
 	return;
 }
 

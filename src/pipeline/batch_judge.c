@@ -1,0 +1,189 @@
+/*
+ * batch_judge.c
+ *		Whether an event counts in a view, and for which entity.
+ *
+ * An event for which the query's WHERE, or anything else that the view
+ * evaluates of an event, raises an error does not count in it.  So each is
+ * judged by itself, before the query runs over those that count.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "optimizer/optimizer.h"
+#include "utils/memutils.h"
+
+#include "catalog/guard.h"
+#include "catalog/run_as.h"
+#include "catalog/stand_in.h"
+#include "pipeline/batch_state.h"
+#include "pipeline/row.h"
+
+struct FsBatchJudge
+{
+	const FsBatch *batch;
+	ExprState  *where;			/* NULL: always true */
+	List	   *others;			/* ExprStates that must not raise */
+	ExprState **entity;			/* per entity column; NULL: a column of the stream, or not wanted */
+	bool		has_entity_expressions;
+	bool		is_whole;		/* see fs_batch_judge_create */
+	ExprContext *econtext;
+	TupleTableSlot *slot;
+
+	/* The call at hand */
+	FsBatchEvent *events;
+	int			n;
+	int			next;			/* first event not judged yet */
+};
+
+/* An expression over the stream's columns. */
+static ExprState *
+prepare(const Node *expr)
+{
+	return ExecInitExpr(expression_planner((Expr *) copyObject(unconstify(Node *, expr))), NULL);
+}
+
+/* Prepares what a view evaluates of an event besides WHERE. */
+static void
+prepare_whole(FsBatchJudge *judge)
+{
+	const FsViewDef *view = judge->batch->view;
+	ListCell   *lc;
+
+	for (int i = 0; i < view->ninputs; i++)
+		if (view->inputs[i].expr != NULL)
+			judge->others = lappend(judge->others, prepare(view->inputs[i].expr));
+	foreach(lc, view->guards)
+		judge->others = lappend(judge->others, prepare(lfirst(lc)));
+	for (int i = 0; i < view->nentity; i++)
+	{
+		const FsInput *input = &view->inputs[view->entity[i]];
+
+		if (input->expr == NULL)
+			continue;
+		judge->entity[i] = prepare(input->expr);
+		judge->has_entity_expressions = true;
+	}
+}
+
+/* See batch_state.h. */
+FsBatchJudge *
+fs_batch_judge_create(const FsBatch *batch, const Node *where, bool is_whole)
+{
+	FsBatchJudge *judge = palloc0(sizeof(FsBatchJudge));
+	EState	   *estate = CreateExecutorState();
+	FsRunAs		scope;
+
+	judge->batch = batch;
+	judge->is_whole = is_whole;
+	judge->entity = palloc0(sizeof(ExprState *) * batch->view->nentity);
+	judge->econtext = CreateExprContext(estate);
+	judge->slot = MakeSingleTupleTableSlot(fs_stand_in_desc(batch->stream), &TTSOpsVirtual);
+	judge->econtext->ecxt_scantuple = judge->slot;
+	fs_run_as_begin(&scope, batch->run_as, batch->view->settings);
+	if (where != NULL)
+		judge->where = prepare(where);
+	if (is_whole)
+		prepare_whole(judge);
+	fs_run_as_end(&scope);
+	return judge;
+}
+
+/* Makes the event what expressions see. */
+static void
+fill_slot(FsBatchJudge *judge, const FsBatchEvent *event)
+{
+	int			natts = judge->batch->stream->natts;
+	TupleTableSlot *slot = judge->slot;
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, event->values, sizeof(Datum) * natts);
+	memcpy(slot->tts_isnull, event->nulls, sizeof(bool) * natts);
+	memset(slot->tts_isnull + natts, true, sizeof(bool) * FS_STAND_IN_EXTRA);
+	ExecStoreVirtualTuple(slot);
+	ResetExprContext(judge->econtext);
+}
+
+/* Sets the entity's values, in the caller's memory; false when one is null. */
+static bool
+set_entity(FsBatchJudge *judge, FsBatchEvent *event)
+{
+	const FsViewDef *view = judge->batch->view;
+	Datum	   *entity = palloc(sizeof(Datum) * view->nentity);
+
+	for (int i = 0; i < view->nentity; i++)
+	{
+		bool		isnull;
+
+		if (judge->entity[i] != NULL)
+			entity[i] = ExecEvalExpr(judge->entity[i], judge->econtext, &isnull);
+		else
+		{
+			int			at = fs_view_entity(view, i)->attnum - 1;
+
+			entity[i] = event->values[at];
+			isnull = event->nulls[at];
+		}
+		if (isnull)
+			return false;
+	}
+	event->entity = entity;
+	return true;
+}
+
+static void
+judge_event(FsBatchJudge *judge, FsBatchEvent *event)
+{
+	char		key[FS_ENTITY_MAX_KEY];
+	bool		isnull = false;
+	ListCell   *lc;
+
+	fill_slot(judge, event);
+	event->verdict = judge->where == NULL ||
+		(DatumGetBool(ExecEvalExprSwitchContext(judge->where, judge->econtext, &isnull)) && !isnull) ?
+		FS_BATCH_COUNTS : FS_BATCH_FILTERED;
+	if (!judge->is_whole)
+		return;
+	foreach(lc, judge->others)
+		if (event->verdict == FS_BATCH_COUNTS)
+			(void) ExecEvalExprSwitchContext(lfirst(lc), judge->econtext, &isnull);
+	if (!set_entity(judge, event) ||
+		fs_key_encode(judge->batch->view, event->entity, key) < 0)
+	{
+		event->verdict = FS_BATCH_ERROR;
+		event->entity = NULL;
+	}
+}
+
+/* Judges events from judge->next on, as the view's owner; the argument is the FsBatchJudge. */
+static void
+judge_rest(void *arg)
+{
+	FsBatchJudge *judge = arg;
+	FsRunAs		scope;
+
+	fs_run_as_begin(&scope, judge->batch->run_as, judge->batch->view->settings);
+	for (; judge->next < judge->n; judge->next++)
+		judge_event(judge, &judge->events[judge->next]);
+	fs_run_as_end(&scope);
+}
+
+/* See batch_state.h. */
+void
+fs_batch_judge(FsBatchJudge *judge, FsBatchEvent *events, int n)
+{
+	judge->events = events;
+	judge->n = n;
+	judge->next = 0;
+	while (judge->next < n)
+	{
+		FsBatchEvent *event;
+
+		if (fs_guard_run(judge_rest, judge, NULL))
+			break;
+		event = &events[judge->next++];
+		event->verdict = FS_BATCH_ERROR;
+		event->entity = NULL;
+		if (judge->is_whole && !judge->has_entity_expressions)
+			(void) set_entity(judge, event);
+	}
+}
