@@ -13,9 +13,10 @@
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
  *		fold.c				an accepted event becomes state
- *		fire.c				window ends that are due: entities, their rows, what expires
+ *		fire.c, collect.c	window ends that are due: entities, their rows
+ *		prune.c				what no window needs any more
  *		row.c, aggregate.c, values.c	the feature row of one entity at one window end
- *		checkpoint.c		one transaction that makes all of it durable together
+ *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
  *		report.c			what the shard knows, told to the stat_* views

@@ -252,7 +252,10 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 	return true;
 }
 
-/* The pending segment of a slice, made when there is none. */
+/* Writing a segment keeps ingestion waiting: from these many bytes on the slice gets another. */
+#define SEGMENT_BYTES (512 * 1024)
+
+/* The pending segment of a slice that takes events, made when there is none. */
 static FsSegmentWriter *
 pending_segment(FsShard *shard, int64 slice)
 {
@@ -260,10 +263,11 @@ pending_segment(FsShard *shard, int64 slice)
 	FsSegmentColumn *columns;
 	int			at = pending->nslices;
 
-	while (at > 0 && pending->slices[at - 1].slice >= slice)
+	while (at > 0 && pending->slices[at - 1].slice > slice)
 		at--;
-	if (at < pending->nslices && pending->slices[at].slice == slice)
-		return pending->slices[at].writer;
+	if (at > 0 && pending->slices[at - 1].slice == slice &&
+		fs_segment_size(pending->slices[at - 1].writer) < SEGMENT_BYTES)
+		return pending->slices[at - 1].writer;
 	if (pending->nslices == pending->maxslices)
 	{
 		pending->maxslices *= 2;

@@ -10,10 +10,14 @@
  *	contract.c		bytes -> event, by the stream's data contract
  *	admit.c			event time, lateness, dead letters
  *	fold.c			event -> log and rings
- *	fire.c			window ends that are due; which entities; rows
+ *	fire.c			window ends that are due; rows
+ *	collect.c		which entities a window end is due for
+ *	prune.c			what no window needs any more
  *	row.c			feature row of one entity at one window end
  *	aggregate.c		one aggregate over the events of a window
  *	checkpoint.c	one transaction: log, positions, rows, dead letters, cursor
+ *	checkpoint_state.c	its small rows
+ *	pace.c			how it gives way to ingestion
  *	recover.c		from the tables back to memory
  *	publish.c		rows in force -> online store
  *	report.c		statistics -> shared memory
@@ -34,6 +38,7 @@
 #include "catalog/stream.h"
 #include "core/segment.h"
 #include "core/watermark.h"
+#include "ground/clock.h"
 #include "online/online.h"
 #include "source/source.h"
 #include "state/store.h"
@@ -45,8 +50,16 @@
 /* Rows one checkpoint writes at most, about. */
 #define FS_CHECKPOINT_ROWS 50000
 
+/*
+ * How long one step of anything may keep ingestion waiting, about: long work
+ * looks at the clock and is taken up again later.
+ */
+#define FS_STEP_USEC 2000
+
 /* Pending log that makes a checkpoint due before its time. */
 #define FS_PENDING_BYTES (64 * 1024 * 1024)
+
+struct FsCheckpoint;			/* pace.h */
 
 /* A partition of the shard. */
 typedef struct FsPartition
@@ -82,7 +95,7 @@ typedef struct FsEvent
 	uint32		error_mask;		/* bit i: WHERE of view i raised an error */
 } FsEvent;
 
-/* Pending segments of the log, and what else the next checkpoint writes. */
+/* Pending segments of the log: the last one of a slice takes events, those before it are full. */
 typedef struct FsPendingSlice
 {
 	int64		slice;
@@ -120,6 +133,14 @@ typedef struct FsFiring
 	int64		rows;
 } FsFiring;
 
+/* What is being done with (boundary, view). */
+typedef enum FsFirePhase
+{
+	FS_FIRE_BEGIN,
+	FS_FIRE_COLLECT,			/* due[] is being gathered and sorted */
+	FS_FIRE_ROWS				/* due[] is complete */
+} FsFirePhase;
+
 /* Where firing stands: window ends before 'boundary' are done. */
 typedef struct FsFireCursor
 {
@@ -127,11 +148,12 @@ typedef struct FsFireCursor
 	FsTime		boundary;
 	int			view;			/* index of the view being fired */
 	int64		hash;			/* hashes up to this are done in that view; -1 none */
+	FsFirePhase phase;
+	struct FsCollector *collector;
 	uint64	   *due;			/* hash << 32 | item, sorted */
 	uint32		ndue;
 	uint32		next;
 	uint32		maxdue;
-	bool		collected;		/* due[] is that of (boundary, view) */
 	FsTime		computed_at;
 	int64		rows;			/* of this firing so far */
 } FsFireCursor;
@@ -155,6 +177,21 @@ typedef struct FsViewCounts
 	int64		rows;
 } FsViewCounts;
 
+/* Where expiry stands in a touch list; see prune.c. */
+typedef enum FsPrunePhase
+{
+	FS_PRUNE_NONE,
+	FS_PRUNE_TRIM,
+	FS_PRUNE_REMOVE
+} FsPrunePhase;
+
+typedef struct FsPruneCursor
+{
+	FsPrunePhase phase;
+	FsTouchList list;			/* taken out of the view's directory */
+	FsHandle	block;			/* next to be trimmed */
+} FsPruneCursor;
+
 typedef struct FsView
 {
 	/* Info */
@@ -168,6 +205,7 @@ typedef struct FsView
 	/* State */
 	FsTouchLists touches;		/* by slice of the event */
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
+	FsPruneCursor prune;
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	FsTime		complete_from;	/* window ends from here on are fully covered */
 
@@ -188,9 +226,6 @@ typedef struct FsView
 	uint32		queue_head;
 	uint32		queue_count;
 	uint32		queue_max;
-	FsHandle   *fired;			/* since the last checkpoint began */
-	uint32		nfired;
-	uint32		maxfired;
 
 	/* Statistics */
 	FsViewCounts counts;		/* durable with the checkpoint */
@@ -220,6 +255,8 @@ typedef struct FsShard
 	FsSharedRoot *root;
 	FsHandle	root_handle;
 	uint32		sweep_cursor[FS_MAX_KEPT];
+	uint32		sweep_left[FS_MAX_KEPT];	/* codes still to be looked at */
+	int64		swept_slice;	/* values last used before it are freed */
 	struct FsContract *contract;
 
 	/* Event time */
@@ -274,6 +311,13 @@ typedef struct FsShard
 	MemoryContext batch;
 } FsShard;
 
+/* Has the step that began at 'begin' (fs_clock_monotonic()) taken its time? */
+static inline bool
+fs_step_is_over(int64 begin)
+{
+	return fs_clock_monotonic() - begin >= FS_STEP_USEC;
+}
+
 /* shard.c */
 extern FsShard *fs_shard_create(FsSharedStream *slot);
 
@@ -307,12 +351,21 @@ extern int64 fs_pending_bytes(const FsPending *pending);
 extern bool fs_fire_is_due(const FsShard *shard);
 extern FsTime fs_fire_next(const FsShard *shard);
 extern bool fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left);
-extern void fs_prune_step(FsShard *shard);
 extern bool fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint32 hash);
+
+/* collect.c: finds fire.due[] of fire's (boundary, view); a step is true when that is complete */
+extern void fs_collect_begin(FsShard *shard);
+extern bool fs_collect_step(FsShard *shard);
+
+/* prune.c */
+extern void fs_prune_step(FsShard *shard);
 
 /* checkpoint.c */
 extern bool fs_checkpoint_is_due(FsShard *shard);
 extern void fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard));
+
+/* checkpoint_state.c: positions, counters, cursor; the epoch fences off any other worker */
+extern void fs_checkpoint_write_state(FsShard *shard, struct FsCheckpoint *checkpoint);
 
 /* recover.c */
 extern void fs_recover_state(FsShard *shard);
@@ -320,7 +373,7 @@ extern bool fs_recover_log(FsShard *shard);
 
 /* publish.c */
 extern void fs_publish_open(FsShard *shard);
-extern void fs_publish_fired(FsShard *shard);
+extern void fs_publish_enqueue(FsView *view, FsHandle handle);
 extern bool fs_publish_step(FsShard *shard);
 extern void fs_publish_close(FsShard *shard);
 

@@ -160,34 +160,6 @@ fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 	return chunk != NULL;
 }
 
-/* Number of events in a chunk, by decoding it. */
-static int
-count_events(const FsRingLayout *layout, const FsChunk *chunk)
-{
-	FsRingEvent events[FS_CHUNK_MAX];
-	FsCell		cells[FS_CHUNK_MAX * 4];
-	FsRingEvent *e = events;
-	FsCell	   *c = cells;
-	int			n = 0;
-	bool		ok;
-
-	/* an event takes two bytes or more */
-	if (chunk->used / 2 > FS_CHUNK_MAX || layout->ncells > 4)
-	{
-		e = palloc(sizeof(FsRingEvent) * (chunk->used / 2 + 1));
-		c = palloc(sizeof(FsCell) * (chunk->used / 2 + 1) * Max(layout->ncells, 1));
-	}
-	ok = fs_ring_decode(layout, chunk, e, c, &n, chunk->used / 2 + 1);
-	Assert(ok);
-	(void) ok;
-	if (e != events)
-	{
-		pfree(e);
-		pfree(c);
-	}
-	return n;
-}
-
 void
 fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest)
 {
@@ -199,7 +171,7 @@ fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uin
 		if (chunk->max_slice >= oldest)
 			break;
 		fs_entity_begin_change(entity);
-		entity->nevents -= count_events(layout, chunk);
+		entity->nevents -= fs_ring_count(layout, chunk);
 		entity->head = chunk->next;
 		if (entity->head == 0)
 			entity->tail = 0;
