@@ -216,7 +216,7 @@ note_firing(FsShard *shard, int64 upto_hash)
 }
 
 /* Gets the memory on its way that candidates after the next one will need. */
-static void
+static pg_attribute_always_inline void
 prefetch_ahead(const FsFireCursor *fire, bool render)
 {
 	uint32		at = fire->next + AHEAD_ENTITY;

@@ -39,7 +39,7 @@ entity_at(const FsTouchBlock *block, int i)
 }
 
 /* Gets the memory on its way that items after 'i' will need. */
-static void
+static pg_attribute_always_inline void
 prefetch_ahead(const FsTouchBlock *block, int i)
 {
 	if (i + AHEAD_ENTITY < block->n)

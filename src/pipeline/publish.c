@@ -127,9 +127,11 @@ drop_queue(FsShard *shard, FsView *view)
 {
 	int64		begin = fs_clock_monotonic();
 
-	while (view->queue_count > 0 && !fs_step_is_over(begin))
+	do
+	{
 		for (int i = 0; i < 64 && view->queue_count > 0; i++)
 			remove_if_empty(shard, view, dequeue(view));
+	} while (view->queue_count > 0 && !fs_step_is_over(begin));
 	view->resync = true;
 	view->resync_bucket = 0;
 }
@@ -303,7 +305,7 @@ put_some(FsShard *shard, FsView *view)
 		return false;
 	StartTransactionCommand();
 	MemoryContextSwitchTo(shard->cycle);
-	while (!fs_step_is_over(begin) && online->ops->has_room(online))
+	while ((!busy || !fs_step_is_over(begin)) && online->ops->has_room(online))
 	{
 		FsHandle	handle;
 

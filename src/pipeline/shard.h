@@ -91,6 +91,7 @@ typedef struct FsEvent
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
 	uint32	   *hashes;			/* of each view in turn: its key's, and its kept byte values' */
+	FsHandle  **buckets;		/* where folding will look for each; only for prefetching */
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
 	uint32		error_mask;		/* bit i: WHERE of view i raised an error */
 } FsEvent;
@@ -282,6 +283,9 @@ typedef struct FsShard
 	/* Batch in hand: records polled but not all folded (memory was out) */
 	FsRecord   *records;
 	FsEvent    *events;
+	uint32	   *hashes;			/* nhashes for each of events[] */
+	FsHandle  **buckets;
+	int			maxevents;
 	int			nevents;
 	int			next_event;
 	uint32		folded;			/* views that have had events[next_event] */
