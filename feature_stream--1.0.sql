@@ -102,13 +102,15 @@ CREATE TABLE feature_stream.partition_wakeup (
     PRIMARY KEY (stream, shard, partition, "offset")
 );
 
--- The state: accepted events, one segment a touched slice and checkpoint.  A partition a stream
+-- The state: accepted events, one segment a touched slice and checkpoint, or several (parts) where one
+-- would be large.  A partition a stream
 -- (event_log_<oid>), below it partitions by slice.
 CREATE TABLE feature_stream.event_log (
     stream       oid NOT NULL,
     shard        int NOT NULL,
     slice        timestamptz NOT NULL,
     checkpoint   bigint NOT NULL,
+    part         int NOT NULL,
     event_count  int NOT NULL,
     segment      bytea NOT NULL
 ) PARTITION BY LIST (stream);

@@ -14,12 +14,12 @@
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
  *		fold.c				an accepted event becomes state
- *		fire.c				window ends that are due: entities, their rows, what expires
+ *		fire.c, collect.c	window ends that are due: entities, their rows
+ *		prune.c				what no window needs any more
  *		row.c, features.c	the feature row of one entity at one window end
  *		aggregate.c, partial.c, replay.c	one aggregate: over events, over slides, by the executor
  *		entity_key.c, values.c			keys and values, between core and Datums
- *		batch*.c			rows from the event log, in PostgreSQL's executor alone
- *		checkpoint.c		one transaction that makes all of it durable together
+ *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
  *		batch*.c			the same rows from the log, by PostgreSQL's executor

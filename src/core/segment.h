@@ -54,6 +54,9 @@ extern FsSegmentStatus fs_segment_append(FsSegmentWriter *writer, const FsEventM
 
 extern int64_t fs_segment_count(const FsSegmentWriter *writer);
 
+/* Bytes the segment would have, about. */
+extern size_t fs_segment_size(const FsSegmentWriter *writer);
+
 /* Bytes of memory the writer holds, about: for the bound on pending log. */
 extern size_t fs_segment_memory(const FsSegmentWriter *writer);
 

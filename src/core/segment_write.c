@@ -44,6 +44,8 @@ struct FsSegmentWriter
 	bool		failed;			/* memory was out: the events are not whole */
 	FsBuffer	out;			/* header, blocks, and after finish the rest */
 	size_t		blocks_end;		/* in 'out' */
+	size_t		dictionaries;	/* bytes of all when the last block was encoded */
+	size_t		block_bytes;	/* byte values of the block */
 	int64_t    *next_offsets;	/* per partition, the offset after its last event's */
 	int			npartitions;	/* entries there */
 	Column		columns[];
@@ -172,6 +174,12 @@ fs_segment_count(const FsSegmentWriter *writer)
 }
 
 size_t
+fs_segment_size(const FsSegmentWriter *writer)
+{
+	return writer->blocks_end + writer->dictionaries + writer->block_bytes;
+}
+
+size_t
 fs_segment_memory(const FsSegmentWriter *writer)
 {
 	size_t		total = sizeof(*writer) + writer->out.cap +
@@ -246,10 +254,13 @@ flush_block(FsSegmentWriter *writer)
 		if (i != FS_META_LATE_BOUND)
 			writer->columns[i].nvalues = writer->nevents;
 	}
+	writer->dictionaries = writer->block_bytes = 0;
 	for (i = 0; i < writer->ncolumns; i++)
 	{
 		if (!encode_column(writer, &writer->columns[i]))
 			return false;
+		if (writer->columns[i].is_bytes)
+			writer->dictionaries += writer->columns[i].text.dictionary.bytes.len;
 	}
 	fs_put_le32(out->data + start, (uint32_t) (out->len - start - 4));
 	fs_put_le16(out->data + start + 4, (uint16_t) writer->nevents);
@@ -300,18 +311,19 @@ float_bits(FsType type, double value)
 
 /* Appends a declared column's value; false when memory is out. */
 static inline bool
-put_value(Column *column, const FsValue *value, int event, FsTime event_time)
+put_value(FsSegmentWriter *writer, Column *column, const FsValue *value, FsTime event_time)
 {
 	int64_t		number;
 
 	if (value->presence != FS_PRESENT)
 	{
-		put_null(column, event);
+		put_null(column, writer->nevents);
 		return true;
 	}
 	if (column->is_bytes)
 	{
 		column->nvalues++;
+		writer->block_bytes += value->len;
 		return fs_text_append(&column->text, value->len > 0 ? value->data : "", value->len);
 	}
 	number = column->is_float ? float_bits(column->def.type, value->f) : value->i;
@@ -397,7 +409,7 @@ fs_segment_append(FsSegmentWriter *writer, const FsEventMeta *meta, const FsValu
 		return FS_SEGMENT_NO_MEMORY;
 	for (i = 0; i < n; i++)
 	{
-		if (!put_value(&declared[i], &values[i], writer->nevents, meta->event_time))
+		if (!put_value(writer, &declared[i], &values[i], meta->event_time))
 			return FS_SEGMENT_NO_MEMORY;
 	}
 	writer->nevents++;

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "portability/instr_time.h"
 #include "utils/timestamp.h"
 
 #include "ground/clock.h"
@@ -25,4 +26,13 @@ fs_clock_now(void)
 	uint64		test = shared_test_clock ? pg_atomic_read_u64(shared_test_clock) : 0;
 
 	return test != 0 ? (FsTime) test : GetCurrentTimestamp();
+}
+
+int64
+fs_clock_monotonic(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
 }

@@ -21,4 +21,7 @@ extern void fs_clock_attach(pg_atomic_uint64 *test_clock);
 /* Now, or what feature_stream.set_test_clock() said. */
 extern FsTime fs_clock_now(void);
 
+/* Microseconds since some instant, never set back: how long a step has taken. */
+extern int64 fs_clock_monotonic(void);
+
 #endif							/* FS_GROUND_CLOCK_H */

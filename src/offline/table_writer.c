@@ -22,7 +22,7 @@
 
 #include "offline/table_writer.h"
 
-#define BUFFER_ROWS 500
+#define BUFFER_ROWS 100
 #define BUFFER_BYTES (1024 * 1024)
 
 struct FsTableWriter

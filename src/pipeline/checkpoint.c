@@ -15,13 +15,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "funcapi.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -34,25 +28,9 @@
 #include "offline/partition.h"
 #include "offline/table_writer.h"
 #include "pipeline/dead_letters.h"
+#include "pipeline/pace.h"
 #include "pipeline/shard.h"
 #include "state/event_log.h"
-
-/* WAL written without a flush: more would make the commit's flush a stall. */
-#define FLUSH_BYTES (1024 * 1024)
-
-/* What a checkpoint writes, set aside when it begins. */
-typedef struct FsCheckpoint
-{
-	FsPending	pending;
-	FsPartition *partitions;
-	int			npartitions;
-	FsViewCounts *counts;		/* by view */
-	FsTime		watermark;
-	FsTime		upto;			/* fire windows up to here */
-	int64		bytes;
-	int64		number;
-	bool		(*interleave) (FsShard *shard);
-} FsCheckpoint;
 
 /* Is there anything to write, and is it time? */
 bool
@@ -161,236 +139,73 @@ ensure_history(FsShard *shard, FsTime upto)
 	return Min(upto, day + FS_HISTORY_PARTITION_SPAN - 1);
 }
 
-/* Writes WAL out now and then, so that the commit has little left to flush. */
-static void
-flush_some(XLogRecPtr *flushed)
-{
-	if (XactLastRecEnd != InvalidXLogRecPtr && XactLastRecEnd > *flushed + FLUSH_BYTES)
-	{
-		XLogFlush(XactLastRecEnd);
-		*flushed = XactLastRecEnd;
-	}
-}
-
 /* Fires window ends until all are done or the rows of one checkpoint are used up. */
 static void
-write_rows(FsShard *shard, FsCheckpoint *checkpoint, XLogRecPtr *flushed)
+write_rows(FsShard *shard, FsCheckpoint *checkpoint)
 {
 	int64		rows_left = FS_CHECKPOINT_ROWS;
 
 	while (!fs_fire_step(shard, checkpoint->upto, &rows_left))
-	{
-		flush_some(flushed);
-		checkpoint->interleave(shard);
-	}
+		fs_pace(shard, checkpoint);
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		if (shard->views[v].history != NULL)
 			fs_table_writer_close(shard->views[v].history);
 		shard->views[v].history = NULL;
+		fs_pace(shard, checkpoint);
 	}
 }
 
-/* Writes one segment a touched slice. */
+/* Writes one segment: part 'part' of its slice in this checkpoint. */
 static void
-write_segments(FsShard *shard, FsCheckpoint *checkpoint, XLogRecPtr *flushed)
+write_segment(FsShard *shard, FsCheckpoint *checkpoint, FsTableWriter *writer, FsPendingSlice *slice, int part)
 {
+	FsTime		start = fs_slice_start(slice->slice, shard->def->slice);
+	const char *bytes;
+	size_t		len;
+	bytea	   *segment;
+	Datum		values[7];
+	bool		nulls[7] = {false};
+
+	fs_segment_check(fs_segment_finish(slice->writer, &bytes, &len), start);
+	segment = MemoryContextAllocHuge(TopTransactionContext, VARHDRSZ + len);
+	SET_VARSIZE(segment, VARHDRSZ + len);
+	memcpy(VARDATA(segment), bytes, len);
+	values[0] = ObjectIdGetDatum(shard->def->relid);
+	values[1] = Int32GetDatum(0);
+	values[2] = TimestampTzGetDatum(start);
+	values[3] = Int64GetDatum(checkpoint->number);
+	values[4] = Int32GetDatum(part);
+	values[5] = Int32GetDatum((int32) fs_segment_count(slice->writer));
+	values[6] = PointerGetDatum(segment);
+	fs_table_writer_put(writer, values, nulls);
+	fs_table_writer_flush(writer);
+	checkpoint->bytes += len;
+	pfree(segment);
+	fs_segment_writer_free(slice->writer);
+	slice->writer = NULL;
+}
+
+/* Writes the segments of each touched slice, in order. */
+static void
+write_segments(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	FsPending  *pending = &checkpoint->pending;
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	FsTableWriter *writer;
+	int			part = 0;
 
-	if (checkpoint->pending.nslices == 0)
+	if (pending->nslices == 0)
 		return;
 	writer = fs_table_writer_open(fs_event_log_relation(shard->def->relid), InvalidOid);
-	for (int i = 0; i < checkpoint->pending.nslices; i++)
+	for (int i = 0; i < pending->nslices; i++)
 	{
-		FsPendingSlice *slice = &checkpoint->pending.slices[i];
-		const char *bytes;
-		size_t		len;
-		bytea	   *segment;
-		Datum		values[6];
-		bool		nulls[6] = {false};
-		FsTime		start = fs_slice_start(slice->slice, shard->def->slice);
-
-		fs_segment_check(fs_segment_finish(slice->writer, &bytes, &len), start);
-		segment = MemoryContextAllocHuge(TopTransactionContext, VARHDRSZ + len);
-		SET_VARSIZE(segment, VARHDRSZ + len);
-		memcpy(VARDATA(segment), bytes, len);
-		values[0] = ObjectIdGetDatum(shard->def->relid);
-		values[1] = Int32GetDatum(0);
-		values[2] = TimestampTzGetDatum(start);
-		values[3] = Int64GetDatum(checkpoint->number);
-		values[4] = Int32GetDatum((int32) fs_segment_count(slice->writer));
-		values[5] = PointerGetDatum(segment);
-		fs_table_writer_put(writer, values, nulls);
-		fs_table_writer_flush(writer);
-		checkpoint->bytes += len;
-		pfree(segment);
-		flush_some(flushed);
-		checkpoint->interleave(shard);
+		part = i > 0 && pending->slices[i].slice == pending->slices[i - 1].slice ? part + 1 : 0;
+		write_segment(shard, checkpoint, writer, &pending->slices[i], part);
+		fs_pace(shard, checkpoint);
 	}
 	fs_table_writer_close(writer);
 	MemoryContextSwitchTo(old);
-}
-
-static Datum
-time_datum(FsTime t, char *null)
-{
-	*null = t == FS_TIME_MIN ? 'n' : ' ';
-	return TimestampTzGetDatum(t);
-}
-
-static void
-execute(const char *sql, int n, Oid *types, Datum *values, const char *nulls, int expected)
-{
-	int			result = SPI_execute_with_args(sql, n, types, values, nulls, false, 0);
-
-	if (result != expected)
-		elog(ERROR, "could not write the checkpoint: %s", SPI_result_code_string(result));
-}
-
-static void
-write_position(FsShard *shard, const FsPartition *p)
-{
-	static const char *sql =
-		"INSERT INTO feature_stream.partition_position AS p (stream, shard, partition, next_offset, next_xid, "
-		"watermark, last_event_time, last_arrival, idle, covered_from, covers_all, start_offset, "
-		"read_count, accepted_count, partially_late_count, dead_letter_count) "
-		"VALUES ($1, 0, $2, $3, $4::pg_catalog.text::pg_catalog.xid8, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
-		"ON CONFLICT (stream, shard, partition) DO UPDATE SET next_offset = excluded.next_offset, "
-		"next_xid = excluded.next_xid, watermark = excluded.watermark, last_event_time = excluded.last_event_time, "
-		"last_arrival = excluded.last_arrival, idle = excluded.idle, covered_from = excluded.covered_from, "
-		"covers_all = excluded.covers_all, read_count = excluded.read_count, "
-		"accepted_count = excluded.accepted_count, partially_late_count = excluded.partially_late_count, "
-		"dead_letter_count = excluded.dead_letter_count";
-	Oid			types[15] = {OIDOID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	BOOLOID, TIMESTAMPTZOID, BOOLOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
-	Datum		values[15];
-	char		nulls[15];
-
-	memset(nulls, ' ', sizeof(nulls));
-	values[0] = ObjectIdGetDatum(shard->def->relid);
-	values[1] = Int32GetDatum(p->id);
-	values[2] = Int64GetDatum(p->position.offset);
-	values[3] = CStringGetTextDatum(psprintf(UINT64_FORMAT, p->position.xid));
-	values[4] = time_datum(p->clock.watermark, &nulls[4]);
-	values[5] = time_datum(p->clock.last_event_time, &nulls[5]);
-	values[6] = time_datum(p->clock.last_arrival, &nulls[6]);
-	values[7] = BoolGetDatum(p->clock.idle);
-	values[8] = time_datum(p->covered_from, &nulls[8]);
-	values[9] = BoolGetDatum(p->covers_all);
-	values[10] = Int64GetDatum(p->start.offset);
-	values[11] = Int64GetDatum(p->read_count);
-	values[12] = Int64GetDatum(p->accepted_count);
-	values[13] = Int64GetDatum(p->partially_late_count);
-	values[14] = Int64GetDatum(p->dead_letter_count);
-	execute(sql, 15, types, values, nulls, SPI_OK_INSERT);
-}
-
-static void
-write_wakeups(FsShard *shard, const FsPending *pending)
-{
-	Oid			types[4] = {OIDOID, INT4OID, INT8OID, TIMESTAMPTZOID};
-	ListCell   *cell;
-
-	foreach(cell, pending->wakeups)
-	{
-		const FsWakeup *wakeup = lfirst(cell);
-		Datum		values[4] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(wakeup->partition),
-		Int64GetDatum(wakeup->offset), TimestampTzGetDatum(wakeup->watermark)};
-
-		execute("INSERT INTO feature_stream.partition_wakeup (stream, partition, \"offset\", watermark) "
-				"VALUES ($1, $2, $3, $4)", 4, types, values, NULL, SPI_OK_INSERT);
-	}
-}
-
-static void
-write_firings(FsShard *shard)
-{
-	Oid			types[5] = {OIDOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID};
-	ListCell   *cell;
-
-	foreach(cell, shard->firings)
-	{
-		const FsFiring *firing = lfirst(cell);
-		Datum		values[5] = {ObjectIdGetDatum(shard->views[firing->view].def->relid),
-			TimestampTzGetDatum(firing->window_end), Int64GetDatum(firing->upto_hash),
-		TimestampTzGetDatum(firing->computed_at), Int64GetDatum(firing->rows)};
-
-		execute("INSERT INTO feature_stream.firing (view, window_end, upto_hash, computed_at, row_count) "
-				"VALUES ($1, $2, $3, $4, $5)", 5, types, values, NULL, SPI_OK_INSERT);
-	}
-}
-
-/* The row of stream_state; its epoch fences off any other worker of this stream. */
-static void
-write_state(FsShard *shard, const FsCheckpoint *checkpoint)
-{
-	static const char *sql =
-		"UPDATE feature_stream.stream_state SET checkpoint = $3, frontier = $4, watermark = $5, "
-		"fire_window_end = $6, fire_view = $7, fire_hash = $8, checkpoint_time = $9 "
-		"WHERE stream OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
-		"AND epoch OPERATOR(pg_catalog.=) $2";
-	const FsFireCursor *fire = &shard->fire;
-	Oid			types[9] = {OIDOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	OIDOID, INT8OID, TIMESTAMPTZOID};
-	bool		mid_view = fire->active && fire->view < shard->nviews;
-	char		nulls[9];
-	Datum		values[9];
-
-	memset(nulls, ' ', sizeof(nulls));
-	values[0] = ObjectIdGetDatum(shard->def->relid);
-	values[1] = Int64GetDatum(shard->epoch);
-	values[2] = Int64GetDatum(checkpoint->number);
-	values[3] = time_datum(shard->frontier, &nulls[3]);
-	values[4] = time_datum(checkpoint->watermark, &nulls[4]);
-	values[5] = time_datum(fire->active ? fire->boundary : FS_TIME_MIN, &nulls[5]);
-	values[6] = ObjectIdGetDatum(mid_view ? shard->views[fire->view].def->relid : InvalidOid);
-	nulls[6] = mid_view ? ' ' : 'n';
-	values[7] = Int64GetDatum(fire->hash);
-	nulls[7] = mid_view ? ' ' : 'n';
-	values[8] = TimestampTzGetDatum(fs_clock_now());
-	execute(sql, 9, types, values, nulls, SPI_OK_UPDATE);
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("another worker has taken over stream %s", shard->def->name)));
-}
-
-/* The views' counters; rows fired in this transaction are part of it. */
-static void
-write_view_state(FsShard *shard, const FsCheckpoint *checkpoint)
-{
-	static const char *sql =
-		"UPDATE feature_stream.view_state SET counted_count = $2, filtered_count = $3, late_count = $4, "
-		"expression_error_count = $5, row_count = $6 WHERE view OPERATOR(pg_catalog.=) $1";
-	Oid			types[6] = {OIDOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
-
-	for (int v = 0; v < shard->nviews; v++)
-	{
-		const FsViewCounts *counts = &checkpoint->counts[v];
-		Datum		values[6] = {ObjectIdGetDatum(shard->views[v].def->relid),
-			Int64GetDatum(counts->counted), Int64GetDatum(counts->filtered),
-			Int64GetDatum(counts->late), Int64GetDatum(counts->expression_errors),
-		Int64GetDatum(shard->views[v].counts.rows)};
-
-		execute(sql, 6, types, values, NULL, SPI_OK_UPDATE);
-	}
-}
-
-/* Everything but rows and segments: small, at the end. */
-static void
-write_small(FsShard *shard, FsCheckpoint *checkpoint)
-{
-	fs_dead_letters_write(shard, &checkpoint->pending);
-	SPI_connect();
-	for (int i = 0; i < checkpoint->npartitions; i++)
-		if (checkpoint->partitions[i].started)
-			write_position(shard, &checkpoint->partitions[i]);
-	write_wakeups(shard, &checkpoint->pending);
-	write_firings(shard);
-	write_view_state(shard, checkpoint);
-	write_state(shard, checkpoint);
-	SPI_finish();
 }
 
 /* What the commit made true is now told to readers. */
@@ -417,7 +232,6 @@ publish_durable(FsShard *shard, const FsCheckpoint *checkpoint)
 	}
 	shard->first_start = false;
 	shard->new_starts = false;
-	fs_publish_fired(shard);
 }
 
 /*
@@ -430,9 +244,9 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	FsCheckpoint checkpoint;
 	TimestampTz begin = GetCurrentTimestamp();
 	uint64		requested = pg_atomic_read_u64(&shard->slot->checkpoint_requested);
-	XLogRecPtr	flushed = GetXLogInsertRecPtr();
 
 	checkpoint.interleave = interleave;
+	checkpoint.ingested = fs_clock_monotonic();
 	shard->checkpoint_pause = 0;
 	freeze(shard, &checkpoint);
 	ensure_partitions(shard, &checkpoint);
@@ -443,10 +257,12 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	write_rows(shard, &checkpoint, &flushed);
-	write_segments(shard, &checkpoint, &flushed);
-	write_small(shard, &checkpoint);
+	write_rows(shard, &checkpoint);
+	write_segments(shard, &checkpoint);
+	fs_dead_letters_write(shard, &checkpoint);
+	fs_checkpoint_write_state(shard, &checkpoint);
 	PopActiveSnapshot();
+	fs_pace_commit(shard, &checkpoint);
 	FS_FAULT("checkpoint-before-commit");
 	CommitTransactionCommand();
 	FS_FAULT("checkpoint-after-commit");

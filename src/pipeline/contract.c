@@ -48,6 +48,8 @@ typedef struct SimpleCheck
 typedef struct FsContract
 {
 	FsJsonDecoder *decoder;
+	FsValue    *values;			/* of the batch, used again */
+	int			maxvalues;
 	FsValue    *defaults;		/* per column; FS_ABSENT: none */
 	bool	   *converts;		/* per column: goes through PostgreSQL's input function */
 	bool	   *in_slot;		/* per column: read by some expression */
@@ -492,6 +494,22 @@ evaluate_guarded(FsShard *shard, FsContract *contract, FsEvent *events, int n, v
 	AtEOXact_GUC(false, guc_level);
 }
 
+/* Room for 'n' values of a batch; that of the batch before is used again. */
+static FsValue *
+reserve_values(FsShard *shard, int n)
+{
+	FsContract *contract = shard->contract;
+
+	if (n > contract->maxvalues)
+	{
+		if (contract->values != NULL)
+			pfree(contract->values);
+		contract->values = MemoryContextAllocHuge(shard->context, sizeof(FsValue) * n);
+		contract->maxvalues = n;
+	}
+	return contract->values;
+}
+
 /*
  * Decodes events[0..n-1], whose 'record' is set: values, reason and message,
  * where_mask.  Runs in the caller's transaction, or in one of its own when
@@ -502,7 +520,7 @@ fs_contract_decode(FsShard *shard, FsEvent *events, int n)
 {
 	FsContract *contract = shard->contract;
 	MemoryContext old = MemoryContextSwitchTo(shard->batch);
-	FsValue    *values = palloc(sizeof(FsValue) * (Size) n * shard->nvalues);
+	FsValue    *values = reserve_values(shard, n * shard->nvalues);
 	bool		own_transaction = !IsTransactionState();
 	volatile int next = 0;
 

@@ -120,16 +120,19 @@ write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
 }
 
 void
-fs_dead_letters_write(FsShard *shard, FsPending *pending)
+fs_dead_letters_write(FsShard *shard, FsCheckpoint *checkpoint)
 {
 	Oid			schema = get_namespace_oid("feature_stream", false);
 	FsTableWriter *writer;
 	ListCell   *cell;
 
-	if (pending->dead_letters == NIL)
+	if (checkpoint->pending.dead_letters == NIL)
 		return;
 	writer = fs_table_writer_open(get_relname_relid("dead_letter", schema), InvalidOid);
-	foreach(cell, pending->dead_letters)
+	foreach(cell, checkpoint->pending.dead_letters)
+	{
 		write_letter(shard, writer, lfirst(cell));
+		fs_pace(shard, checkpoint);
+	}
 	fs_table_writer_close(writer);
 }

@@ -5,7 +5,7 @@
 #ifndef FS_PIPELINE_DEAD_LETTERS_H
 #define FS_PIPELINE_DEAD_LETTERS_H
 
-#include "pipeline/shard.h"
+#include "pipeline/pace.h"
 
 typedef struct FsDeadLetter
 {
@@ -31,6 +31,6 @@ extern void fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime wate
 extern void fs_dead_letter_add_error(FsShard *shard, const FsEvent *event, FsTime watermark);
 
 /* Writes them, inside the checkpoint's transaction. */
-extern void fs_dead_letters_write(FsShard *shard, FsPending *pending);
+extern void fs_dead_letters_write(FsShard *shard, FsCheckpoint *checkpoint);
 
 #endif							/* FS_PIPELINE_DEAD_LETTERS_H */

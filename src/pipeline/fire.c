@@ -1,13 +1,12 @@
 /*
  * fire.c
- *		Window ends that are due: which entities, their rows, and what expires.
+ *		Window ends that are due, and their rows.
  *
  * Boundaries are multiples of the slice.  At a boundary every view whose slide
  * divides it fires: an entity is due when an event entered or left one of its
- * windows since the slide before.  Those are the entities touched by the slices
- * that came in and by those that went out (the touch lists), and those of late
- * events that begin to count here.  They are taken in order of their hash, so
- * that (view, hash) is a cursor which means the same after a crash.
+ * windows since the slide before.  Candidates (collect.c) are taken in order of
+ * their hash, so that (view, hash) is a cursor which means the same after a
+ * crash.
  *
  * Firing runs in small steps inside a checkpoint's transaction; what it emits
  * depends only on events that were there when the boundary became due, so
@@ -24,10 +23,9 @@
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
-#define STEP_ENTITIES 500		/* of one step without rows to render */
-#define STEP_ROWS 100			/* of one step with them */
-#define PRUNE_ENTITIES 1000
-#define SWEEP_CODES 2000
+#define LOOK_AT_CLOCK 16		/* candidates without rows to render, between two looks */
+#define AHEAD_ENTITY 12
+#define AHEAD_CHUNK 5
 
 static uint32
 row_index(const FsShard *shard, FsTime window_end)
@@ -109,140 +107,6 @@ fs_fire_next(const FsShard *shard)
 	return first;
 }
 
-/* Makes room for 'n' more candidates. */
-static void
-reserve_due(FsShard *shard, uint32 n)
-{
-	FsFireCursor *fire = &shard->fire;
-
-	if (fire->ndue + n <= fire->maxdue)
-		return;
-	fire->maxdue = Max(fire->ndue + n, Max(1024, fire->maxdue * 2));
-	if (fire->due == NULL)
-		fire->due = MemoryContextAllocHuge(shard->context, sizeof(uint64) * fire->maxdue);
-	else
-		fire->due = repalloc_huge(fire->due, sizeof(uint64) * fire->maxdue);
-}
-
-/* Adds one list's items, with their hashes. */
-static void
-add_list(FsShard *shard, const FsTouchLists *touches, int index)
-{
-	FsFireCursor *fire = &shard->fire;
-	uint32		n = touches->lists[index].count;
-	uint32	   *items;
-
-	reserve_due(shard, n);
-	items = MemoryContextAllocHuge(shard->cycle, sizeof(uint32) * Max(n, 1));
-	n = fs_touch_items(touches, index, items);
-	for (uint32 i = 0; i < n; i++)
-	{
-		FsEntity   *entity = fs_arena_ptr(items[i] & ~FS_TOUCH_VERIFY);
-
-		if (i + 8 < n)
-			__builtin_prefetch(fs_arena_ptr(items[i + 8] & ~FS_TOUCH_VERIFY));
-		fire->due[fire->ndue++] = (uint64) entity->entry.hash << 32 | items[i];
-	}
-	pfree(items);
-}
-
-static void
-add_slices(FsShard *shard, const FsView *view, FsTime from, FsTime until)
-{
-	int64		first = fs_slice_index(from, shard->def->slice);
-	int64		last = fs_slice_index(until, shard->def->slice);
-
-	for (int i = fs_touch_seek(&view->touches, first);
-		 i < view->touches.n && view->touches.lists[i].slice < last; i++)
-		add_list(shard, &view->touches, i);
-}
-
-/* Every entity there is, for emit 'every_slide'; each is due if it has anything to say. */
-static void
-add_all(FsShard *shard, const FsView *view)
-{
-	const FsTable *table = &view->shared->entities;
-
-	for (uint32 bucket = 0; bucket <= table->max_bucket; bucket++)
-	{
-		FsHandle	handle = fs_table_read_bucket(table, bucket);
-
-		while (handle != 0)
-		{
-			FsEntity   *entity = fs_arena_ptr(handle);
-
-			/* One without events was fired empty already and only waits to be published. */
-			if (entity->nevents > 0)
-			{
-				reserve_due(shard, 1);
-				shard->fire.due[shard->fire.ndue++] = (uint64) entity->entry.hash << 32 | handle;
-			}
-			handle = entity->entry.next;
-		}
-	}
-}
-
-/* Sorts by hash: least significant digit first, 11 bits a pass. */
-static void
-sort_due(FsShard *shard)
-{
-	FsFireCursor *fire = &shard->fire;
-	uint64	   *from = fire->due;
-	uint64	   *other = MemoryContextAllocHuge(shard->cycle, sizeof(uint64) * Max(fire->ndue, 1));
-	uint64	   *to = other;
-
-	for (int shift = 32; shift < 64; shift += 11)
-	{
-		uint32		start[2049] = {0};
-		uint64	   *swap = from;
-
-		for (uint32 i = 0; i < fire->ndue; i++)
-			start[((from[i] >> shift) & 2047) + 1]++;
-		for (int d = 0; d < 2048; d++)
-			start[d + 1] += start[d];
-		for (uint32 i = 0; i < fire->ndue; i++)
-			to[start[(from[i] >> shift) & 2047]++] = from[i];
-		from = to;
-		to = swap;
-	}
-	if (from != fire->due)
-		memcpy(fire->due, from, sizeof(uint64) * fire->ndue);
-	pfree(other);
-}
-
-/* Collects the candidates of the view under the cursor, and skips those done before a crash. */
-static void
-collect(FsShard *shard)
-{
-	FsFireCursor *fire = &shard->fire;
-	const FsView *view = &shard->views[fire->view];
-	const FsViewDef *def = view->def;
-	FsTime		end = fire->boundary;
-
-	fire->ndue = 0;
-	fire->next = 0;
-	fire->rows = 0;
-	fire->collected = true;
-	if (fs_time_floor(end, def->slide) != end)
-		return;
-	if (def->emit_every_slide)
-		add_all(shard, view);
-	else
-	{
-		int			late = fs_touch_seek(&view->late, fs_slice_index(end, shard->def->slice));
-
-		add_slices(shard, view, end - def->slide, end);
-		for (int w = 0; w < def->nwindows; w++)
-			add_slices(shard, view, end - def->windows[w] - def->slide, end - def->windows[w]);
-		if (late < view->late.n &&
-			view->late.lists[late].slice == fs_slice_index(end, shard->def->slice))
-			add_list(shard, &view->late, late);
-	}
-	sort_due(shard);
-	while (fire->next < fire->ndue && (int64) (fire->due[fire->next] >> 32) <= fire->hash)
-		fire->next++;
-}
-
 /* Does the history get rows of this window end? */
 static bool
 keeps_history(const FsViewDef *def, FsTime window_end)
@@ -292,21 +156,6 @@ stamp(FsShard *shard, FsView *view, FsEntity *entity)
 	fs_entity_end_change(entity);
 }
 
-static void
-remember_fired(FsShard *shard, FsView *view, FsHandle handle)
-{
-	if (view->online == NULL)
-		return;
-	if (view->nfired == view->maxfired)
-	{
-		view->maxfired = Max(1024, view->maxfired * 2);
-		view->fired = view->fired == NULL ?
-			MemoryContextAllocHuge(shard->context, sizeof(FsHandle) * view->maxfired) :
-			repalloc_huge(view->fired, sizeof(FsHandle) * view->maxfired);
-	}
-	view->fired[view->nfired++] = handle;
-}
-
 /*
  * Fires one candidate: checks that it is due where that is in doubt, renders
  * its history row where one is kept, and stamps it.
@@ -344,7 +193,7 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 		write_history(shard, view, entity, values, nulls);
 	}
 	stamp(shard, view, entity);
-	remember_fired(shard, view, handle);
+	fs_publish_enqueue(view, handle);
 	view->counts.rows++;
 	shard->fire.rows++;
 	return true;
@@ -368,29 +217,50 @@ note_firing(FsShard *shard, int64 upto_hash)
 	MemoryContextSwitchTo(old);
 }
 
-/* Fires some entities of the view under the cursor; true when the view is done. */
+/* Gets the memory on its way that candidates after the next one will need. */
+static pg_attribute_always_inline void
+prefetch_ahead(const FsFireCursor *fire, bool render)
+{
+	uint32		at = fire->next + AHEAD_ENTITY;
+	const FsEntity *entity;
+
+	if (at < fire->ndue)
+		__builtin_prefetch(fs_arena_ptr((uint32) fire->due[at] & ~FS_TOUCH_VERIFY));
+	at = fire->next + AHEAD_CHUNK;
+	if (!render || at >= fire->ndue)
+		return;
+	entity = fs_arena_ptr((uint32) fire->due[at] & ~FS_TOUCH_VERIFY);
+	if (entity->head != 0)
+		__builtin_prefetch(fs_arena_ptr(entity->head));
+}
+
+/*
+ * Fires entities of the view under the cursor as long as a step lasts and
+ * *rows_left are left; true when the view is done.
+ */
 static bool
 fire_some(FsShard *shard, int64 *rows_left)
 {
 	FsFireCursor *fire = &shard->fire;
 	FsView	   *view = &shard->views[fire->view];
 	bool		render = keeps_history(view->def, fire->boundary);
-	int			budget = render ? STEP_ROWS : STEP_ENTITIES;
+	int64		begin = fs_clock_monotonic();
 	MemoryContext old = MemoryContextSwitchTo(shard->cycle);
 
-	while (fire->next < fire->ndue && budget-- > 0)
+	while (fire->next < fire->ndue)
 	{
 		uint64		due = fire->due[fire->next++];
 
-		if (fire->next + 4 < fire->ndue)
-			__builtin_prefetch(fs_arena_ptr((uint32) fire->due[fire->next + 4] & ~FS_TOUCH_VERIFY));
-		if (fire_entity(shard, view, (uint32) due, render))
+		prefetch_ahead(fire, render);
+		if (fire_entity(shard, view, (uint32) due, render) && render)
 			--*rows_left;
 		fire->hash = (int64) (due >> 32);
 
 		/* A group of equal hashes is never split between checkpoints. */
 		if (*rows_left <= 0 && fire->next < fire->ndue &&
 			(int64) (fire->due[fire->next] >> 32) != fire->hash)
+			break;
+		if (*rows_left > 0 && (render || fire->next % LOOK_AT_CLOCK == 0) && fs_step_is_over(begin))
 			break;
 	}
 	MemoryContextSwitchTo(old);
@@ -420,7 +290,7 @@ begin_boundary(FsShard *shard, FsTime boundary)
 	shard->fire.boundary = boundary;
 	shard->fire.view = 0;
 	shard->fire.hash = -1;
-	shard->fire.collected = false;
+	shard->fire.phase = FS_FIRE_BEGIN;
 }
 
 /*
@@ -453,10 +323,15 @@ fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left)
 		finish_boundary(shard);
 		return false;
 	}
-	if (!fire->collected)
+	if (fire->phase == FS_FIRE_BEGIN)
 	{
-		collect(shard);
-		MemoryContextReset(shard->cycle);
+		fs_collect_begin(shard);
+		fire->rows = 0;
+	}
+	if (fire->phase == FS_FIRE_COLLECT)
+	{
+		if (fs_collect_step(shard))
+			fire->phase = FS_FIRE_ROWS;
 		return false;
 	}
 	if (fire_some(shard, rows_left))
@@ -464,7 +339,7 @@ fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left)
 		note_firing(shard, PG_UINT32_MAX);
 		fire->view++;
 		fire->hash = -1;
-		fire->collected = false;
+		fire->phase = FS_FIRE_BEGIN;
 		return *rows_left <= 0;
 	}
 	if (*rows_left <= 0)
@@ -473,77 +348,4 @@ fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left)
 		return true;
 	}
 	return false;
-}
-
-/* The first slice that the durable windows of a view may still need. */
-static int64
-oldest_slice(const FsShard *shard, const FsView *view)
-{
-	FsTime		frontier = fs_time_floor(shard->durable_frontier, view->def->slide);
-
-	return fs_slice_index(frontier - fs_view_max_window(view->def), shard->def->slice);
-}
-
-/*
- * Trims the entities of the first list, and removes those left without events.
- * Trimming goes no further than the list's own slice: an entity that also
- * stands in a later list must be there when its turn comes.
- */
-static void
-prune_list(FsShard *shard, FsView *view)
-{
-	int64		oldest = view->touches.lists[0].slice + 1;
-	uint32		n = view->touches.lists[0].count;
-	uint32	   *items = MemoryContextAllocHuge(shard->cycle, sizeof(uint32) * Max(n, 1));
-	uint32		ndoomed = 0;
-
-	n = fs_touch_items(&view->touches, 0, items);
-	for (uint32 i = 0; i < n; i++)
-	{
-		FsHandle	handle = items[i] & ~FS_TOUCH_VERIFY;
-		FsEntity   *entity = fs_arena_ptr(handle);
-
-		if (i + 8 < n)
-			__builtin_prefetch(fs_arena_ptr(items[i + 8] & ~FS_TOUCH_VERIFY));
-		fs_entity_trim(&shard->arena, entity, &view->layout, (uint32) oldest);
-
-		/* An entity may stand in the list twice; one whose row waits to be published is removed then. */
-		if (entity->nevents == 0 && (entity->flags & (FS_ENTITY_DOOMED | FS_ENTITY_DIRTY)) == 0)
-		{
-			entity->flags |= FS_ENTITY_DOOMED;
-			items[ndoomed++] = handle;
-		}
-	}
-	for (uint32 i = 0; i < ndoomed; i++)
-		fs_entity_remove(&shard->arena, &view->shared->entities, items[i]);
-	fs_touch_drop_first(&shard->arena, &view->touches);
-	pfree(items);
-}
-
-/*
- * Expires what no durable window needs any more: one touch list of each view,
- * and some dictionary codes.  Never while a boundary is being fired or rows
- * fired are not committed yet, whose candidates it could remove.
- */
-void
-fs_prune_step(FsShard *shard)
-{
-	int64		oldest = PG_INT64_MAX;
-
-	if (shard->durable_frontier == FS_TIME_MIN || shard->fire.active)
-		return;
-	for (int v = 0; v < shard->nviews; v++)
-	{
-		FsView	   *view = &shard->views[v];
-		int64		needed = oldest_slice(shard, view);
-
-		if (view->touches.n > 0 && view->touches.lists[0].slice < needed)
-			prune_list(shard, view);
-		oldest = Min(oldest, view->touches.n > 0 ?
-					 Min(needed, view->touches.lists[0].slice) : needed);
-	}
-	for (int d = 0; d < shard->root->ndictionaries && oldest > 0 && oldest != PG_INT64_MAX; d++)
-		fs_dictionary_sweep(&shard->arena, &shard->root->dictionaries[d], &shard->sweep_cursor[d],
-							Min(SWEEP_CODES, shard->root->dictionaries[d].ncodes),
-							(uint32) oldest);
 }

@@ -151,48 +151,52 @@ fs_fold_hash(FsShard *shard, FsView *view, const FsValue *values, uint32 *hashes
 	}
 }
 
-/* Calls 'visit' for each bucket that folding the event will look into. */
-static inline void
-visit_buckets(FsShard *shard, const FsEvent *event, void (*visit) (FsHandle *bucket))
+/* Gets the buckets on their way that folding the event will look into. */
+static pg_attribute_always_inline void
+prefetch_buckets(FsShard *shard, const FsEvent *event)
 {
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		const FsView *view = &shard->views[v];
 		const uint32 *hashes = event->hashes + view->first_hash;
+		FsHandle  **buckets = event->buckets + view->first_hash;
 
-		visit(fs_table_bucket(&view->shared->entities, hashes[0]));
+		buckets[0] = fs_table_bucket(&view->shared->entities, hashes[0]);
+		__builtin_prefetch(buckets[0]);
 		for (int i = 0; i < view->def->nkept; i++)
-			if (view->dictionary[i] >= 0 &&
-				fs_input_value(view, event->values, view->def->kept[i])->presence == FS_PRESENT)
-				visit(fs_table_bucket(&shard->root->dictionaries[view->dictionary[i]].table,
-									  hashes[1 + i]));
+		{
+			buckets[1 + i] = NULL;
+			if (view->dictionary[i] < 0 ||
+				fs_input_value(view, event->values, view->def->kept[i])->presence != FS_PRESENT)
+				continue;
+			buckets[1 + i] = fs_table_bucket(&shard->root->dictionaries[view->dictionary[i]].table,
+											 hashes[1 + i]);
+			__builtin_prefetch(buckets[1 + i]);
+		}
 	}
 }
 
-static void
-prefetch_bucket(FsHandle *bucket)
+/* Then the first entries of the buckets. */
+static pg_attribute_always_inline void
+prefetch_entries(FsShard *shard, const FsEvent *event)
 {
-	__builtin_prefetch(bucket);
+	for (int i = 0; i < shard->nhashes; i++)
+		if (event->buckets[i] != NULL)
+			fs_table_prefetch_entry(*event->buckets[i]);
 }
 
-static void
-prefetch_entry(FsHandle *bucket)
-{
-	fs_table_prefetch_entry(*bucket);
-}
-
-/* Fetches the chunks that the event will probably be appended to. */
-static void
+/* Then the chunks that the event will probably be appended to. */
+static pg_attribute_always_inline void
 prefetch_tails(FsShard *shard, const FsEvent *event)
 {
 	for (int v = 0; v < shard->nviews; v++)
 	{
-		const FsView *view = &shard->views[v];
-		FsHandle	handle = *fs_table_bucket(&view->shared->entities, event->hashes[view->first_hash]);
+		FsHandle	handle = *event->buckets[shard->views[v].first_hash];
+		FsHandle	tail = handle != 0 ? ((FsEntity *) fs_arena_ptr(handle))->tail : 0;
 
-		if (handle != 0 && ((FsEntity *) fs_arena_ptr(handle))->tail != 0)
+		if (tail != 0)
 		{
-			char	   *chunk = fs_arena_ptr(((FsEntity *) fs_arena_ptr(handle))->tail);
+			char	   *chunk = fs_arena_ptr(tail);
 
 			__builtin_prefetch(chunk);
 			__builtin_prefetch(chunk + 64);
@@ -220,10 +224,10 @@ fs_fold_prepare(FsShard *shard, FsEvent *events, int n, int next)
 		for (int v = 0; v < shard->nviews; v++)
 			fs_fold_hash(shard, &shard->views[v], event->values,
 						 event->hashes + shard->views[v].first_hash);
-		visit_buckets(shard, event, prefetch_bucket);
+		prefetch_buckets(shard, event);
 	}
 	if (next + AHEAD_ENTRY < n && next + AHEAD_ENTRY >= 0 && events[next + AHEAD_ENTRY].reason == FS_REASON_NONE)
-		visit_buckets(shard, &events[next + AHEAD_ENTRY], prefetch_entry);
+		prefetch_entries(shard, &events[next + AHEAD_ENTRY]);
 	if (next + AHEAD_TAIL < n && next + AHEAD_TAIL >= 0 && events[next + AHEAD_TAIL].reason == FS_REASON_NONE)
 		prefetch_tails(shard, &events[next + AHEAD_TAIL]);
 }
@@ -290,7 +294,10 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 	return true;
 }
 
-/* The pending segment of a slice, made when there is none. */
+/* Writing a segment keeps ingestion waiting: from these many bytes on the slice gets another. */
+#define SEGMENT_BYTES (512 * 1024)
+
+/* The pending segment of a slice that takes events, made when there is none. */
 static FsSegmentWriter *
 pending_segment(FsShard *shard, int64 slice)
 {
@@ -298,10 +305,11 @@ pending_segment(FsShard *shard, int64 slice)
 	FsSegmentColumn *columns;
 	int			at = pending->nslices;
 
-	while (at > 0 && pending->slices[at - 1].slice >= slice)
+	while (at > 0 && pending->slices[at - 1].slice > slice)
 		at--;
-	if (at < pending->nslices && pending->slices[at].slice == slice)
-		return pending->slices[at].writer;
+	if (at > 0 && pending->slices[at - 1].slice == slice &&
+		fs_segment_size(pending->slices[at - 1].writer) < SEGMENT_BYTES)
+		return pending->slices[at - 1].writer;
 	if (pending->nslices == pending->maxslices)
 	{
 		pending->maxslices *= 2;

@@ -81,21 +81,40 @@ work_off(FsShard *shard)
 	return true;
 }
 
+/* Makes room for a batch of 'n' events. */
+static void
+reserve_events(FsShard *shard, int n)
+{
+	if (n <= shard->maxevents)
+		return;
+	if (shard->events != NULL)
+	{
+		pfree(shard->events);
+		pfree(shard->hashes);
+		pfree(shard->buckets);
+	}
+	shard->maxevents = Max(n, fs_poll_batch_size);
+	shard->events = MemoryContextAlloc(shard->context, sizeof(FsEvent) * shard->maxevents);
+	shard->hashes = MemoryContextAlloc(shard->context, sizeof(uint32) * shard->maxevents * shard->nhashes);
+	shard->buckets = MemoryContextAlloc(shard->context, sizeof(FsHandle *) * shard->maxevents * shard->nhashes);
+}
+
 /* Takes 'n' polled records as the batch in hand and decodes them. */
 static void
 take_batch(FsShard *shard, FsPartition *partition, int n)
 {
 	FsTime		now = fs_clock_now();
-	uint32	   *hashes = MemoryContextAlloc(shard->batch, sizeof(uint32) * n * shard->nhashes);
 
-	shard->events = MemoryContextAllocZero(shard->batch, sizeof(FsEvent) * n);
+	reserve_events(shard, n);
+	memset(shard->events, 0, sizeof(FsEvent) * n);
 	for (int i = 0; i < n; i++)
 	{
 		FsEvent    *event = &shard->events[i];
 		const FsRecord *record = &shard->records[i];
 
 		event->record = record;
-		event->hashes = hashes + (Size) i * shard->nhashes;
+		event->hashes = shard->hashes + (Size) i * shard->nhashes;
+		event->buckets = shard->buckets + (Size) i * shard->nhashes;
 		event->meta.partition = record->partition;
 		event->meta.offset = record->offset;
 		event->meta.xid = record->xid;

@@ -24,7 +24,6 @@
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
 
-#define STEP_ROWS 200
 #define RESYNC_BUCKETS 256
 #define RESULTS 256
 
@@ -65,25 +64,26 @@ fs_publish_close(FsShard *shard)
 	}
 }
 
+/* Doubles a full queue; what has wrapped around now follows the rest. */
+static void
+grow_queue(FsView *view)
+{
+	Assert(view->queue_count == view->queue_max);
+	view->queue = repalloc_huge(view->queue, sizeof(FsHandle) * view->queue_max * 2);
+	memcpy(view->queue + view->queue_max, view->queue, sizeof(FsHandle) * view->queue_head);
+	view->queue_max *= 2;
+}
+
 /* Queues an entity unless it is queued already. */
 static void
-enqueue(FsShard *shard, FsView *view, FsHandle handle)
+enqueue(FsView *view, FsHandle handle)
 {
 	FsEntity   *entity = fs_arena_ptr(handle);
 
 	if ((entity->flags & FS_ENTITY_DIRTY) != 0)
 		return;
 	if (view->queue_count == view->queue_max)
-	{
-		FsHandle   *larger = MemoryContextAllocHuge(shard->context, sizeof(FsHandle) * view->queue_max * 2);
-
-		for (uint32 i = 0; i < view->queue_count; i++)
-			larger[i] = view->queue[(view->queue_head + i) % view->queue_max];
-		pfree(view->queue);
-		view->queue = larger;
-		view->queue_head = 0;
-		view->queue_max *= 2;
-	}
+		grow_queue(view);
 	entity->flags |= FS_ENTITY_DIRTY;
 	view->queue[(view->queue_head + view->queue_count++) % view->queue_max] = handle;
 }
@@ -99,43 +99,47 @@ dequeue(FsView *view)
 	return handle;
 }
 
-/* The rows of the committed checkpoint are durable now: queue their entities. */
+/*
+ * Queues an entity that fired, unless it is queued already.  Called before its
+ * row is committed: nothing is published before the checkpoint ends, and then
+ * it is the stamps that tell which row is in force.
+ */
 void
-fs_publish_fired(FsShard *shard)
+fs_publish_enqueue(FsView *view, FsHandle handle)
 {
-	for (int v = 0; v < shard->nviews; v++)
-	{
-		FsView	   *view = &shard->views[v];
-
-		/* Without a connection nothing piles up: the next one begins with everybody. */
-		if (view->online != NULL && view->online->connected && !view->online->fenced)
-			for (uint32 i = 0; i < view->nfired; i++)
-				enqueue(shard, view, view->fired[i]);
-		view->nfired = 0;
-	}
+	/* Without a connection nothing piles up: the next one begins with everybody. */
+	if (view->online != NULL && view->online->connected && !view->online->fenced)
+		enqueue(view, handle);
 }
 
-/* An entity whose events have all expired while it waited. */
+/* An entity whose events have all expired while it waited; a doomed one is pruning's to remove. */
 static void
 remove_if_empty(FsShard *shard, FsView *view, FsHandle handle)
 {
-	if (((FsEntity *) fs_arena_ptr(handle))->nevents == 0)
+	FsEntity   *entity = fs_arena_ptr(handle);
+
+	if (entity->nevents == 0 && (entity->flags & FS_ENTITY_DOOMED) == 0)
 		fs_entity_remove(&shard->arena, &view->shared->entities, handle);
 }
 
-/* Empties the queue of a store that went away. */
+/* Empties the queue of a store that went away, as far as a step goes. */
 static void
 drop_queue(FsShard *shard, FsView *view)
 {
-	while (view->queue_count > 0)
-		remove_if_empty(shard, view, dequeue(view));
+	int64		begin = fs_clock_monotonic();
+
+	do
+	{
+		for (int i = 0; i < 64 && view->queue_count > 0; i++)
+			remove_if_empty(shard, view, dequeue(view));
+	} while (view->queue_count > 0 && !fs_step_is_over(begin));
 	view->resync = true;
 	view->resync_bucket = 0;
 }
 
 /* Queues the entities of some buckets; true when all have been. */
 static bool
-resync_some(FsShard *shard, FsView *view)
+resync_some(FsView *view)
 {
 	const FsTable *table = &view->shared->entities;
 
@@ -148,7 +152,7 @@ resync_some(FsShard *shard, FsView *view)
 			FsEntity   *entity = fs_arena_ptr(handle);
 
 			if (entity->row != 0)
-				enqueue(shard, view, handle);
+				enqueue(view, handle);
 			handle = entity->entry.next;
 		}
 	}
@@ -295,7 +299,8 @@ static bool
 put_some(FsShard *shard, FsView *view)
 {
 	FsOnline   *online = view->online;
-	int			budget = STEP_ROWS;
+	int64		begin = fs_clock_monotonic();
+	bool		busy = false;
 	FsRunAs		scope;
 
 	if (view->queue_count == 0 && !view->resync)
@@ -303,7 +308,7 @@ put_some(FsShard *shard, FsView *view)
 	StartTransactionCommand();
 	MemoryContextSwitchTo(shard->cycle);
 	fs_run_as_begin(&scope, view->def->owner, view->def->settings);
-	while (budget > 0 && online->ops->has_room(online))
+	while ((!busy || !fs_step_is_over(begin)) && online->ops->has_room(online))
 	{
 		FsHandle	handle;
 
@@ -311,21 +316,21 @@ put_some(FsShard *shard, FsView *view)
 		{
 			if (!view->resync)
 				break;
-			if (resync_some(shard, view))
+			if (resync_some(view))
 				view->resync = false;
-			budget -= 10;
+			busy = true;
 			continue;
 		}
 		handle = dequeue(view);
 		publish_entity(shard, view, handle);
 		remove_if_empty(shard, view, handle);
 		MemoryContextReset(shard->cycle);
-		budget--;
+		busy = true;
 	}
 	fs_run_as_end(&scope);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(shard->cycle);
-	return budget < STEP_ROWS;
+	return busy;
 }
 
 /* One step for one view's store; true when anything was done. */
@@ -339,7 +344,7 @@ publish_view(FsShard *shard, FsView *view)
 	take_results(view, results, n);
 	follow_connection(shard, view);
 	if (!online->connected || online->fenced)
-		return n > 0;
+		return n > 0 || (!online->connected && view->queue_count > 0);
 	if (!put_some(shard, view))
 		return n > 0;
 

@@ -11,13 +11,17 @@
  *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
  *	fold.c			event -> log and rings
- *	fire.c			window ends that are due; which entities; rows
+ *	fire.c			window ends that are due; rows
+ *	collect.c		which entities a window end is due for
+ *	prune.c			what no window needs any more
  *	row.c			feature row of one entity at one window end
  *	features.c		its aggregates and expressions
  *	aggregate.c		one native aggregate over the events of a window
  *	partial.c		the same over records of slides
  *	replay.c		aggregates computed by PostgreSQL's executor
  *	checkpoint.c	one transaction: log, positions, rows, dead letters, cursor
+ *	checkpoint_state.c	its small rows
+ *	pace.c			how it gives way to ingestion
  *	recover.c		from the tables back to memory
  *	publish.c		rows in force -> online store
  *	report.c		statistics -> shared memory
@@ -38,6 +42,7 @@
 #include "catalog/stream.h"
 #include "core/segment.h"
 #include "core/watermark.h"
+#include "ground/clock.h"
 #include "online/online.h"
 #include "source/source.h"
 #include "state/store.h"
@@ -49,8 +54,16 @@
 /* Rows one checkpoint writes at most, about. */
 #define FS_CHECKPOINT_ROWS 50000
 
+/*
+ * How long one step of anything may keep ingestion waiting, about: long work
+ * looks at the clock and is taken up again later.
+ */
+#define FS_STEP_USEC 2000
+
 /* Pending log that makes a checkpoint due before its time. */
 #define FS_PENDING_BYTES (64 * 1024 * 1024)
+
+struct FsCheckpoint;			/* pace.h */
 
 /* A partition of the shard. */
 typedef struct FsPartition
@@ -82,12 +95,13 @@ typedef struct FsEvent
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
 	uint32	   *hashes;			/* of each view in turn: its key's, and its kept byte values' */
+	FsHandle  **buckets;		/* where folding will look for each; only for prefetching */
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
 	uint32		error_mask;		/* bit i: an expression of view i raised an error */
 	char	   *error;			/* the latest one's message, in the batch's memory */
 } FsEvent;
 
-/* Pending segments of the log, and what else the next checkpoint writes. */
+/* Pending segments of the log: the last one of a slice takes events, those before it are full. */
 typedef struct FsPendingSlice
 {
 	int64		slice;
@@ -125,6 +139,14 @@ typedef struct FsFiring
 	int64		rows;
 } FsFiring;
 
+/* What is being done with (boundary, view). */
+typedef enum FsFirePhase
+{
+	FS_FIRE_BEGIN,
+	FS_FIRE_COLLECT,			/* due[] is being gathered and sorted */
+	FS_FIRE_ROWS				/* due[] is complete */
+} FsFirePhase;
+
 /* Where firing stands: window ends before 'boundary' are done. */
 typedef struct FsFireCursor
 {
@@ -132,11 +154,12 @@ typedef struct FsFireCursor
 	FsTime		boundary;
 	int			view;			/* index of the view being fired */
 	int64		hash;			/* hashes up to this are done in that view; -1 none */
+	FsFirePhase phase;
+	struct FsCollector *collector;
 	uint64	   *due;			/* hash << 32 | item, sorted */
 	uint32		ndue;
 	uint32		next;
 	uint32		maxdue;
-	bool		collected;		/* due[] is that of (boundary, view) */
 	FsTime		computed_at;
 	int64		rows;			/* of this firing so far */
 } FsFireCursor;
@@ -160,6 +183,21 @@ typedef struct FsViewCounts
 	int64		rows;
 } FsViewCounts;
 
+/* Where expiry stands in a touch list; see prune.c. */
+typedef enum FsPrunePhase
+{
+	FS_PRUNE_NONE,
+	FS_PRUNE_TRIM,
+	FS_PRUNE_REMOVE
+} FsPrunePhase;
+
+typedef struct FsPruneCursor
+{
+	FsPrunePhase phase;
+	FsTouchList list;			/* taken out of the view's directory */
+	FsHandle	block;			/* next to be trimmed */
+} FsPruneCursor;
+
 typedef struct FsView
 {
 	/* Info */
@@ -178,6 +216,7 @@ typedef struct FsView
 	/* State */
 	FsTouchLists touches;		/* by slice of the event */
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
+	FsPruneCursor prune;
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	FsTime		complete_from;	/* window ends from here on are fully covered */
 
@@ -198,9 +237,6 @@ typedef struct FsView
 	uint32		queue_head;
 	uint32		queue_count;
 	uint32		queue_max;
-	FsHandle   *fired;			/* since the last checkpoint began */
-	uint32		nfired;
-	uint32		maxfired;
 
 	/* Statistics */
 	FsViewCounts counts;		/* durable with the checkpoint */
@@ -232,6 +268,8 @@ typedef struct FsShard
 	FsSharedRoot *root;
 	FsHandle	root_handle;
 	uint32		sweep_cursor[FS_MAX_KEPT];
+	uint32		sweep_left[FS_MAX_KEPT];	/* codes still to be looked at */
+	int64		swept_slice;	/* values last used before it are freed */
 	struct FsContract *contract;
 
 	/* Event time */
@@ -257,6 +295,9 @@ typedef struct FsShard
 	/* Batch in hand: records polled but not all folded (memory was out) */
 	FsRecord   *records;
 	FsEvent    *events;
+	uint32	   *hashes;			/* nhashes for each of events[] */
+	FsHandle  **buckets;
+	int			maxevents;
 	int			nevents;
 	int			next_event;
 	uint32		folded;			/* views that have had events[next_event] */
@@ -295,6 +336,13 @@ fs_input_value(const FsView *view, const FsValue *values, int input)
 
 /* entity_key.c: the key of an event goes to key[FS_ENTITY_MAX_KEY]; -1 when it has none that fits. */
 extern int	fs_key_of_values(const FsView *view, const FsValue *values, char *key);
+
+/* Has the step that began at 'begin' (fs_clock_monotonic()) taken its time? */
+static inline bool
+fs_step_is_over(int64 begin)
+{
+	return fs_clock_monotonic() - begin >= FS_STEP_USEC;
+}
 
 /* shard.c */
 extern FsShard *fs_shard_create(FsSharedStream *slot);
@@ -335,12 +383,21 @@ extern int64 fs_pending_bytes(const FsPending *pending);
 extern bool fs_fire_is_due(const FsShard *shard);
 extern FsTime fs_fire_next(const FsShard *shard);
 extern bool fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left);
-extern void fs_prune_step(FsShard *shard);
 extern bool fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint32 hash);
+
+/* collect.c: finds fire.due[] of fire's (boundary, view); a step is true when that is complete */
+extern void fs_collect_begin(FsShard *shard);
+extern bool fs_collect_step(FsShard *shard);
+
+/* prune.c */
+extern void fs_prune_step(FsShard *shard);
 
 /* checkpoint.c */
 extern bool fs_checkpoint_is_due(FsShard *shard);
 extern void fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard));
+
+/* checkpoint_state.c: positions, counters, cursor; the epoch fences off any other worker */
+extern void fs_checkpoint_write_state(FsShard *shard, struct FsCheckpoint *checkpoint);
 
 /* recover.c */
 extern void fs_recover_state(FsShard *shard);
@@ -348,7 +405,7 @@ extern bool fs_recover_log(FsShard *shard);
 
 /* publish.c */
 extern void fs_publish_open(FsShard *shard);
-extern void fs_publish_fired(FsShard *shard);
+extern void fs_publish_enqueue(FsView *view, FsHandle handle);
 extern bool fs_publish_step(FsShard *shard);
 extern void fs_publish_close(FsShard *shard);
 

@@ -234,7 +234,7 @@ read_segments(LogReader *reader)
 	portal = SPI_cursor_open_with_args(NULL,
 									   "SELECT checkpoint, segment FROM feature_stream.event_log"
 									   " WHERE stream = $1 AND slice >= $2"
-									   " ORDER BY checkpoint, slice",
+									   " ORDER BY checkpoint, slice, part",
 									   2, types, values, NULL, true, 0);
 	for (;;)
 	{

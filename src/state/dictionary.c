@@ -6,9 +6,11 @@
 
 #include "port/atomics.h"
 
+#include "core/hash.h"
 #include "state/dictionary.h"
 
 #define CODES_PER_SEGMENT 4096
+#define SWEEP_AHEAD 16
 
 /* A code's slot holds the entry's handle, or with this bit the next free code. */
 #define FREE_CODE_BIT 0x80000000U
@@ -132,7 +134,7 @@ fs_dictionary_code(FsArena *arena, FsDictionary *dictionary,
 		DictionaryEntry *entry = fs_arena_ptr(handle);
 
 		if (entry->entry.hash == hash && entry->len == len &&
-			memcmp(entry->data, data, len) == 0)
+			fs_bytes_equal(entry->data, data, len))
 		{
 			if (entry->last_slice < slice)
 				entry->last_slice = slice;
@@ -159,6 +161,16 @@ fs_dictionary_value(const FsDictionary *dictionary, uint32 code, uint32 *len)
 	return entry->data;
 }
 
+/* Gets the entry of a code on its way. */
+static pg_attribute_always_inline void
+prefetch_code(const FsDictionary *dictionary, uint32 code)
+{
+	const uint32 *slot = code < dictionary->ncodes ? code_slot(dictionary, code) : NULL;
+
+	if (slot != NULL && *slot != 0 && (*slot & FREE_CODE_BIT) == 0)
+		__builtin_prefetch(fs_arena_ptr(*slot));
+}
+
 int
 fs_dictionary_sweep(FsArena *arena, FsDictionary *dictionary, uint32 *cursor, int n, uint32 oldest)
 {
@@ -172,6 +184,7 @@ fs_dictionary_sweep(FsArena *arena, FsDictionary *dictionary, uint32 *cursor, in
 
 		if (++*cursor >= dictionary->ncodes)
 			*cursor = 0;
+		prefetch_code(dictionary, *cursor + SWEEP_AHEAD);
 		slot = code_slot(dictionary, *cursor);
 		if (*cursor == 0 || slot == NULL || *slot == 0 || (*slot & FREE_CODE_BIT) != 0)
 			continue;

@@ -6,6 +6,7 @@
 
 #include "port/atomics.h"
 
+#include "core/hash.h"
 #include "core/slice.h"
 #include "state/entity.h"
 
@@ -25,7 +26,7 @@ fs_entity_find(const FsTable *table, const char *key, uint16 key_len, uint32 has
 		FsEntity   *entity = fs_arena_ptr(handle);
 
 		if (entity->entry.hash == hash && entity->key_len == key_len &&
-			memcmp(entity->key, key, key_len) == 0)
+			fs_bytes_equal(entity->key, key, key_len))
 			return handle;
 		handle = entity->entry.next;
 	}
@@ -125,6 +126,18 @@ add_chunk(FsArena *arena, FsEntity *entity, uint32 slice, int need)
 	return chunk;
 }
 
+/* Copies an encoded event to the end of a chunk; what is behind it there may be overwritten. */
+static inline void
+copy_event(FsChunk *chunk, const uint8 *bytes, int len)
+{
+	uint8	   *end = chunk->data + chunk->used;
+
+	if (len <= 16 && offsetof(FsChunk, data) + chunk->used + 16 <= chunk->size)
+		memcpy(end, bytes, 16);
+	else
+		memcpy(end, bytes, len);
+}
+
 bool
 fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 				 FsTime time, int32 partition, FsTime counts_from, const FsCell *cells)
@@ -150,7 +163,7 @@ fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 	}
 	if (chunk != NULL)
 	{
-		memcpy(chunk->data + chunk->used, bytes, len);
+		copy_event(chunk, bytes, len);
 		chunk->used += len;
 		chunk->max_slice = Max(chunk->max_slice, slice);
 		entity->last_time = time;
@@ -215,34 +228,6 @@ fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, Fs
 	return fs_entity_append(arena, entity, layout, time, 0, counts_from, cells);
 }
 
-/* Number of events in a chunk, by decoding it. */
-static int
-count_events(const FsRingLayout *layout, const FsChunk *chunk)
-{
-	FsRingEvent events[FS_CHUNK_MAX];
-	FsCell		cells[FS_CHUNK_MAX * 4];
-	FsRingEvent *e = events;
-	FsCell	   *c = cells;
-	int			n = 0;
-	bool		ok;
-
-	/* an event takes two bytes or more */
-	if (chunk->used / 2 > FS_CHUNK_MAX || layout->ncells > 4)
-	{
-		e = palloc(sizeof(FsRingEvent) * (chunk->used / 2 + 1));
-		c = palloc(sizeof(FsCell) * (chunk->used / 2 + 1) * Max(layout->ncells, 1));
-	}
-	ok = fs_ring_decode(layout, chunk, e, c, &n, chunk->used / 2 + 1);
-	Assert(ok);
-	(void) ok;
-	if (e != events)
-	{
-		pfree(e);
-		pfree(c);
-	}
-	return n;
-}
-
 void
 fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest)
 {
@@ -254,7 +239,7 @@ fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uin
 		if (chunk->max_slice >= oldest)
 			break;
 		fs_entity_begin_change(entity);
-		entity->nevents -= count_events(layout, chunk);
+		entity->nevents -= fs_ring_count(layout, chunk);
 		entity->head = chunk->next;
 		if (entity->head == 0)
 			entity->tail = 0;

@@ -23,7 +23,7 @@
 #include "state/ring.h"
 
 #define FS_ENTITY_DIRTY 0x01	/* its online row is to be written */
-#define FS_ENTITY_DOOMED 0x02	/* collected for removal in the current sweep */
+#define FS_ENTITY_DOOMED 0x02	/* on the list that pruning goes through: nobody else removes it */
 
 typedef struct FsEntity
 {

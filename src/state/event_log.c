@@ -66,7 +66,7 @@ fs_event_log_scan(Oid stream, FsTime from, FsTime until, FsSegmentVisitor visit,
 									   "WHERE stream OPERATOR(pg_catalog.=) $1 "
 									   "AND slice OPERATOR(pg_catalog.>=) $2 "
 									   "AND slice OPERATOR(pg_catalog.<) $3 "
-									   "ORDER BY checkpoint, slice",
+									   "ORDER BY checkpoint, slice, part",
 									   3, bound_types, values, NULL, true, 0);
 	while (go_on)
 	{

@@ -3,8 +3,8 @@
  *		The event log's table: feature_stream.event_log.
  *
  * A row is a segment (core/segment.h): the events of one slice that one
- * checkpoint accepted.  Rows are never changed; whole partitions are dropped
- * when no recovery can need them any more.
+ * checkpoint accepted, or a part of them.  Rows are never changed; whole
+ * partitions are dropped when no recovery can need them any more.
  */
 #ifndef FS_STATE_EVENT_LOG_H
 #define FS_STATE_EVENT_LOG_H
@@ -18,7 +18,7 @@ extern Oid	fs_event_log_relation(Oid stream);
 
 /*
  * Calls 'visit' for each segment of the stream with from <= slice < until, in
- * order of checkpoint and slice, inside the current transaction.  The segment's
+ * order of checkpoint, slice and part, inside the current transaction.  The segment's
  * bytes live during the call.  Stops early when 'visit' returns false.
  */
 typedef bool (*FsSegmentVisitor) (void *arg, FsTime slice, const char *bytes, size_t len);

@@ -219,3 +219,59 @@ fs_ring_decode(const FsRingLayout *layout, const FsChunk *chunk,
 	}
 	return true;
 }
+
+/* Skips a varint of a chunk that is whole. */
+static inline const uint8 *
+skip_varint(const uint8 *p)
+{
+	while (*p++ >= 0x80)
+		;
+	return p;
+}
+
+/* Skips the cells of one event; 'bitmap' tells its nulls, or is NULL. */
+static const uint8 *
+skip_cells(const FsRingLayout *layout, const uint8 *p, const uint8 *bitmap)
+{
+	for (int i = 0; i < layout->ncells; i++)
+	{
+		if (bitmap != NULL && (bitmap[i / 8] & (1 << (i % 8))) != 0 && layout->kinds[i] != FS_CELL_CODE)
+			continue;
+		if (layout->kinds[i] == FS_CELL_FLOAT4)
+			p += 4;
+		else if (layout->kinds[i] == FS_CELL_FLOAT8)
+			p += 8;
+		else
+			p = skip_varint(p);
+	}
+	return p;
+}
+
+int
+fs_ring_count(const FsRingLayout *layout, const FsChunk *chunk)
+{
+	const uint8 *p = chunk->data;
+	const uint8 *end = p + chunk->used;
+	int			n = 0;
+
+	while (p < end)
+	{
+		const uint8 *bitmap = NULL;
+		bool		late;
+
+		p = skip_varint(p);		/* time */
+		late = (*p & 1) != 0;
+		p = skip_varint(p);		/* partition */
+		if (late)
+			p = skip_varint(p);
+		if (layout->has_nulls)
+		{
+			bitmap = p;
+			p += (layout->ncells + 7) / 8;
+		}
+		p = skip_cells(layout, p, bitmap);
+		n++;
+	}
+	Assert(p == end);
+	return n;
+}

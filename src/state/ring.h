@@ -90,4 +90,7 @@ extern int	fs_ring_encode(const FsRingLayout *layout, FsTime previous, FsTime ti
 extern bool fs_ring_decode(const FsRingLayout *layout, const FsChunk *chunk,
 						   FsRingEvent *events, FsCell *cells, int *n, int max);
 
+/* Number of events in a chunk of the arena. */
+extern int	fs_ring_count(const FsRingLayout *layout, const FsChunk *chunk);
+
 #endif							/* FS_STATE_RING_H */

@@ -8,23 +8,6 @@
 
 #include "state/table.h"
 
-static FsHandle *
-bucket_at(const FsTable *table, uint32 bucket)
-{
-	FsHandle   *directory = fs_arena_ptr(table->directory);
-	FsHandle   *segment = fs_arena_ptr(directory[bucket / FS_TABLE_SEGMENT]);
-
-	return &segment[bucket % FS_TABLE_SEGMENT];
-}
-
-static uint32
-bucket_number(const FsTable *table, uint32 hash)
-{
-	uint32		bucket = hash & table->high_mask;
-
-	return bucket > table->max_bucket ? hash & table->low_mask : bucket;
-}
-
 /* Changes of links are bracketed, so that a reader's miss can be doubted. */
 static void
 begin_change(FsTable *table)
@@ -60,12 +43,6 @@ fs_table_create(FsArena *arena, FsTable *table)
 	table->low_mask = FS_TABLE_SEGMENT - 1;
 	table->high_mask = FS_TABLE_SEGMENT - 1;
 	return true;
-}
-
-FsHandle *
-fs_table_bucket(const FsTable *table, uint32 hash)
-{
-	return bucket_at(table, bucket_number(table, hash));
 }
 
 /* Is there a bucket after the last one, or memory to make its segment? */
@@ -108,13 +85,13 @@ split_bucket(FsArena *arena, FsTable *table)
 		table->high_mask = new_bucket | table->low_mask;
 	}
 	old_bucket = new_bucket & table->low_mask;
-	from = bucket_at(table, old_bucket);
-	to = bucket_at(table, new_bucket);
+	from = fs_table_bucket_at(table, old_bucket);
+	to = fs_table_bucket_at(table, new_bucket);
 	while (*from != 0)
 	{
 		FsEntry    *entry = fs_arena_ptr(*from);
 
-		if (bucket_number(table, entry->hash) == new_bucket)
+		if (fs_table_bucket_number(table, entry->hash) == new_bucket)
 		{
 			*to = *from;
 			*from = entry->next;
@@ -177,5 +154,5 @@ fs_table_read_bucket(const FsTable *table, uint32 bucket)
 FsHandle
 fs_table_read_head(const FsTable *table, uint32 hash)
 {
-	return fs_table_read_bucket(table, bucket_number(table, hash));
+	return fs_table_read_bucket(table, fs_table_bucket_number(table, hash));
 }

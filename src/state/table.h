@@ -40,8 +40,12 @@ typedef struct FsTable
 
 extern bool fs_table_create(FsArena *arena, FsTable *table);
 
-/* An entry wanted soon is fetched without waiting: its first two lines, where the key begins. */
-static inline void
+/*
+ * An entry wanted soon is fetched without waiting: its first two lines, where
+ * the key begins.  Functions that do nothing but prefetch must be inlined: gcc
+ * takes them for pure and leaves out calls of them.
+ */
+static pg_attribute_always_inline void
 fs_table_prefetch_entry(FsHandle handle)
 {
 	if (handle != 0)
@@ -53,8 +57,29 @@ fs_table_prefetch_entry(FsHandle handle)
 	}
 }
 
+static inline FsHandle *
+fs_table_bucket_at(const FsTable *table, uint32 bucket)
+{
+	FsHandle   *directory = fs_arena_ptr(table->directory);
+	FsHandle   *segment = fs_arena_ptr(directory[bucket / FS_TABLE_SEGMENT]);
+
+	return &segment[bucket % FS_TABLE_SEGMENT];
+}
+
+static inline uint32
+fs_table_bucket_number(const FsTable *table, uint32 hash)
+{
+	uint32		bucket = hash & table->high_mask;
+
+	return bucket > table->max_bucket ? hash & table->low_mask : bucket;
+}
+
 /* The bucket's head for a hash. */
-extern FsHandle *fs_table_bucket(const FsTable *table, uint32 hash);
+static inline FsHandle *
+fs_table_bucket(const FsTable *table, uint32 hash)
+{
+	return fs_table_bucket_at(table, fs_table_bucket_number(table, hash));
+}
 
 /* Links an entry whose 'hash' is set; may split a bucket (silently not, when memory is out). */
 extern void fs_table_insert(FsArena *arena, FsTable *table, FsHandle handle);

@@ -95,44 +95,36 @@ fs_touch_add(FsArena *arena, FsTouchLists *touches, int64 slice, uint32 item)
 		block = fresh;
 	}
 	block->items[block->n++] = item;
-	list->count++;
 	return true;
 }
 
-uint32
-fs_touch_items(const FsTouchLists *touches, int index, uint32 *items)
+FsTouchList
+fs_touch_take_first(FsTouchLists *touches)
 {
-	const FsTouchList *list = &touches->lists[index];
+	FsTouchList first = touches->lists[0];
+
+	Assert(touches->n > 0);
+	touches->n--;
+	memmove(&touches->lists[0], &touches->lists[1], sizeof(FsTouchList) * touches->n);
+	touches->last = Max(touches->last - 1, 0);
+	return first;
+}
+
+void
+fs_touch_free_block(FsArena *arena, FsTouchList *list)
+{
 	FsHandle	handle = list->head;
-	uint32		n = 0;
+	FsTouchBlock *block = fs_arena_ptr(handle);
 
-	while (handle != 0)
-	{
-		const FsTouchBlock *block = fs_arena_ptr(handle);
-
-		memcpy(items + n, block->items, sizeof(uint32) * block->n);
-		n += block->n;
-		handle = block->next;
-	}
-	Assert(n == list->count);
-	return n;
+	list->head = block->next;
+	fs_arena_free(arena, handle, block_size(block->max));
 }
 
 void
 fs_touch_drop_first(FsArena *arena, FsTouchLists *touches)
 {
-	FsHandle	handle = touches->lists[0].head;
+	FsTouchList list = fs_touch_take_first(touches);
 
-	Assert(touches->n > 0);
-	while (handle != 0)
-	{
-		FsTouchBlock *block = fs_arena_ptr(handle);
-		FsHandle	next = block->next;
-
-		fs_arena_free(arena, handle, block_size(block->max));
-		handle = next;
-	}
-	touches->n--;
-	memmove(&touches->lists[0], &touches->lists[1], sizeof(FsTouchList) * touches->n);
-	touches->last = Max(touches->last - 1, 0);
+	while (list.head != 0)
+		fs_touch_free_block(arena, &list);
 }

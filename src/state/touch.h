@@ -28,7 +28,6 @@ typedef struct FsTouchList
 	int64		slice;
 	FsHandle	head;
 	FsHandle	tail;
-	uint32		count;
 } FsTouchList;
 
 /* Lists in ascending order of slice. */
@@ -49,8 +48,11 @@ extern bool fs_touch_add(FsArena *arena, FsTouchLists *touches, int64 slice, uin
 /* First list whose slice is >= 'slice', as an index (touches->n when there is none). */
 extern int	fs_touch_seek(const FsTouchLists *touches, int64 slice);
 
-/* Appends the items of list 'index' to items[], which has room; returns their number. */
-extern uint32 fs_touch_items(const FsTouchLists *touches, int index, uint32 *items);
+/* Takes the first list out of the directory; its blocks are the caller's to free. */
+extern FsTouchList fs_touch_take_first(FsTouchLists *touches);
+
+/* Frees the first block of a list that was taken out. */
+extern void fs_touch_free_block(FsArena *arena, FsTouchList *list);
 
 /* Frees the first list. */
 extern void fs_touch_drop_first(FsArena *arena, FsTouchLists *touches);

@@ -1,0 +1,210 @@
+/*
+ * checkpoint_state.c
+ *		The small rows of a checkpoint: positions, wake-ups, firings, counters, cursor.
+ *
+ * Statements are planned once and kept for the life of the process.  Each runs
+ * in an SPI connection of its own, so that ingestion may go on in between.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "ground/clock.h"
+#include "pipeline/pace.h"
+
+#define MAX_PARAMETERS 15
+
+/* A statement, and its plan once it was first executed. */
+typedef struct Statement
+{
+	const char *sql;
+	int			n;
+	Oid			types[MAX_PARAMETERS];
+	int			expected;		/* SPI_OK_... */
+	SPIPlanPtr	plan;
+} Statement;
+
+static Datum
+time_datum(FsTime t, char *null)
+{
+	*null = t == FS_TIME_MIN ? 'n' : ' ';
+	return TimestampTzGetDatum(t);
+}
+
+/* Executes a statement; returns the number of rows it changed. */
+static uint64
+execute(Statement *statement, Datum *values, const char *nulls)
+{
+	uint64		changed;
+	int			result;
+
+	SPI_connect();
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->n, statement->types,
+											  CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare a statement of the checkpoint: %s", SPI_result_code_string(SPI_result));
+		statement->plan = plan;
+	}
+	result = SPI_execute_plan(statement->plan, values, nulls, false, 0);
+	if (result != statement->expected)
+		elog(ERROR, "could not write the checkpoint: %s", SPI_result_code_string(result));
+	changed = SPI_processed;
+	SPI_finish();
+	return changed;
+}
+
+static void
+write_position(FsShard *shard, const FsPartition *p)
+{
+	static Statement statement = {
+		"INSERT INTO feature_stream.partition_position AS p (stream, shard, partition, next_offset, next_xid, "
+		"watermark, last_event_time, last_arrival, idle, covered_from, covers_all, start_offset, "
+		"read_count, accepted_count, partially_late_count, dead_letter_count) "
+		"VALUES ($1, 0, $2, $3, $4::pg_catalog.text::pg_catalog.xid8, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+		"ON CONFLICT (stream, shard, partition) DO UPDATE SET next_offset = excluded.next_offset, "
+		"next_xid = excluded.next_xid, watermark = excluded.watermark, last_event_time = excluded.last_event_time, "
+		"last_arrival = excluded.last_arrival, idle = excluded.idle, covered_from = excluded.covered_from, "
+		"covers_all = excluded.covers_all, read_count = excluded.read_count, "
+		"accepted_count = excluded.accepted_count, partially_late_count = excluded.partially_late_count, "
+		"dead_letter_count = excluded.dead_letter_count",
+		15, {OIDOID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID,
+		TIMESTAMPTZOID, BOOLOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, SPI_OK_INSERT};
+	Datum		values[15];
+	char		nulls[15];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = ObjectIdGetDatum(shard->def->relid);
+	values[1] = Int32GetDatum(p->id);
+	values[2] = Int64GetDatum(p->position.offset);
+	values[3] = CStringGetTextDatum(psprintf(UINT64_FORMAT, p->position.xid));
+	values[4] = time_datum(p->clock.watermark, &nulls[4]);
+	values[5] = time_datum(p->clock.last_event_time, &nulls[5]);
+	values[6] = time_datum(p->clock.last_arrival, &nulls[6]);
+	values[7] = BoolGetDatum(p->clock.idle);
+	values[8] = time_datum(p->covered_from, &nulls[8]);
+	values[9] = BoolGetDatum(p->covers_all);
+	values[10] = Int64GetDatum(p->start.offset);
+	values[11] = Int64GetDatum(p->read_count);
+	values[12] = Int64GetDatum(p->accepted_count);
+	values[13] = Int64GetDatum(p->partially_late_count);
+	values[14] = Int64GetDatum(p->dead_letter_count);
+	execute(&statement, values, nulls);
+}
+
+static void
+write_wakeups(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	static Statement statement = {
+		"INSERT INTO feature_stream.partition_wakeup (stream, partition, \"offset\", watermark) "
+		"VALUES ($1, $2, $3, $4)",
+		4, {OIDOID, INT4OID, INT8OID, TIMESTAMPTZOID}, SPI_OK_INSERT};
+	ListCell   *cell;
+
+	foreach(cell, checkpoint->pending.wakeups)
+	{
+		const FsWakeup *wakeup = lfirst(cell);
+		Datum		values[4] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(wakeup->partition),
+		Int64GetDatum(wakeup->offset), TimestampTzGetDatum(wakeup->watermark)};
+
+		execute(&statement, values, NULL);
+		fs_pace(shard, checkpoint);
+	}
+}
+
+static void
+write_firings(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	static Statement statement = {
+		"INSERT INTO feature_stream.firing (view, window_end, upto_hash, computed_at, row_count) "
+		"VALUES ($1, $2, $3, $4, $5)",
+		5, {OIDOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID}, SPI_OK_INSERT};
+	ListCell   *cell;
+
+	foreach(cell, shard->firings)
+	{
+		const FsFiring *firing = lfirst(cell);
+		Datum		values[5] = {ObjectIdGetDatum(shard->views[firing->view].def->relid),
+			TimestampTzGetDatum(firing->window_end), Int64GetDatum(firing->upto_hash),
+		TimestampTzGetDatum(firing->computed_at), Int64GetDatum(firing->rows)};
+
+		execute(&statement, values, NULL);
+		fs_pace(shard, checkpoint);
+	}
+}
+
+/* The row of stream_state; its epoch fences off any other worker of this stream. */
+static void
+write_state(FsShard *shard, const FsCheckpoint *checkpoint)
+{
+	static Statement statement = {
+		"UPDATE feature_stream.stream_state SET checkpoint = $3, frontier = $4, watermark = $5, "
+		"fire_window_end = $6, fire_view = $7, fire_hash = $8, checkpoint_time = $9 "
+		"WHERE stream OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
+		"AND epoch OPERATOR(pg_catalog.=) $2",
+		9, {OIDOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, OIDOID, INT8OID,
+		TIMESTAMPTZOID}, SPI_OK_UPDATE};
+	const FsFireCursor *fire = &shard->fire;
+	bool		mid_view = fire->active && fire->view < shard->nviews;
+	char		nulls[9];
+	Datum		values[9];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = ObjectIdGetDatum(shard->def->relid);
+	values[1] = Int64GetDatum(shard->epoch);
+	values[2] = Int64GetDatum(checkpoint->number);
+	values[3] = time_datum(shard->frontier, &nulls[3]);
+	values[4] = time_datum(checkpoint->watermark, &nulls[4]);
+	values[5] = time_datum(fire->active ? fire->boundary : FS_TIME_MIN, &nulls[5]);
+	values[6] = ObjectIdGetDatum(mid_view ? shard->views[fire->view].def->relid : InvalidOid);
+	nulls[6] = mid_view ? ' ' : 'n';
+	values[7] = Int64GetDatum(fire->hash);
+	nulls[7] = mid_view ? ' ' : 'n';
+	values[8] = TimestampTzGetDatum(fs_clock_now());
+	if (execute(&statement, values, nulls) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("another worker has taken over stream %s", shard->def->name)));
+}
+
+/* The views' counters; rows fired in this transaction are part of it. */
+static void
+write_view_state(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	static Statement statement = {
+		"UPDATE feature_stream.view_state SET counted_count = $2, filtered_count = $3, late_count = $4, "
+		"expression_error_count = $5, row_count = $6 WHERE view OPERATOR(pg_catalog.=) $1",
+		6, {OIDOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, SPI_OK_UPDATE};
+
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		const FsViewCounts *counts = &checkpoint->counts[v];
+		Datum		values[6] = {ObjectIdGetDatum(shard->views[v].def->relid),
+			Int64GetDatum(counts->counted), Int64GetDatum(counts->filtered),
+			Int64GetDatum(counts->late), Int64GetDatum(counts->expression_errors),
+		Int64GetDatum(shard->views[v].counts.rows)};
+
+		execute(&statement, values, NULL);
+		fs_pace(shard, checkpoint);
+	}
+}
+
+void
+fs_checkpoint_write_state(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	for (int i = 0; i < checkpoint->npartitions; i++)
+	{
+		if (checkpoint->partitions[i].started)
+			write_position(shard, &checkpoint->partitions[i]);
+		fs_pace(shard, checkpoint);
+	}
+	write_wakeups(shard, checkpoint);
+	write_firings(shard, checkpoint);
+	write_view_state(shard, checkpoint);
+	write_state(shard, checkpoint);
+}
