@@ -193,7 +193,7 @@ CREATE FOREIGN TABLE forged (user_id text) SERVER feature_stream;
 RESET ROLE;
 
 -- Dead letters are seen by those who may read their stream.
-CREATE TABLE feature_stream.dead_letter_test PARTITION OF feature_stream.dead_letter FOR VALUES FROM ('1999-01-01') TO ('1999-01-02');
+CREATE TABLE feature_stream.dead_letter_test PARTITION OF feature_stream.dead_letter FOR VALUES FROM ('2999-01-01') TO ('2999-01-02');
 INSERT INTO feature_stream.dead_letter (stream, partition, "offset", received_at, reason, message)
 VALUES ('clicks', 0, 1, '1999-01-01 00:00+00', 'malformed', 'x'), ('orders', 0, 1, '1999-01-01 00:00+00', 'late', 'y');
 SELECT stream, reason FROM feature_stream.dead_letter WHERE received_at < '1999-01-02' ORDER BY 1;
