@@ -31,6 +31,7 @@
  *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
  *		feature_views.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
  *		statistics.c, access.c, test_clock.c
+ *		aggregate_*.c				the extension's own aggregates
  *	source/		Where records come from, behind the operations of source.h.
  *		kafka*.c, table.c
  *	online/		The online store, behind the operations of online.h.
@@ -54,6 +55,7 @@
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
  *		decode*.c, json*.c, number.c, time_text.c, utf8.c	records
  *		segment*.c, crc32c.c			the event log's format
+ *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
  *	ground/		settings.c, clock.c, fault.c
  */
