@@ -353,6 +353,203 @@ COMMENT ON FUNCTION feature_stream.set_feature_tags(regclass, name, jsonb) IS
     'sets the tags of a feature, a JSON object, in place of those it had; null removes them';
 
 --
+-- Aggregates.  Ordinary ones, for any table.  Like all functions, PUBLIC may execute them: who may use the
+-- schema can call them.  Their support functions are called by them alone.
+--
+
+CREATE FUNCTION feature_stream.approx_count_distinct_trans(internal, anyelement) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_approx_count_distinct_trans' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_count_distinct_trans(internal, anyelement) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_count_distinct_trans(internal, anyelement) IS 'support function of approx_count_distinct: adds a value';
+
+CREATE FUNCTION feature_stream.approx_count_distinct_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_approx_count_distinct_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_count_distinct_combine(internal, internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_count_distinct_combine(internal, internal) IS 'support function of approx_count_distinct: joins two states';
+
+CREATE FUNCTION feature_stream.approx_count_distinct_serial(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'fs_approx_count_distinct_serial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_count_distinct_serial(internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_count_distinct_serial(internal) IS 'support function of approx_count_distinct: a state for another process';
+
+CREATE FUNCTION feature_stream.approx_count_distinct_deserial(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_approx_count_distinct_deserial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_count_distinct_deserial(bytea, internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_count_distinct_deserial(bytea, internal) IS 'support function of approx_count_distinct: a state from another process';
+
+CREATE FUNCTION feature_stream.approx_count_distinct_final(internal) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'fs_approx_count_distinct_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_count_distinct_final(internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_count_distinct_final(internal) IS 'support function of approx_count_distinct: its result';
+
+CREATE AGGREGATE feature_stream.approx_count_distinct(x anyelement) (
+    SFUNC = feature_stream.approx_count_distinct_trans,
+    STYPE = internal,
+    SSPACE = 2800,
+    FINALFUNC = feature_stream.approx_count_distinct_final,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = feature_stream.approx_count_distinct_combine,
+    SERIALFUNC = feature_stream.approx_count_distinct_serial,
+    DESERIALFUNC = feature_stream.approx_count_distinct_deserial,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE feature_stream.approx_count_distinct(anyelement) IS
+    'about how many different values (HyperLogLog, Flajolet et al. 2007, with the estimator of Ertl 2017): exact up to 512, then standard error 1.63 %, in 2.7 kB at most';
+
+CREATE FUNCTION feature_stream.approx_percentile_trans(internal, double precision, double precision) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_approx_percentile_trans' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_percentile_trans(internal, double precision, double precision) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_percentile_trans(internal, double precision, double precision) IS 'support function of approx_percentile: adds a value';
+
+CREATE FUNCTION feature_stream.approx_percentile_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_approx_percentile_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_percentile_combine(internal, internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_percentile_combine(internal, internal) IS 'support function of approx_percentile: joins two states';
+
+CREATE FUNCTION feature_stream.approx_percentile_serial(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'fs_approx_percentile_serial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_percentile_serial(internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_percentile_serial(internal) IS 'support function of approx_percentile: a state for another process';
+
+CREATE FUNCTION feature_stream.approx_percentile_deserial(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_approx_percentile_deserial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_percentile_deserial(bytea, internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_percentile_deserial(bytea, internal) IS 'support function of approx_percentile: a state from another process';
+
+CREATE FUNCTION feature_stream.approx_percentile_final(internal) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'fs_approx_percentile_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_percentile_final(internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_percentile_final(internal) IS 'support function of approx_percentile: its result';
+
+CREATE AGGREGATE feature_stream.approx_percentile(x double precision, p double precision) (
+    SFUNC = feature_stream.approx_percentile_trans,
+    STYPE = internal,
+    SSPACE = 8192,
+    FINALFUNC = feature_stream.approx_percentile_final,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = feature_stream.approx_percentile_combine,
+    SERIALFUNC = feature_stream.approx_percentile_serial,
+    DESERIALFUNC = feature_stream.approx_percentile_deserial,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE feature_stream.approx_percentile(double precision, double precision) IS
+    'about percentile_disc(p) of x (DDSketch, Masson et al. 2019): relative error 1 %, in 64 kB at most';
+
+CREATE FUNCTION feature_stream.top_k_trans(internal, anyelement, integer) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_top_k_trans' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.top_k_trans(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.top_k_trans(internal, anyelement, integer) IS 'support function of top_k: adds a value';
+
+CREATE FUNCTION feature_stream.approx_top_k_trans(internal, anyelement, integer) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_approx_top_k_trans' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.approx_top_k_trans(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.approx_top_k_trans(internal, anyelement, integer) IS 'support function of approx_top_k: adds a value';
+
+CREATE FUNCTION feature_stream.top_k_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_top_k_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.top_k_combine(internal, internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.top_k_combine(internal, internal) IS 'support function of top_k and approx_top_k: joins two states';
+
+CREATE FUNCTION feature_stream.top_k_serial(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'fs_top_k_serial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.top_k_serial(internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.top_k_serial(internal) IS 'support function of top_k and approx_top_k: a state for another process';
+
+CREATE FUNCTION feature_stream.top_k_deserial(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_top_k_deserial' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.top_k_deserial(bytea, internal) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.top_k_deserial(bytea, internal) IS 'support function of top_k and approx_top_k: a state from another process';
+
+CREATE FUNCTION feature_stream.top_k_final(internal, anyelement, integer) RETURNS anyarray
+    AS 'MODULE_PATHNAME', 'fs_top_k_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.top_k_final(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.top_k_final(internal, anyelement, integer) IS 'support function of top_k and approx_top_k: their result';
+
+CREATE AGGREGATE feature_stream.top_k(x anyelement, k integer) (
+    SFUNC = feature_stream.top_k_trans,
+    STYPE = internal,
+    SSPACE = 4096,
+    FINALFUNC = feature_stream.top_k_final,
+    FINALFUNC_EXTRA,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = feature_stream.top_k_combine,
+    SERIALFUNC = feature_stream.top_k_serial,
+    DESERIALFUNC = feature_stream.top_k_deserial,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE feature_stream.top_k(anyelement, integer) IS
+    'the k most frequent values, most frequent first, ties to the smaller value: exact, in memory for all different values';
+
+CREATE AGGREGATE feature_stream.approx_top_k(x anyelement, k integer) (
+    SFUNC = feature_stream.approx_top_k_trans,
+    STYPE = internal,
+    SSPACE = 4096,
+    FINALFUNC = feature_stream.top_k_final,
+    FINALFUNC_EXTRA,
+    FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = feature_stream.top_k_combine,
+    SERIALFUNC = feature_stream.top_k_serial,
+    DESERIALFUNC = feature_stream.top_k_deserial,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE feature_stream.approx_top_k(anyelement, integer) IS
+    'about the k most frequent values, most frequent first, ties to the smaller value (Misra and Gries 1982, Agarwal et al. 2012): counts are wrong by at most 1 / max(8 k, 64) of all, in memory for 2 max(8 k, 64) values';
+
+CREATE FUNCTION feature_stream.first_n_trans(internal, anyelement, integer) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_first_n_trans' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.first_n_trans(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.first_n_trans(internal, anyelement, integer) IS 'support function of first_n: adds a value';
+
+CREATE FUNCTION feature_stream.last_n_trans(internal, anyelement, integer) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_last_n_trans' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.last_n_trans(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.last_n_trans(internal, anyelement, integer) IS 'support function of last_n: adds a value';
+
+CREATE FUNCTION feature_stream.distinct_n_trans(internal, anyelement, integer) RETURNS internal
+    AS 'MODULE_PATHNAME', 'fs_distinct_n_trans' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.distinct_n_trans(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.distinct_n_trans(internal, anyelement, integer) IS 'support function of distinct_n: adds a value';
+
+CREATE FUNCTION feature_stream.list_final(internal, anyelement, integer) RETURNS anyarray
+    AS 'MODULE_PATHNAME', 'fs_list_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.list_final(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.list_final(internal, anyelement, integer) IS 'support function of first_n and last_n: their result';
+
+CREATE FUNCTION feature_stream.distinct_n_final(internal, anyelement, integer) RETURNS anyarray
+    AS 'MODULE_PATHNAME', 'fs_distinct_n_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION feature_stream.distinct_n_final(internal, anyelement, integer) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.distinct_n_final(internal, anyelement, integer) IS 'support function of distinct_n: its result';
+
+CREATE AGGREGATE feature_stream.first_n(x anyelement, n integer) (
+    SFUNC = feature_stream.first_n_trans,
+    STYPE = internal,
+    SSPACE = 1024,
+    FINALFUNC = feature_stream.list_final,
+    FINALFUNC_EXTRA,
+    FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE feature_stream.first_n(anyelement, integer) IS
+    'the first n values in input order, NULLs too';
+
+CREATE AGGREGATE feature_stream.last_n(x anyelement, n integer) (
+    SFUNC = feature_stream.last_n_trans,
+    STYPE = internal,
+    SSPACE = 1024,
+    FINALFUNC = feature_stream.list_final,
+    FINALFUNC_EXTRA,
+    FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE feature_stream.last_n(anyelement, integer) IS
+    'the last n values in input order, NULLs too';
+
+CREATE AGGREGATE feature_stream.distinct_n(x anyelement, n integer) (
+    SFUNC = feature_stream.distinct_n_trans,
+    STYPE = internal,
+    SSPACE = 1024,
+    FINALFUNC = feature_stream.distinct_n_final,
+    FINALFUNC_EXTRA,
+    FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE feature_stream.distinct_n(anyelement, integer) IS
+    'the first n different values in input order, without NULLs';
+
+--
 -- Event triggers: whole definitions are checked, state is made and removed with its stream.
 --
 

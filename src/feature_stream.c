@@ -38,6 +38,7 @@
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c,
  *		batch_output.c, found_rows.c, compare.c, json_row.c
  *		statistics.c, access.c, test_clock.c
+ *		aggregate_*.c				the extension's own aggregates
  *	source/		Where records come from, behind the operations of source.h.
  *		kafka*.c, table.c
  *	online/		The online store, behind the operations of online.h.
@@ -60,6 +61,7 @@
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
  *		decode*.c, json*.c, number.c, time_text.c, utf8.c	records
  *		segment*.c, crc32c.c			the event log's format
+ *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
  *	ground/		settings.c, clock.c, fault.c
  */
