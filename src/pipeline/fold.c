@@ -247,16 +247,22 @@ count_from(const FsView *view, const FsEventMeta *meta, FsTime *counts_from)
 	return *counts_from <= meta->event_time + fs_view_max_window(view->def);
 }
 
-/* Puts the event into the entity's ring, or into the record of its slide. */
+/*
+ * Puts the event into the entity's ring, or into the record of its slide.  Such
+ * a record stands in the slide's last slice, so that it does not expire before
+ * the touch list of any of its events.
+ */
 static bool
 keep_event(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *meta, FsTime counts_from,
 		   const FsCell *cells)
 {
+	FsTime		slide_end = fs_time_next(meta->event_time, view->def->slide);
+
 	if (!view->def->is_sliced)
 		return fs_entity_append(&shard->arena, entity, &view->layout, meta->event_time, meta->partition,
 								counts_from, cells);
 	return fs_entity_merge(&shard->arena, entity, &view->layout,
-						   fs_time_floor(meta->event_time, view->def->slide), counts_from, cells,
+						   slide_end - shard->def->slice, counts_from, cells,
 						   fs_partial_merge, view->def);
 }
 

@@ -3,7 +3,7 @@
  *		Partial aggregates: what rings of a sliced view keep of one entity and slide.
  *
  * A record is an event to everybody else: its time is the beginning of the
- * slide, its cells are the states of the view's aggregates in turn.  Records of
+ * last slice of the slide, its cells are the states of the view's aggregates in turn.  Records of
  * the same slide may be several; they add up.
  */
 #ifndef FS_PIPELINE_PARTIAL_H
