@@ -91,6 +91,27 @@ $pauser->run("SELECT feature_stream.resume_stream('clicks')");
 send_events('12:25:00', 3);
 is($pauser->errors, '', 'no error on the way');
 
+# --- An online store keeps its views under another name.
+my $redis = new_redis();
+$node->safe_psql('postgres', sprintf(q(
+	CREATE SERVER first_name FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '%s');
+	SELECT feature_stream.create_feature_view('online_counts', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id',
+		windows => '{10 min}', slide => '1 min', online => 'first_name', online_key => 'n:{user_id}');
+	), $redis->port));
+send_events('12:30:00', 3);
+send_events('12:31:00', 1);
+wait_until('the key in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 6 });
+$node->safe_psql('postgres', 'ALTER SERVER first_name RENAME TO second_name');
+send_events('12:32:00', 1);
+send_events('12:33:00', 1);
+ok(eval { wait_until('the new value in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 7 }, 30) }, 'a renamed server is written to');
+query_is($node, 'SELECT server, connected FROM feature_stream.stat_online', 'second_name|t', 'and shown by its name');
+like(($node->psql('postgres', 'DROP SERVER second_name'))[2], qr/online_counts depends on server second_name/, 'and not dropped under its views');
+$node->safe_psql('postgres', q(
+	DELETE FROM pg_depend WHERE refobjid = (SELECT oid FROM pg_foreign_server WHERE srvname = 'second_name') AND objid = 'online_counts'::regclass;
+	ALTER SERVER second_name RENAME TO third_name));
+query_is($node, 'SELECT server FROM feature_stream.stat_online', 'third_name', 'a view of a restored dump follows too');
+
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
 
 done_testing();
