@@ -9,6 +9,7 @@ use FeatureStream;
 use Test::More;
 
 my $node = new_node('sessions');
+my $pid;
 my $sent = 0;
 
 # Sends events of one user, at a time of 2024-01-15; waits until they are durable and fired.
@@ -111,6 +112,26 @@ $node->safe_psql('postgres', q(
 	DELETE FROM pg_depend WHERE refobjid = (SELECT oid FROM pg_foreign_server WHERE srvname = 'second_name') AND objid = 'online_counts'::regclass;
 	ALTER SERVER second_name RENAME TO third_name));
 query_is($node, 'SELECT server FROM feature_stream.stat_online', 'third_name', 'a view of a restored dump follows too');
+
+# --- Another worker has taken over (so says the epoch): this one commits nothing more.
+$pid = ingest_pid($node, 'clicks');
+$node->safe_psql('postgres', 'UPDATE feature_stream.stream_state SET epoch = epoch + 1');
+send_events('12:35:00', 3);
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/ERROR:  another worker has taken over stream/, 'a worker that was superseded gives up');
+isnt(ingest_pid($node, 'clicks'), $pid, 'and another one goes on');
+query_is($node, 'SELECT sum(event_count) FROM feature_stream.event_log', $sent, 'with every event once');
+
+# --- A newer writer holds the fence (so says the online store): ours writes nothing more there.
+send_events('12:37:00', 1);
+wait_until('the row of 12:36 in Redis', sub { ($redis->hash('n:u')->{window_end} // 0) == 1705322160 });
+my @fence = grep { !/^n:/ } $redis->keys;
+is(scalar @fence, 1, 'there is a fence');
+$redis->call('SET', $fence[0], '9' x 18);
+my $online = $redis->hash('n:u');
+send_events('12:38:00', 1);
+send_events('12:39:00', 1);
+ok($node->poll_query_until('postgres', "SELECT last_error ~ '9{18}' FROM feature_stream.stat_online"), 'a writer that is fenced off says so');
+is_deeply($redis->hash('n:u'), $online, 'and leaves the rows of the newer one alone');
 
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
 
