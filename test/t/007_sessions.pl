@@ -12,15 +12,16 @@ my $node = new_node('sessions');
 my $pid;
 my $sent = 0;
 
-# Sends events of one user, at a time of 2024-01-15; waits until they are durable and fired.
+# Sends events of a user, at a time of 2024-01-15; waits until they are durable and fired.
 sub send_events
 {
-	my ($time, $n) = @_;
+	my ($time, $n, $user) = @_;
 
+	$user //= 'u';
 	$node->safe_psql('postgres', qq(
 		SELECT feature_stream.set_test_clock('2024-01-15 $time+00');
 		INSERT INTO outbox (id, value)
-		SELECT $sent + i, format('{"user_id": "u", "at": %s}', extract(epoch FROM timestamptz '2024-01-15 $time+00'))
+		SELECT $sent + i, format('{"user_id": "$user", "at": %s}', extract(epoch FROM timestamptz '2024-01-15 $time+00'))
 		  FROM generate_series(1, $n) i));
 	$sent += $n;
 	wait_for_read($node, 'clicks', $sent);
@@ -121,15 +122,24 @@ like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/ERROR:  another wor
 isnt(ingest_pid($node, 'clicks'), $pid, 'and another one goes on');
 query_is($node, 'SELECT sum(event_count) FROM feature_stream.event_log', $sent, 'with every event once');
 
-# --- A newer writer holds the fence (so says the online store): ours writes nothing more there.
+# --- The online store has a newer row: it stays.
+$redis->call('HSET', 'n:u', 'window_end', 4000000000);
 send_events('12:37:00', 1);
-wait_until('the row of 12:36 in Redis', sub { ($redis->hash('n:u')->{window_end} // 0) == 1705322160 });
+send_events("12:$_:00", 1, 'v') for 38 .. 41;
+wait_until('rows of another user', sub { ($redis->hash('n:v')->{n_10m} // 0) == 2 });
+is($redis->hash('n:u')->{window_end}, 4000000000, 'a row is not replaced by one of an older window end');
+$redis->call('DEL', 'n:u');
+
+# --- A newer writer holds the fence (so says the online store): ours writes nothing more there.
+send_events('12:42:00', 1);
+send_events('12:44:00', 1);
+wait_until('the row of 12:43 in Redis', sub { ($redis->hash('n:u')->{window_end} // 0) == 1705322580 });
 my @fence = grep { !/^n:/ } $redis->keys;
 is(scalar @fence, 1, 'there is a fence');
 $redis->call('SET', $fence[0], '9' x 18);
 my $online = $redis->hash('n:u');
-send_events('12:38:00', 1);
-send_events('12:39:00', 1);
+send_events('12:45:00', 1);
+send_events('12:46:00', 1);
 ok($node->poll_query_until('postgres', "SELECT last_error ~ '9{18}' FROM feature_stream.stat_online"), 'a writer that is fenced off says so');
 is_deeply($redis->hash('n:u'), $online, 'and leaves the rows of the newer one alone');
 
