@@ -181,6 +181,29 @@ alter_view(const ViewParts *parts, const EventObject *object)
 }
 
 /*
+ * A server was altered: feature views, which name their online store, follow a
+ * new name.  They depend on the server; those of a restored dump do not, but the
+ * name that no server has any more is the one that this server had.
+ */
+static void
+alter_server(Oid server)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1];
+
+	values[0] = ObjectIdGetDatum(server);
+	fs_owner_execute("UPDATE feature_stream.feature_view v SET online = s.srvname"
+					 " FROM pg_catalog.pg_foreign_server s"
+					 " JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
+					 " WHERE s.oid = $1 AND w.fdwname = 'feature_stream_redis' AND v.online <> s.srvname"
+					 " AND (NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server o WHERE o.srvname = v.online)"
+					 " OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = v.view AND d.refobjid = s.oid"
+					 " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+					 " AND d.refclassid = 'pg_catalog.pg_foreign_server'::pg_catalog.regclass))",
+					 SPI_OK_UPDATE, 1, types, values, NULL);
+}
+
+/*
  * Is this one of the extension's own workers?  Their upkeep attaches and
  * detaches partitions, which changes no definition.
  */
@@ -218,10 +241,14 @@ fs_on_ddl_command_end(PG_FUNCTION_ARGS)
 			if (parts != NULL)
 				alter_view(parts, object);
 		}
-		else if (fs_shared != NULL &&
-				 (object->class == ForeignServerRelationId ||
-				  object->class == UserMappingRelationId))
-			fs_ddl_touch_database();
+		else if (object->class == ForeignServerRelationId ||
+				 object->class == UserMappingRelationId)
+		{
+			if (object->class == ForeignServerRelationId)
+				alter_server(object->object);
+			if (fs_shared != NULL)
+				fs_ddl_touch_database();
+		}
 	}
 	PG_RETURN_NULL();
 }

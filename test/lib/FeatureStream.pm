@@ -32,7 +32,7 @@ our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
-  create_example_servers create_example generate oracle_agrees verifies
+  create_example_servers create_example create_session_view generate oracle_agrees verifies
 );
 
 my $scratch;
@@ -236,7 +236,20 @@ sub create_example
 			item_id    text        NOT NULL,
 			category   text        DEFAULT 'unknown',
 			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
-		) SERVER kafka OPTIONS (topic '$topic', format 'json', event_time 'clicked_at'$options);
+		) SERVER kafka OPTIONS (topic '$topic', format 'json', event_time 'clicked_at'$options)));
+	create_session_view($node, online => 'redis', online_key => 'user:{user_id}:session_features', online_ttl => '2 hours');
+	return;
+}
+
+# The feature view "session_features" of the example over the stream "clicks",
+# with whatever further arguments of create_feature_view.
+sub create_session_view
+{
+	my ($node, %arguments) = @_;
+	my %all = (windows => '{30 min}', slide => '1 min', %arguments);
+	my $arguments = join ', ', map { "$_ => '$all{$_}'" } sort keys %all;
+
+	$node->safe_psql('postgres', qq(
 		SELECT feature_stream.create_feature_view('session_features', \$\$
 			SELECT user_id,
 			       array_agg(item_id)                      AS items_clicked,
@@ -244,9 +257,7 @@ sub create_example
 			       count(DISTINCT item_id)                 AS distinct_items,
 			       count(DISTINCT category)                AS distinct_categories,
 			       mode() WITHIN GROUP (ORDER BY category) AS top_category
-			  FROM clicks GROUP BY user_id \$\$,
-			windows => '{30 min}', slide => '1 min',
-			online => 'redis', online_key => 'user:{user_id}:session_features', online_ttl => '2 hours')));
+			  FROM clicks GROUP BY user_id \$\$, $arguments)));
 	return;
 }
 

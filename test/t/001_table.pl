@@ -68,23 +68,7 @@ $node->safe_psql('postgres', q(
 		idle_after '1 min', dead_letter_retention '30000 days', start 'earliest');
 ));
 
-sub create_session_view
-{
-	my ($name) = @_;
-
-	$node->safe_psql('postgres', qq(
-		SELECT feature_stream.create_feature_view('$name', \$\$
-			SELECT user_id,
-			       array_agg(item_id)                      AS items_clicked,
-			       count(*)                                AS item_count,
-			       count(DISTINCT item_id)                 AS distinct_items,
-			       count(DISTINCT category)                AS distinct_categories,
-			       mode() WITHIN GROUP (ORDER BY category) AS top_category
-			  FROM clicks GROUP BY user_id \$\$,
-			windows => '{10 min, 30 min}', slide => '1 min')));
-	return;
-}
-create_session_view('session_features');
+create_session_view($node, windows => '{10 min, 30 min}');
 $node->safe_psql('postgres', q(
 	SELECT feature_stream.create_feature_view('shop_features', $$
 		SELECT shop, user_id, count(*) AS n, count(price) AS priced, sum(price) AS total, avg(price) AS mean,

@@ -59,17 +59,7 @@ $node->safe_psql('postgres', sprintf(q(
 	CREATE USER MAPPING FOR CURRENT_USER SERVER redis;
 	), $kafka->brokers, $redis->port));
 create_stream('clicks', 'click-events', "start 'earliest'");
-$node->safe_psql('postgres', q(
-	SELECT feature_stream.create_feature_view('session_features', $$
-		SELECT user_id,
-		       array_agg(item_id)                      AS items_clicked,
-		       count(*)                                AS item_count,
-		       count(DISTINCT item_id)                 AS distinct_items,
-		       count(DISTINCT category)                AS distinct_categories,
-		       mode() WITHIN GROUP (ORDER BY category) AS top_category
-		  FROM clicks GROUP BY user_id $$,
-		windows => '{30 min}', slide => '1 min',
-		online => 'redis', online_key => 'user:{user_id}:session_features', online_ttl => '2 hours')));
+create_session_view($node, online => 'redis', online_key => 'user:{user_id}:session_features', online_ttl => '2 hours');
 wait_for_state($node, 'clicks', 'disconnected');
 $node->poll_query_until('postgres', "SELECT last_error ~* 'refused|broker' FROM feature_stream.stat_stream");
 like($node->safe_psql('postgres', 'SELECT last_error FROM feature_stream.stat_stream'), qr/@{[ $kafka->port ]}|broker/,

@@ -9,17 +9,19 @@ use FeatureStream;
 use Test::More;
 
 my $node = new_node('sessions');
+my $pid;
 my $sent = 0;
 
-# Sends events of one user, at a time of 2024-01-15; waits until they are durable and fired.
+# Sends events of a user, at a time of 2024-01-15; waits until they are durable and fired.
 sub send_events
 {
-	my ($time, $n) = @_;
+	my ($time, $n, $user) = @_;
 
+	$user //= 'u';
 	$node->safe_psql('postgres', qq(
 		SELECT feature_stream.set_test_clock('2024-01-15 $time+00');
 		INSERT INTO outbox (id, value)
-		SELECT $sent + i, format('{"user_id": "u", "at": %s}', extract(epoch FROM timestamptz '2024-01-15 $time+00'))
+		SELECT $sent + i, format('{"user_id": "$user", "at": %s}', extract(epoch FROM timestamptz '2024-01-15 $time+00'))
 		  FROM generate_series(1, $n) i));
 	$sent += $n;
 	wait_for_read($node, 'clicks', $sent);
@@ -90,6 +92,56 @@ wait_for_state($node, 'clicks', 'paused');
 $pauser->run("SELECT feature_stream.resume_stream('clicks')");
 send_events('12:25:00', 3);
 is($pauser->errors, '', 'no error on the way');
+
+# --- An online store keeps its views under another name.
+my $redis = new_redis();
+$node->safe_psql('postgres', sprintf(q(
+	CREATE SERVER first_name FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '%s');
+	SELECT feature_stream.create_feature_view('online_counts', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id',
+		windows => '{10 min}', slide => '1 min', online => 'first_name', online_key => 'n:{user_id}');
+	), $redis->port));
+send_events('12:30:00', 3);
+send_events('12:31:00', 1);
+wait_until('the key in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 6 });
+$node->safe_psql('postgres', 'ALTER SERVER first_name RENAME TO second_name');
+send_events('12:32:00', 1);
+send_events('12:33:00', 1);
+ok(eval { wait_until('the new value in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 7 }, 30) }, 'a renamed server is written to');
+query_is($node, 'SELECT server, connected FROM feature_stream.stat_online', 'second_name|t', 'and shown by its name');
+like(($node->psql('postgres', 'DROP SERVER second_name'))[2], qr/online_counts depends on server second_name/, 'and not dropped under its views');
+$node->safe_psql('postgres', q(
+	DELETE FROM pg_depend WHERE refobjid = (SELECT oid FROM pg_foreign_server WHERE srvname = 'second_name') AND objid = 'online_counts'::regclass;
+	ALTER SERVER second_name RENAME TO third_name));
+query_is($node, 'SELECT server FROM feature_stream.stat_online', 'third_name', 'a view of a restored dump follows too');
+
+# --- Another worker has taken over (so says the epoch): this one commits nothing more.
+$pid = ingest_pid($node, 'clicks');
+$node->safe_psql('postgres', 'UPDATE feature_stream.stream_state SET epoch = epoch + 1');
+send_events('12:35:00', 3);
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/ERROR:  another worker has taken over stream/, 'a worker that was superseded gives up');
+isnt(ingest_pid($node, 'clicks'), $pid, 'and another one goes on');
+query_is($node, 'SELECT sum(event_count) FROM feature_stream.event_log', $sent, 'with every event once');
+
+# --- The online store has a newer row: it stays.
+$redis->call('HSET', 'n:u', 'window_end', 4000000000);
+send_events('12:37:00', 1);
+send_events("12:$_:00", 1, 'v') for 38 .. 41;
+wait_until('rows of another user', sub { ($redis->hash('n:v')->{n_10m} // 0) == 2 });
+is($redis->hash('n:u')->{window_end}, 4000000000, 'a row is not replaced by one of an older window end');
+$redis->call('DEL', 'n:u');
+
+# --- A newer writer holds the fence (so says the online store): ours writes nothing more there.
+send_events('12:42:00', 1);
+send_events('12:44:00', 1);
+wait_until('the row of 12:43 in Redis', sub { ($redis->hash('n:u')->{window_end} // 0) == 1705322580 });
+my @fence = grep { !/^n:/ } $redis->keys;
+is(scalar @fence, 1, 'there is a fence');
+$redis->call('SET', $fence[0], '9' x 18);
+my $online = $redis->hash('n:u');
+send_events('12:45:00', 1);
+send_events('12:46:00', 1);
+ok($node->poll_query_until('postgres', "SELECT last_error ~ '9{18}' FROM feature_stream.stat_online"), 'a writer that is fenced off says so');
+is_deeply($redis->hash('n:u'), $online, 'and leaves the rows of the newer one alone');
 
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
 

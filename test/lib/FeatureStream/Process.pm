@@ -42,11 +42,12 @@ sub free_port
 	die "no free port";
 }
 
-# Calls the condition until it is true; dies when it never is.
+# Calls the condition until it is true; dies when it never is.  FS_PATIENCE says how
+# many times slower than usual everything may be.
 sub wait_until
 {
 	my ($what, $condition, $seconds) = @_;
-	my $end = Time::HiRes::time() + ($seconds // 60);
+	my $end = Time::HiRes::time() + ($seconds // 60) * ($ENV{FS_PATIENCE} || 1);
 
 	until ($condition->())
 	{

@@ -1,0 +1,61 @@
+
+# A window end of more rows than one checkpoint takes: the server dies after each
+# checkpoint, and what is fired is fired once.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use Test::More;
+
+my $entities = 120000;
+my $node = new_node('firing', 'feature_stream.memory' => '64MB');
+
+sub crashes
+{
+	my @found = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /terminated by signal 9/g;
+
+	return scalar @found;
+}
+
+# Sets the clock, which a crash resets, and asks; undef while the server is down.
+sub ask_at
+{
+	my ($time, $query) = @_;
+	my ($rc, $out) = $node->psql('postgres', "SELECT feature_stream.set_test_clock('2024-01-15 $time+00'); $query");
+
+	return $rc == 0 ? (split /\n/, $out)[-1] : undef;
+}
+
+$node->safe_psql('postgres', qq(
+	SELECT feature_stream.set_test_clock('2024-01-15 12:00:00+00');
+	CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), value text, PRIMARY KEY (xid, id));
+	CREATE SERVER tables FOREIGN DATA WRAPPER feature_stream_table;
+	CREATE FOREIGN TABLE clicks (user_id int NOT NULL, at timestamptz OPTIONS (unit 's') NOT NULL)
+		SERVER tables OPTIONS ("table" 'outbox', order_by 'id', xid 'xid', value 'value', event_time 'at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 min', start 'earliest');
+	SELECT feature_stream.create_feature_view('counts', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id',
+		windows => '{5 min}', slide => '1 min');
+	INSERT INTO outbox (id, value) SELECT i, format('{"user_id": %s, "at": 1705320000}', i) FROM generate_series(1, $entities) i));
+wait_for_read($node, 'clicks', $entities);
+
+$node->append_conf('postgresql.conf', "feature_stream.fault = 'checkpoint-after-commit:crash:1'");
+$node->reload;
+wait_until('a crash at each checkpoint', sub {
+	(ask_at('12:04:00', q(SELECT frontier >= '2024-01-15 12:01:00+00' FROM feature_stream.stream_state)) // '') eq 't';
+});
+$node->append_conf('postgresql.conf', "feature_stream.fault = ''");
+wait_until('the server', sub { defined ask_at('12:04:00', 'SELECT pg_reload_conf()') });
+cmp_ok(crashes(), '>=', 3, 'each part of the window end was cut off by a crash');
+query_is($node, q(SELECT count(*) FROM feature_stream.firing WHERE window_end = '2024-01-15 12:01:00+00'), 3, 'it took several checkpoints');
+query_is($node, q(SELECT count(*), count(DISTINCT user_id), sum(n_5m) FROM counts_history
+		WHERE window_end = '2024-01-15 12:01:00+00'), "$entities|$entities|$entities", 'each row was fired once');
+wait_until('the end', sub {
+	(ask_at('12:09:00', q(SELECT frontier >= '2024-01-15 12:07:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state)) // '') eq 't';
+});
+query_is($node, 'SELECT window_end, count(*), sum(n_5m) FROM counts_history GROUP BY 1 ORDER BY 1',
+	"2024-01-15 12:01:00+00|$entities|$entities\n2024-01-15 12:06:00+00|$entities|0", 'and the empty rows once');
+query_is($node, 'SELECT row_count FROM feature_stream.stat_feature_view', 2 * $entities, 'which the counters know');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC/, 'nothing crashed but what was killed');
+
+done_testing();
