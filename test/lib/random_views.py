@@ -55,7 +55,7 @@ class Query:
         if self.rnd.random() < 0.1:
             f = "10 / qty > 2"
             self.raises.append("qty = 0")
-            return f" FILTER (WHERE {f})", None
+            return f" FILTER (WHERE {f})", "10 / nullif(qty, 0) > 2"
         return f" FILTER (WHERE {f})", f
 
     def argument(self, columns):
