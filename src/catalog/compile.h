@@ -4,8 +4,10 @@
  *
  * Files: compile_query.c which shapes are accepted; compile_expression.c plans
  * expressions and says what they may call; compile_input.c the values taken
- * from events; compile_aggregate.c how each aggregate is computed;
- * compile_slices.c whether partial ones are kept; compile.c puts them together.  fs_view_compile itself is declared in feature_view.h.
+ * from events; compile_aggregate.c how each aggregate is computed,
+ * compile_native.c which ones natively; compile_slices.c whether partial ones
+ * are kept; compile.c puts them together.  fs_view_compile itself is declared
+ * in feature_view.h.
  */
 #ifndef FS_CATALOG_COMPILE_H
 #define FS_CATALOG_COMPILE_H
@@ -60,6 +62,15 @@ extern int	fs_compile_keep(FsViewDef *view, int input);
 
 /* Throws for columns in a planned expression that are none of the stream's own. */
 extern void fs_compile_check_columns(FsCompile *compile, Node *expr, const char *what);
+
+/*
+ * Sets kind, order and strictness of a planned aggregate that has a native
+ * form and returns NULL; else returns why it has none.
+ */
+extern const char *fs_compile_native(const Aggref *aggref, FsAggregate *aggregate);
+
+/* What an aggregate sorts its events by: SortGroupClauses over its args. */
+extern List *fs_compile_sort_clauses(const Aggref *aggref);
 
 /* Index into view->aggregates of a planned aggregate, added when it is new. */
 extern int	fs_compile_aggregate(FsCompile *compile, Aggref *aggref);

@@ -2,117 +2,18 @@
  * compile_aggregate.c
  *		How each aggregate of a feature view is computed.
  *
- * Natively where there is a form that equals PostgreSQL's own over the values
- * that rings keep; else the executor replays the events of the window, which is
- * right for every aggregate there is.  Functions are known by their Oid: an
- * aggregate of a user's with the same name is another one.
+ * Natively where there is such a form (compile_native.c); else the executor
+ * replays the events of the window, which is right for every aggregate there
+ * is.
  */
 #include "postgres.h"
 
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_oper.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
+#include "optimizer/tlist.h"
 
 #include "catalog/compile.h"
-
-static const struct
-{
-	Oid			function;
-	FsAggKind	kind;
-}			native_aggregates[] =
-{
-	{F_ARRAY_AGG_ANYNONARRAY, FS_AGG_ARRAY_AGG},
-	{F_COUNT_, FS_AGG_COUNT_STAR},
-	{F_COUNT_ANY, FS_AGG_COUNT},
-	{F_MODE, FS_AGG_MODE},
-	{F_SUM_INT2, FS_AGG_SUM},
-	{F_SUM_INT4, FS_AGG_SUM},
-	{F_SUM_INT8, FS_AGG_SUM},
-	{F_SUM_FLOAT4, FS_AGG_SUM},
-	{F_SUM_FLOAT8, FS_AGG_SUM},
-	{F_SUM_NUMERIC, FS_AGG_SUM},
-	{F_AVG_INT2, FS_AGG_AVG},
-	{F_AVG_INT4, FS_AGG_AVG},
-	{F_AVG_INT8, FS_AGG_AVG},
-	{F_AVG_FLOAT4, FS_AGG_AVG},
-	{F_AVG_FLOAT8, FS_AGG_AVG},
-	{F_AVG_NUMERIC, FS_AGG_AVG},
-	{F_MIN_TEXT, FS_AGG_MIN},
-	{F_MIN_INT2, FS_AGG_MIN},
-	{F_MIN_INT4, FS_AGG_MIN},
-	{F_MIN_INT8, FS_AGG_MIN},
-	{F_MIN_FLOAT4, FS_AGG_MIN},
-	{F_MIN_FLOAT8, FS_AGG_MIN},
-	{F_MIN_NUMERIC, FS_AGG_MIN},
-	{F_MIN_TIMESTAMPTZ, FS_AGG_MIN},
-	{F_MIN_DATE, FS_AGG_MIN},
-	{F_MAX_TEXT, FS_AGG_MAX},
-	{F_MAX_INT2, FS_AGG_MAX},
-	{F_MAX_INT4, FS_AGG_MAX},
-	{F_MAX_INT8, FS_AGG_MAX},
-	{F_MAX_FLOAT4, FS_AGG_MAX},
-	{F_MAX_FLOAT8, FS_AGG_MAX},
-	{F_MAX_NUMERIC, FS_AGG_MAX},
-	{F_MAX_TIMESTAMPTZ, FS_AGG_MAX},
-	{F_MAX_DATE, FS_AGG_MAX},
-};
-
-/* The kind of an aggregate by its function; FS_AGG_REPLAY for all that have no native form. */
-static FsAggKind
-find_native(Oid function)
-{
-	for (int i = 0; i < lengthof(native_aggregates); i++)
-		if (native_aggregates[i].function == function)
-			return native_aggregates[i].kind;
-	return FS_AGG_REPLAY;
-}
-
-/* Does mode() order by its column's default operator, ascending? */
-static bool
-is_plain_mode(const Aggref *aggref)
-{
-	SortGroupClause *clause = linitial_node(SortGroupClause, aggref->aggorder);
-	TargetEntry *tle = linitial_node(TargetEntry, aggref->args);
-	Oid			ascending;
-
-	get_sort_group_operators(exprType((Node *) tle->expr), true, false, false,
-							 &ascending, NULL, NULL, NULL);
-	return clause->sortop == ascending;
-}
-
-/* Do values of these kinds get compared with each other? */
-static bool
-compares(FsAggKind kind)
-{
-	return kind == FS_AGG_COUNT_DISTINCT || kind == FS_AGG_MODE || kind == FS_AGG_MIN ||
-		kind == FS_AGG_MAX;
-}
-
-/* Why the executor has to compute this aggregate; NULL when there is a native form, whose kind is set. */
-static const char *
-choose_kind(const Aggref *aggref, FsAggKind *kind)
-{
-	*kind = find_native(aggref->aggfnoid);
-	if (*kind == FS_AGG_REPLAY)
-		return "it has no native form";
-	if (aggref->aggdistinct != NIL)
-	{
-		if (*kind != FS_AGG_COUNT)
-			return "DISTINCT has a native form for count() alone";
-		*kind = FS_AGG_COUNT_DISTINCT;
-	}
-	if (aggref->aggorder != NIL && *kind != FS_AGG_MODE)
-		return "ORDER BY has no native form";
-	if (*kind == FS_AGG_MODE && !is_plain_mode(aggref))
-		return "mode() has a native form for ascending order alone";
-	if (compares(*kind) && OidIsValid(aggref->inputcollid) &&
-		!get_collation_isdeterministic(aggref->inputcollid))
-		return "its collation is nondeterministic";
-	return NULL;
-}
 
 /* The argument where FILTER lets the event through, NULL elsewhere: it must not be evaluated there. */
 static Node *
@@ -148,29 +49,81 @@ filter_truth(Expr *filter)
 	return (Node *) test;
 }
 
-/* Takes argument and filter of a native aggregate as inputs; false when the argument's type cannot be kept. */
-static bool
+/* Index into view->kept of an argument or a sort key of a native aggregate. */
+static int
+keep_argument(FsCompile *compile, const Aggref *aggref, Expr *argument)
+{
+	int			input = fs_compile_input(compile, guard_argument((Node *) argument, aggref->aggfilter),
+										 "an argument of an aggregate");
+
+	Assert(input >= 0);			/* fs_compile_native has looked */
+	return fs_compile_keep(compile->view, input);
+}
+
+/* Takes the arguments of a native aggregate as inputs. */
+static void
+take_arguments(FsCompile *compile, FsAggregate *aggregate, const Aggref *aggref)
+{
+	ListCell   *lc;
+
+	aggregate->args = palloc0(sizeof(FsAggArgument) * Max(list_length(aggref->args), 1));
+	foreach(lc, aggref->args)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		FsAggArgument *argument = &aggregate->args[aggregate->nargs];
+
+		if (tle->resjunk)
+			continue;
+		argument->type = exprType((Node *) tle->expr);
+		argument->kept = -1;
+		if (IsA(tle->expr, Const) && fs_aggregate_what(aggregate) == FS_AGG_CALL)
+			argument->constant = (Const *) tle->expr;
+		else
+			argument->kept = keep_argument(compile, aggref, tle->expr);
+		aggregate->nargs++;
+	}
+	if (aggregate->nargs == 0)
+		return;
+	aggregate->kept = aggregate->args[0].kept;
+	aggregate->input_type = aggregate->args[0].type;
+}
+
+/* Takes what a native aggregate sorts by as inputs. */
+static void
+take_keys(FsCompile *compile, FsAggregate *aggregate, const Aggref *aggref)
+{
+	List	   *clauses = fs_compile_sort_clauses(aggref);
+	ListCell   *lc;
+
+	aggregate->keys = palloc0(sizeof(FsAggKey) * Max(list_length(clauses), 1));
+	foreach(lc, clauses)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		TargetEntry *tle = get_sortgroupclause_tle(clause, aggref->args);
+		FsAggKey   *key = &aggregate->keys[aggregate->nkeys];
+
+		if (IsA(tle->expr, Const))
+			continue;
+		key->kept = keep_argument(compile, aggref, tle->expr);
+		key->sort_operator = clause->sortop;
+		key->equal_operator = clause->eqop;
+		key->collation = exprCollation((Node *) tle->expr);
+		key->nulls_first = clause->nulls_first;
+		aggregate->nkeys++;
+	}
+}
+
+/* Takes arguments, sort keys and filter of a native aggregate as inputs. */
+static void
 take_inputs(FsCompile *compile, FsAggregate *aggregate, const Aggref *aggref)
 {
-	int			input = -1;
-
-	if (aggregate->kind != FS_AGG_COUNT_STAR)
-	{
-		Node	   *argument = (Node *) linitial_node(TargetEntry, aggref->args)->expr;
-
-		input = fs_compile_input(compile, guard_argument(argument, aggref->aggfilter),
-								 "an argument of an aggregate");
-		if (input < 0)
-			return false;
-		aggregate->kept = fs_compile_keep(compile->view, input);
-		aggregate->input_type = exprType(argument);
-	}
+	take_arguments(compile, aggregate, aggref);
+	take_keys(compile, aggregate, aggref);
 	if (aggref->aggfilter != NULL)
-	{
-		input = fs_compile_input(compile, filter_truth(aggref->aggfilter), "a FILTER");
-		aggregate->filter = fs_compile_keep(compile->view, input);
-	}
-	return true;
+		aggregate->filter = fs_compile_keep(compile->view,
+											fs_compile_input(compile, filter_truth(aggref->aggfilter), "a FILTER"));
+	if (aggregate->may_raise)
+		compile->view->may_raise = true;
 }
 
 /*
@@ -225,12 +178,14 @@ fs_compile_aggregate(FsCompile *compile, Aggref *aggref)
 	aggregate->kept = aggregate->filter = -1;
 	aggregate->result_type = aggref->aggtype;
 	aggregate->collation = aggref->inputcollid;
-	aggregate->reason = choose_kind(aggref, &aggregate->kind);
-	if (aggregate->reason == NULL && !take_inputs(compile, aggregate, aggref))
-		aggregate->reason = "values of its argument's type cannot be kept in rings";
-	if (aggregate->reason != NULL)
+	aggregate->reason = view->force_replay ? "feature_stream.force_replay was on" :
+		fs_compile_native(aggref, aggregate);
+	if (aggregate->reason == NULL)
+		take_inputs(compile, aggregate, aggref);
+	else
 	{
 		aggregate->kind = FS_AGG_REPLAY;
+		aggregate->may_raise = true;
 		prepare_replay(compile, aggref);
 	}
 	return view->naggregates++;

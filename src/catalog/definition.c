@@ -33,6 +33,7 @@
 #include "catalog/feature_view.h"
 #include "catalog/pinned.h"
 #include "catalog/window.h"
+#include "ground/settings.h"
 
 /* Suffixes of the names of a feature view's other objects. */
 #define DEFINITION_SUFFIX "_definition"
@@ -191,6 +192,7 @@ fs_definition_create(FsViewRequest *request)
 	view->stream = fs_compile_stream(query);
 	stream = fs_stream_load(view->stream);
 	check_stream(stream);
+	view->force_replay = fs_force_replay;
 	fs_view_compile(view, query, stream);
 	fs_window_check(view->windows, view->nwindows, view->slide, stream->slice);
 	view->suffixes = palloc(view->nwindows * sizeof(char *));

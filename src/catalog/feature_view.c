@@ -27,6 +27,7 @@
 
 #include "catalog/extension.h"
 #include "catalog/feature_view.h"
+#include "catalog/pinned.h"
 #include "catalog/window.h"
 
 /* A row of feature_stream.feature_view, its columns found by name. */
@@ -141,9 +142,15 @@ load_settings(FsViewDef *view, const ViewRow *row)
 					  TYPALIGN_INT, &elements, NULL, &count);
 	Assert(count % 2 == 0);
 	view->settings = NIL;
-	for (int i = 0; i < count; i++)
-		view->settings = lappend(view->settings,
-								 TextDatumGetCString(elements[i]));
+	for (int i = 0; i < count; i += 2)
+	{
+		char	   *name = TextDatumGetCString(elements[i]);
+
+		if (strcmp(name, FS_FORCE_REPLAY) == 0)
+			view->force_replay = true;
+		else
+			view->settings = lappend(lappend(view->settings, name), TextDatumGetCString(elements[i + 1]));
+	}
 }
 
 /* The analyzed query of the definition view, copied. */

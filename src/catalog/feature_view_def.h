@@ -38,8 +38,39 @@ typedef enum FsAggKind
 	FS_AGG_SUM,
 	FS_AGG_AVG,
 	FS_AGG_MIN,
-	FS_AGG_MAX
+	FS_AGG_MAX,
+	FS_AGG_BOOL_AND,			/* every(), too */
+	FS_AGG_BOOL_OR,
+	FS_AGG_BIT_AND,
+	FS_AGG_BIT_OR,
+	FS_AGG_BIT_XOR,
+	FS_AGG_VAR_SAMP,			/* of floats, like the next three; of other numbers they are called */
+	FS_AGG_VAR_POP,
+	FS_AGG_STDDEV_SAMP,
+	FS_AGG_STDDEV_POP,
+	FS_AGG_PERCENTILE_CONT,		/* percentile_cont(constant) WITHIN GROUP (ORDER BY float8), ordered */
+	FS_AGG_PERCENTILE_DISC,
+	FS_AGG_CALL,				/* the aggregate's own functions, called for each event */
+	FS_AGG_ORDERED				/* another kind, over the events sorted or without duplicates */
 } FsAggKind;
+
+/* An argument of a native aggregate. */
+typedef struct FsAggArgument
+{
+	int			kept;			/* index into FsViewDef.kept; -1: a constant */
+	Const	   *constant;
+	Oid			type;
+} FsAggArgument;
+
+/* What a native aggregate sorts the events by. */
+typedef struct FsAggKey
+{
+	int			kept;
+	Oid			sort_operator;
+	Oid			equal_operator;
+	Oid			collation;
+	bool		nulls_first;
+} FsAggKey;
 
 /* An aggregate of the query; equal ones are computed once. */
 typedef struct FsAggregate
@@ -53,7 +84,25 @@ typedef struct FsAggregate
 	Oid			input_type;		/* of a native one's argument; InvalidOid for count(*) */
 	Oid			result_type;
 	Oid			collation;		/* input collation of the aggregate */
+
+	/* Native ones */
+	FsAggKind	ordered;		/* of kind FS_AGG_ORDERED: what is computed over the events in their order */
+	bool		may_raise;		/* computing it can raise an error */
+	bool		is_strict;		/* events with a null argument do not count */
+	bool		is_distinct;	/* one event counts of those whose keys are equal */
+	int			nargs;
+	FsAggArgument *args;		/* without the arguments of percentiles that are constants */
+	int			nkeys;
+	FsAggKey   *keys;			/* constants are none: they order nothing */
+	Const	   *fraction;		/* of percentiles: float8 or float8[], all between 0 and 1 */
 } FsAggregate;
+
+/* What a native aggregate computes, whatever the order of events. */
+static inline FsAggKind
+fs_aggregate_what(const FsAggregate *aggregate)
+{
+	return aggregate->kind == FS_AGG_ORDERED ? aggregate->ordered : aggregate->kind;
+}
 
 /* A feature: one column of the query that is no entity column. */
 typedef struct FsFeature
@@ -120,6 +169,7 @@ typedef struct FsViewDef
 	Node	   *where;			/* planned qual (implicit AND list made explicit), Vars of varno 1; NULL when there is none */
 	List	   *guards;			/* expressions that replayed aggregates evaluate: an event for which one raises is not counted */
 	bool		may_raise;		/* computing a row can raise an error */
+	bool		force_replay;	/* no aggregate is native: made while feature_stream.force_replay was on */
 
 	/* Windows; microseconds */
 	int			nwindows;

@@ -25,4 +25,6 @@ fs_settings_capture(FsViewDef *view)
 		view->settings = lappend(view->settings, pstrdup(pinned_settings[i]));
 		view->settings = lappend(view->settings, pstrdup(value));
 	}
+	if (view->force_replay)
+		view->settings = list_concat(view->settings, list_make2(pstrdup(FS_FORCE_REPLAY), pstrdup("on")));
 }

@@ -10,7 +10,13 @@
 
 #include "catalog/feature_view_def.h"
 
-/* Captures the current values in view->settings. */
+/*
+ * Among them where it was on.  It is never put in force: readers and worker
+ * compile the view in the same way whatever the setting is now.
+ */
+#define FS_FORCE_REPLAY "feature_stream.force_replay"
+
+/* Captures the current values in view->settings, and view->force_replay. */
 extern void fs_settings_capture(FsViewDef *view);
 
 #endif							/* FS_CATALOG_PINNED_H */

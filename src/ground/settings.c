@@ -15,6 +15,7 @@
 #include "ground/settings.h"
 
 int			fs_checkpoint_interval = 30000;
+bool		fs_force_replay = false;
 int			fs_max_workers = 8;
 int			fs_memory = 256;
 int			fs_poll_batch_size = 1000;
@@ -35,6 +36,13 @@ fs_settings_define(void)
 							30000, 100, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("feature_stream.force_replay",
+							 "Has the executor compute every aggregate of feature views made while it is on.",
+							 "For finding out whether a native form of an aggregate is wrong or slow.",
+							 &fs_force_replay,
+							 false,
+							 PGC_SUSET, GUC_NOT_IN_SAMPLE,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("feature_stream.max_workers",
 							"Sets the maximum number of streams of the cluster, each with one ingest worker.",
 							"Each one takes a slot of max_worker_processes while it runs.",

@@ -2,8 +2,8 @@
  * features.c
  *		The features of a row: aggregates of each window, and expressions over them.
  *
- * Native aggregates cannot raise.  Everything else runs guarded as the view's
- * owner: first all of the row at once, and only when something raised each part
+ * What may raise runs guarded as the view's owner: first all of the row at
+ * once, and only when something raised, or a native aggregate failed, each part
  * alone, so that the features that can be computed are.
  */
 #include "postgres.h"
@@ -31,6 +31,7 @@ typedef struct FeatureTask
 	bool	   *nulls;
 	int			window;			/* the window at hand */
 	int			first;			/* its first event in row->order */
+	bool		failed;			/* a native aggregate failed */
 	int			item;			/* aggregate or feature at hand, when one alone is computed */
 } FeatureTask;
 
@@ -77,11 +78,13 @@ prepare_expressions(FsRow *row)
 	fs_run_as_end(&scope);
 }
 
-/* Prepares what features beyond native aggregates take; in the current context, which is the row's. */
+/* Prepares what computing takes; in the current context, which is the row's. */
 void
 fs_features_prepare(FsRow *row)
 {
 	Assert(CurrentMemoryContext == row->context);
+	if (!row->view->is_sliced)
+		fs_aggregates_prepare(row);
 	if (!row->view->may_raise)
 		return;
 	prepare_expressions(row);
@@ -101,23 +104,40 @@ find_first(const FsRow *row, FeatureTask *task, int w)
 	return first;
 }
 
-/* Native aggregates of the window at hand. */
+/* One aggregate of the window at hand, native or not. */
 static void
-compute_native(FsRow *row, const FeatureTask *task)
+compute_aggregate(FsRow *row, FeatureTask *task)
 {
-	Datum		(*compute) (FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull) =
-	row->view->is_sliced ? fs_partial_compute : fs_aggregate_compute;
+	const FsAggregate *aggregate = &row->view->aggregates[task->item];
+	FsAggregateResult *result = &row->results[task->item];
+	const FsRingEvent **events = row->order + task->first;
+	int			n = task->n - task->first;
 
+	if (aggregate->kind == FS_AGG_REPLAY)
+	{
+		fs_replay_run(row, events, n, task->item);
+		return;
+	}
+	row->native_failed = false;
+	result->value = row->view->is_sliced ? fs_partial_compute(row, aggregate, events, n, &result->isnull) :
+		fs_aggregate_compute(row, aggregate, events, n, &result->isnull);
+	result->failed = row->native_failed;
+}
+
+/* Native aggregates of the window at hand; false when one failed. */
+static bool
+compute_native(FsRow *row, FeatureTask *task)
+{
 	for (int a = 0; a < row->view->naggregates && !row->stale; a++)
 	{
-		FsAggregateResult *result = &row->results[a];
-
 		if (row->view->aggregates[a].kind == FS_AGG_REPLAY)
 			continue;
-		result->failed = false;
-		result->value = compute(row, &row->view->aggregates[a], row->order + task->first,
-								task->n - task->first, &result->isnull);
+		task->item = a;
+		compute_aggregate(row, task);
+		if (row->results[a].failed)
+			return false;
 	}
+	return true;
 }
 
 /* Evaluates one expression over the slots. */
@@ -150,6 +170,18 @@ fill_aggregate_slot(FsRow *row)
 	ExecStoreVirtualTuple(slot);
 }
 
+/* Puts the entity columns where expressions find them. */
+static void
+fill_entity_slot(FsRow *row, const char *key, int key_len)
+{
+	TupleTableSlot *slot = row->entity_slot;
+
+	ExecClearTuple(slot);
+	fs_key_decode(row->view, key, key_len, slot->tts_values);
+	memset(slot->tts_isnull, false, sizeof(bool) * row->view->nentity);
+	ExecStoreVirtualTuple(slot);
+}
+
 /* Features that are aggregates, from the results. */
 static void
 copy_aggregates(FsRow *row, const FeatureTask *task)
@@ -174,7 +206,9 @@ compute_row(FsRow *row, FeatureTask *task)
 	{
 		task->first = find_first(row, task, w);
 		task->window = w;
-		compute_native(row, task);
+		task->failed = !compute_native(row, task);
+		if (task->failed)
+			return;
 		if (row->replay != NULL && !row->stale)
 			fs_replay_run(row, row->order + task->first, task->n - task->first, -1);
 		if (row->stale)
@@ -188,12 +222,6 @@ compute_row(FsRow *row, FeatureTask *task)
 				evaluate(row, task, f);
 		ResetExprContext(row->econtext);
 	}
-}
-
-static void
-replay_one(FsRow *row, FeatureTask *task)
-{
-	fs_replay_run(row, row->order + task->first, task->n - task->first, task->item);
 }
 
 static void
@@ -255,11 +283,12 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 {
 	const FsViewDef *view = row->view;
 
-	compute_native(row, task);
 	for (int a = 0; a < view->naggregates && !row->stale; a++)
 	{
 		task->item = a;
-		if (view->aggregates[a].kind == FS_AGG_REPLAY && !guarded(row, replay_one, task))
+		if (!view->aggregates[a].may_raise)
+			compute_aggregate(row, task);
+		else if (!guarded(row, compute_aggregate, task))
 		{
 			row->results[a].failed = row->results[a].isnull = true;
 			row->results[a].value = (Datum) 0;
@@ -268,7 +297,8 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 	if (row->stale)
 		return;
 	copy_aggregates(row, task);
-	fill_aggregate_slot(row);
+	if (row->exprs != NULL)
+		fill_aggregate_slot(row);
 	for (int f = 0; f < view->nfeatures; f++)
 	{
 		task->item = f;
@@ -280,7 +310,8 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 		else if (reads_failed(view->features[f].expr, row) || !guarded(row, evaluate_one, task))
 			fail_feature(row, task, f);
 	}
-	ResetExprContext(row->econtext);
+	if (row->exprs != NULL)
+		ResetExprContext(row->econtext);
 }
 
 /*
@@ -293,16 +324,13 @@ fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end,
 {
 	FeatureTask task = {.window_end = window_end, .n = n, .values = values, .nulls = nulls};
 
+	if (row->exprs != NULL)
+		fill_entity_slot(row, key, key_len);
 	if (!row->view->may_raise)
-	{
 		compute_row(row, &task);
-		return;
-	}
-	ExecClearTuple(row->entity_slot);
-	fs_key_decode(row->view, key, key_len, row->entity_slot->tts_values);
-	memset(row->entity_slot->tts_isnull, false, sizeof(bool) * row->view->nentity);
-	ExecStoreVirtualTuple(row->entity_slot);
-	if (guarded(row, compute_row, &task))
+	else if (!guarded(row, compute_row, &task))
+		task.failed = true;
+	if (!task.failed || row->stale)
 		return;
 	for (int w = 0; w < row->view->nwindows && !row->stale; w++)
 	{

@@ -40,8 +40,16 @@ extern void fs_features_prepare(FsRow *row);
 extern void fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end, int n,
 								Datum *values, bool *nulls);
 
-/* aggregate.c */
+/* aggregate_sum.c: sum or avg of 'count' > 0 integers that add up to 'sum'. */
 extern Datum fs_aggregate_of_integers(const FsAggregate *aggregate, int128 sum, int64 count);
+
+/* aggregate.c: in the current context, which is the row's. */
+extern void fs_aggregates_prepare(FsRow *row);
+/*
+ * A native aggregate over events in window order.  When it cannot be computed,
+ * sets row->native_failed and row->error and returns NULL; only what
+ * aggregate->may_raise says may raise an error instead.
+ */
 extern Datum fs_aggregate_compute(FsRow *row, const FsAggregate *aggregate,
 								  const FsRingEvent **events, int n, bool *isnull);
 

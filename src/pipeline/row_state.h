@@ -54,6 +54,9 @@ typedef struct FsRow
 	uint32	   *set_count;
 	uint32		set_size;
 	FsAggregateResult *results; /* per aggregate, of the window at hand */
+	struct FsAggregateWork *work;	/* per aggregate, of aggregate.h */
+	const FsRingEvent **ordered;	/* those of an ordered aggregate, in its order */
+	int			max_ordered;
 
 	/* Features that are expressions; NULL where the view has none */
 	ExprState **exprs;			/* per feature */
@@ -65,6 +68,7 @@ typedef struct FsRow
 	struct FsReplay *replay;
 
 	/* What went wrong */
+	bool		native_failed;	/* a native aggregate of the window at hand failed, with the message in 'error' */
 	bool		stale;			/* a reader met a code that has no value: its copy was stale */
 	int64		errors;			/* features set to NULL because computing them failed */
 	char		error[FS_ERROR_SIZE];	/* the latest one's message */

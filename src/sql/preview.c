@@ -21,6 +21,7 @@
 #include "catalog/definition.h"
 #include "catalog/window.h"
 #include "core/slice.h"
+#include "ground/settings.h"
 #include "sql/batch_output.h"
 
 PG_FUNCTION_INFO_V1(fs_preview_feature_view);
@@ -99,6 +100,7 @@ compile_candidate(FunctionCallInfo fcinfo, FsStreamDef **stream, Query **query)
 	view->owner = GetUserId();
 	view->stream = (*stream)->relid;
 	view->schema = view->name = "preview";
+	view->force_replay = fs_force_replay;
 	fs_view_compile(view, *query, *stream);
 	fs_window_check(view->windows, view->nwindows, view->slide, (*stream)->slice);
 	view->suffixes = palloc(view->nwindows * sizeof(char *));

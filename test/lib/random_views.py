@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Random feature views over random events, compared with PostgreSQL's executor.
 
-    random_views.py --dsn DSN --seed N [--views N] [--events N] [--keep]
+    random_views.py --dsn DSN --seed N [--views N] [--events N] [--own] [--both]
 
 Makes a table stream and N random feature views, lets the engine compute their
 history, and compares every row of it with the same query run by PostgreSQL
 over the events of each window: which rows there are, every value, and what
 becomes NULL because it raises.  The view is read too and compared with the
-newest row.  Prints one line a view, "ok" or "not ok" with the differences;
+newest row.  With --both each view is made twice, the second time with
+feature_stream.force_replay, so that native = replay = executor.  Prints one line a view, "ok" or "not ok" with the differences;
 exits 1 when there was one.  The same seed makes the same views and events.
 """
 import argparse
@@ -54,7 +55,7 @@ class Query:
         if self.rnd.random() < 0.1:
             f = "10 / qty > 2"
             self.raises.append("qty = 0")
-            return f" FILTER (WHERE {f})", None
+            return f" FILTER (WHERE {f})", "10 / nullif(qty, 0) > 2"
         return f" FILTER (WHERE {f})", f
 
     def argument(self, columns):
@@ -65,6 +66,9 @@ class Query:
             return c, None
         if c in INTEGERS and r.random() < 0.2:
             return f"1000 / {c}", f"{c} = 0"
+        if c in ("score", "score4", "price") and r.random() < 0.3:
+            return r.choice([f"CASE WHEN flag THEN 'NaN' ELSE {c} END", f"CASE WHEN qty = 3 THEN '-Infinity' ELSE {c} END",
+                             f"CASE WHEN shop = 1 THEN 'Infinity' ELSE {c} END", f"-{c}"]), None
         if c in NUMBERS:
             return r.choice([f"{c} + 1", f"{c} * 2", f"abs({c})", f"CASE WHEN flag THEN {c} END", f"coalesce({c}, 7)"]), None
         if c == "item":
@@ -89,11 +93,16 @@ class Query:
                 lambda: f"min({arg(NUMBERS + ['item', 'at', 'day'])})",
                 lambda: f"max({arg(NUMBERS + ['item', 'at', 'day'])})",
                 lambda: f"array_agg({arg(ANY)})", lambda: f"mode() WITHIN GROUP (ORDER BY {arg(SORTABLE)})",
-                lambda: f"stddev_samp({arg(NUMBERS)})", lambda: f"var_pop({arg(NUMBERS)})",
+                lambda: f"{r.choice(['stddev', 'stddev_samp', 'stddev_pop'])}({arg(NUMBERS)})",
+                lambda: f"{r.choice(['variance', 'var_samp', 'var_pop'])}({arg(NUMBERS)})",
                 lambda: "bool_and(flag)", lambda: "bool_or(flag)", lambda: "every(flag)",
+                lambda: f"{r.choice(['bit_and', 'bit_or', 'bit_xor'])}({r.choice(INTEGERS)})",
+                lambda: f"string_agg({arg(['item'])}, {r.choice([chr(39) + ', ' + chr(39), 'user_id', 'NULL'])})",
             ])()
             return text + clause
-        if kind < 0.55 and self.own:
+        if kind < 0.7:                  # sorted, without duplicates
+            return self.sorted_aggregate(arg) + clause
+        if kind < 0.8 and self.own:
             text = r.choice([
                 lambda: f"feature_stream.top_k({arg(SORTABLE)}, {r.randint(1, 5)})",
                 lambda: f"feature_stream.last_n({arg(ANY)}, {r.randint(1, 5)})",
@@ -116,13 +125,40 @@ class Query:
             lambda: f"mode() WITHIN GROUP (ORDER BY {arg(SORTABLE)} DESC)",
             lambda: f"json_agg({arg(ANY)})", lambda: f"jsonb_agg({arg(ANY)})",
             lambda: "jsonb_object_agg(coalesce(item, ''), qty)", lambda: "jsonb_object_agg(item, qty)",
-            lambda: "bit_or(qty)", lambda: "bit_and(big)", lambda: "corr(score, qty)", lambda: "regr_slope(score, qty)",
+            lambda: "corr(score, qty)", lambda: "regr_slope(score, qty)",
+            lambda: f"{r.choice(['covar_pop', 'covar_samp', 'regr_r2', 'regr_count', 'regr_avgx'])}({arg(NUMBERS)}, score4)",
             lambda: "rank(3) WITHIN GROUP (ORDER BY qty)", lambda: "dense_rank(0.5) WITHIN GROUP (ORDER BY score)",
             lambda: f"array_agg(ROW(qty, item)::text)", lambda: "range_agg(int4range(qty, qty + 2))",
             lambda: "max(doc ->> 'a')", lambda: "count(DISTINCT doc)", lambda: "sum((doc ->> 'n')::int)",
             lambda: "array_agg(at::text)", lambda: "min(to_char(at, 'HH24:MI'))",
         ])()
         return text + clause
+
+    def sorted_aggregate(self, arg):
+        r = self.rnd
+
+        def keys(n):
+            return ", ".join(arg(SORTABLE) + r.choice(["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]) for _ in range(n))
+
+        number = ["sum", "avg", "count", "min", "max", "array_agg", "stddev", "var_pop"]
+        fraction = r.choice(["0", "0.5", "0.31", "0.95", "1", "ARRAY[0.1, 0.9]", "ARRAY[[0.5, NULL], [1, 0.25]]", "ARRAY[]::float8[]"])
+        way = r.choice(["", " DESC", " NULLS FIRST", " USING <"])
+        return r.choice([
+            lambda: f"{r.choice(number)}(DISTINCT {arg(NUMBERS)})",
+            lambda: f"{r.choice(number)}({arg(NUMBERS)} ORDER BY {keys(r.randint(1, 3))})",
+            lambda: f"array_agg({arg(ANY)} ORDER BY {keys(r.randint(1, 3))})",
+            lambda: f"array_agg(DISTINCT {arg(SORTABLE)})",
+            lambda: (lambda c: f"array_agg(DISTINCT {c} ORDER BY {c}{way})")(arg(SORTABLE)),
+            lambda: f"string_agg(item, '-' ORDER BY {keys(r.randint(1, 2))})",
+            lambda: r.choice(["string_agg(DISTINCT item, ',')", "string_agg(DISTINCT item, ',' ORDER BY item DESC)",
+                              "string_agg(DISTINCT item, user_id ORDER BY item, user_id)"]),
+            lambda: f"jsonb_agg({arg(ANY)} ORDER BY {keys(1)})", lambda: f"jsonb_agg(DISTINCT {arg(['doc', 'price', 'item'])})",
+            lambda: f"{r.choice(['bit_xor', 'bit_or'])}(DISTINCT {r.choice(INTEGERS)})",
+            lambda: f"bool_and(flag ORDER BY {keys(1)})", lambda: "count(DISTINCT 1)", lambda: "string_agg(DISTINCT 'x', '')",
+            lambda: f"percentile_cont({fraction}) WITHIN GROUP (ORDER BY {arg(NUMBERS)}{way})",
+            lambda: f"percentile_disc({fraction}) WITHIN GROUP (ORDER BY {arg(SORTABLE)}{way})",
+            lambda: f"mode() WITHIN GROUP (ORDER BY {arg(SORTABLE)}{way})",
+        ])()
 
     def mergeable(self):
         """An aggregate that can be put together from partial ones."""
@@ -171,19 +207,34 @@ class Query:
 
 
 def events(rnd, n):
-    """Rows of truth: disorder up to 20 s, which is within the watermark delay, and nulls."""
+    """Rows of truth, and one far behind that lets all windows fire: disorder up to 20 s, which is within the watermark delay, and nulls."""
     def maybe(v):
         return None if rnd.random() < 0.08 else v
+
+    def price():
+        """Equal numbers come in several scales."""
+        if rnd.random() < 0.3:
+            return f"{rnd.randint(0, 5)}{rnd.choice(['', '.0', '.00'])}"
+        return str(round(rnd.uniform(0, 100), rnd.randint(0, 3)))
+
+    def wildly(v, choices):
+        """Now and then a zero with a sign or, with some seeds, what overflows."""
+        if rnd.random() < 0.04:
+            return rnd.choice([0.0, -0.0])
+        return rnd.choice(choices) if wild and rnd.random() < 0.02 else v
+
+    wild = rnd.random() < 0.3
     rows = []
     for i in range(n):
         t = START + i * 2 - rnd.random() * 20
         rows.append((i + 1, f"U{rnd.randint(0, 5)}" if rnd.random() < 0.1 else f"u{int(8 * rnd.random() ** 2)}",
-                     rnd.randint(0, 3), maybe(f"i{rnd.randint(0, 25)}"), maybe(round(rnd.uniform(0, 100), rnd.randint(0, 3))),
+                     rnd.randint(0, 3), maybe(f"i{rnd.randint(0, 25)}"), maybe(price()),
                      maybe(rnd.randint(0, 9)), maybe(rnd.randint(-10**12, 10**12) if rnd.random() < .5 else rnd.randint(-3, 3)),
-                     maybe(rnd.randint(-3, 3)), maybe(round(rnd.gauss(0, 50), rnd.choice([0, 1, 6]))),
-                     maybe(rnd.randint(-40, 40) / 8), maybe(rnd.random() < 0.5), maybe(f"2024-01-{rnd.randint(1, 28):02d}"),
+                     maybe(rnd.randint(-3, 3)), maybe(wildly(round(rnd.gauss(0, 50), rnd.choice([0, 1, 6])), [8e307, -8e307, 1e200])),
+                     maybe(wildly(rnd.randint(-40, 40) / 8, [3e38, -3e38])), maybe(rnd.random() < 0.5), maybe(f"2024-01-{rnd.randint(1, 28):02d}"),
                      maybe(f"00000000-0000-4000-8000-{rnd.randint(0, 12):012d}"),
                      maybe('{"a": "%s", "n": %d}' % (rnd.choice("xyz"), rnd.randint(0, 9))), round(t, 3)))
+    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + n * 2 + 45 * 60,))
     return rows
 
 
@@ -272,24 +323,67 @@ def wait(cursor, sql, seconds=120):
     sys.exit(f"waited in vain for {sql}")
 
 
-def compare(cursor, number, q, frontier):
-    """Differences between the engine and the executor, as lines."""
+def read_expected(cursor, q, frontier):
+    """The executor's rows."""
     cursor.execute(make_expected(q, frontier))
     n = len(q.entity)
-    expected = {tuple(r[:n + 1]): r[n + 1] for r in cursor.fetchall()}
-    found = read_rows(cursor, q, f"view_{number}_history")
+    return {tuple(r[:n + 1]): r[n + 1] for r in cursor.fetchall()}
+
+
+def compare(cursor, view, q, expected):
+    """Differences between the engine and the executor, as lines."""
+    found = read_rows(cursor, q, f"{view}_history")
     lines = []
     for key in sorted(set(expected) | set(found)):
         if expected.get(key) != found.get(key):
-            lines.append(f"{key}\n    expected {expected.get(key)}\n    history  {found.get(key)}")
+            lines.append(f"{key} of {view}\n    expected {expected.get(key)}\n    history  {found.get(key)}")
     newest = {}
     for key in found:
         if key[:-1] not in newest or key[-1] > newest[key[:-1]]:
             newest[key[:-1]] = key[-1]
-    for key, row in read_rows(cursor, q, f"view_{number}").items():
+    for key, row in read_rows(cursor, q, view).items():
         if newest.get(key[:-1]) != key[-1] or found[key] != row:
-            lines.append(f"{key}: the view has {row}\n    history {found.get(key)}")
-    return len(expected), lines
+            lines.append(f"{key}: {view} has {row}\n    history {found.get(key)}")
+    return lines
+
+
+def names(args, number):
+    """The views of one query."""
+    return [f"view_{number}"] + ([f"replay_{number}"] if args.both else [])
+
+
+def connect(dsn, rows):
+    """A cursor on a database with a stream 'events', and the rows in truth; not yet sent."""
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute("SET TimeZone = 'UTC'; SET search_path = public")
+    cursor.execute(SETUP % (COLUMNS, COLUMNS.replace("at timestamptz", "at timestamptz OPTIONS (unit 's')")))
+    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))", rows)
+    return cursor
+
+
+def create(cursor, name, q):
+    """Makes a feature view of a query; views named replay... have no native aggregates."""
+    cursor.execute("SET feature_stream.force_replay = " + ("on" if name.startswith("replay") else "off"))
+    cursor.execute("SELECT feature_stream.create_feature_view(%s, %s, windows => %s::interval[], slide => %s)",
+                   (name, q.view_sql(), [f"{w} s" for w in q.windows], f"{q.slide} s"))
+
+
+def send(cursor, n):
+    """Sends the rows of truth, n and one far behind; returns the frontier when all their windows have fired."""
+    cursor.execute("""INSERT INTO outbox (id, value)
+        SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
+               'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
+               'at', extract(epoch FROM at)))::text FROM truth ORDER BY id""")
+    wait(cursor, f"SELECT coalesce(sum(read_count), 0) = {n + 1} FROM feature_stream.stat_partition")
+    cursor.execute("SELECT feature_stream.checkpoint_stream('events')")
+    wait(cursor, "SELECT durable_frontier >= to_timestamp(%d) FROM feature_stream.stat_stream" % (START + n * 2 + 43 * 60))
+    cursor.execute("SELECT durable_frontier FROM feature_stream.stat_stream")
+    frontier = cursor.fetchone()[0]
+    cursor.execute("SELECT sum(dead_letter_count) FROM feature_stream.stat_partition")
+    assert cursor.fetchone()[0] == 0, "dead letters"
+    return frontier
 
 
 def main():
@@ -298,48 +392,33 @@ def main():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--events", type=int, default=800)
+    parser.add_argument("--both", action="store_true", help="make each view twice, with native aggregates and without")
     parser.add_argument("--own", action="store_true", help="use the extension's own aggregates too")
     args = parser.parse_args()
     rnd = random.Random(args.seed)
-    connection = psycopg2.connect(args.dsn)
-    connection.autocommit = True
-    cursor = connection.cursor()
-    cursor.execute("SET TimeZone = 'UTC'; SET search_path = public")
-    cursor.execute(SETUP % (COLUMNS, COLUMNS.replace("at timestamptz", "at timestamptz OPTIONS (unit 's')")))
-    rows = events(rnd, args.events)
-    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + args.events * 2 + 45 * 60,))
-    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))", rows)
+    cursor = connect(args.dsn, events(rnd, args.events))
     queries = []
     failed = 0
     for v in range(args.views):
         q = Query(rnd, args.own)
         try:
-            cursor.execute("SELECT feature_stream.create_feature_view(%s, %s, windows => %s::interval[], slide => %s)",
-                           (f"view_{v}", q.view_sql(), [f"{w} s" for w in q.windows], f"{q.slide} s"))
+            for name in names(args, v):
+                create(cursor, name, q)
         except psycopg2.Error as e:
             print(f"not ok seed {args.seed} view {v}: {e}\n{q.view_sql()}")
             failed += 1
             continue
         queries.append((v, q))
-    cursor.execute("""INSERT INTO outbox (id, value)
-        SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
-               'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
-               'at', extract(epoch FROM at)))::text FROM truth ORDER BY id""")
-    wait(cursor, f"SELECT coalesce(sum(read_count), 0) = {len(rows)} FROM feature_stream.stat_partition")
-    cursor.execute("SELECT feature_stream.checkpoint_stream('events')")
-    wait(cursor, "SELECT durable_frontier >= to_timestamp(%d) FROM feature_stream.stat_stream" % (START + args.events * 2 + 43 * 60))
-    cursor.execute("SELECT durable_frontier FROM feature_stream.stat_stream")
-    frontier = cursor.fetchone()[0]
-    cursor.execute("SELECT sum(dead_letter_count) FROM feature_stream.stat_partition")
-    assert cursor.fetchone()[0] == 0, "dead letters"
+    frontier = send(cursor, args.events)
     for v, q in queries:
-        count, lines = compare(cursor, v, q, frontier)
+        expected = read_expected(cursor, q, frontier)
+        lines = [line for name in names(args, v) for line in compare(cursor, name, q, expected)]
         if lines:
             failed += 1
-            print(f"not ok seed {args.seed} view {v}: {len(lines)} of {count} rows differ\n{q.view_sql()}\n"
+            print(f"not ok seed {args.seed} view {v}: {len(lines)} of {len(expected)} rows differ\n{q.view_sql()}\n"
                   f"windows {q.windows} slide {q.slide}\n" + "\n".join(lines[:5]))
         else:
-            print(f"ok seed {args.seed} view {v}: {count} rows")
+            print(f"ok seed {args.seed} view {v}: {len(expected)} rows")
     sys.exit(1 if failed else 0)
 
 

@@ -1,6 +1,7 @@
 
 # Any query: random feature views over random events, each row of history
-# compared with PostgreSQL's executor over the events of its windows.
+# compared with PostgreSQL's executor over the events of its windows.  Each
+# view is made twice: with native aggregates and with all of them replayed.
 #
 # FS_SEEDS=170 is the long mode: about 2,000 views.
 
@@ -15,7 +16,7 @@ my $seeds = $ENV{FS_SEEDS} || 9;
 my $first = $ENV{FS_SEED} || 1;
 my $views = 12;
 my $node = new_node('random', 'feature_stream.memory' => '64MB');
-my $command = "/usr/bin/python3 $ENV{FS_ROOT}/lib/random_views.py --views $views --events 700";
+my $command = "/usr/bin/python3 $ENV{FS_ROOT}/lib/random_views.py --views $views --events 700 --both";
 
 for my $seed ($first .. $first + $seeds - 1)
 {

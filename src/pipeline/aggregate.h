@@ -1,0 +1,85 @@
+/*
+ * aggregate.h
+ *		What the native aggregates share; their callers want row.h alone.
+ *
+ * The events come in window order (event time, partition, offset) and the
+ * result is, bit by bit, what PostgreSQL's executor gives for the same
+ * aggregate over the same rows in that order.
+ *
+ * Files: aggregate.c the way to all of them, and those of a single pass;
+ * aggregate_sum.c arithmetic; aggregate_set.c counting of different values;
+ * aggregate_order.c sorting and what is taken from a sorted list;
+ * aggregate_call.c calls of an aggregate's own functions.
+ */
+#ifndef FS_PIPELINE_AGGREGATE_H
+#define FS_PIPELINE_AGGREGATE_H
+
+#include "postgres.h"
+
+#include "utils/sortsupport.h"
+
+#include "pipeline/row.h"
+
+/* What computing one aggregate takes besides the events; made once. */
+typedef struct FsAggregateWork
+{
+	SortSupportData *keys;		/* per sort key */
+	FmgrInfo   *equals;			/* per sort key of DISTINCT, and of mode() */
+	struct FsAggregateCall *call;	/* of what calls its own functions */
+} FsAggregateWork;
+
+/* The argument's cell of one event. */
+static inline const FsCell *
+fs_aggregate_cell(const FsRingEvent *event, const FsAggregate *aggregate)
+{
+	return &event->cells[aggregate->kept];
+}
+
+static inline FsAggregateWork *
+fs_aggregate_work(const FsRow *row, const FsAggregate *aggregate)
+{
+	return &row->work[aggregate - row->view->aggregates];
+}
+
+static inline FsRowColumn *
+fs_aggregate_column(const FsRow *row, const FsAggregate *aggregate)
+{
+	return &row->columns[aggregate->kept];
+}
+
+/* The aggregate cannot be computed; returns its NULL. */
+extern Datum fs_aggregate_fail(FsRow *row, bool *isnull, const char *message);
+
+/* How many arguments are not null. */
+extern int64 fs_aggregate_count(const FsAggregate *aggregate, const FsRingEvent **events, int n);
+
+/* aggregate_sum.c: NULL over no values. */
+extern Datum fs_aggregate_sum(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,
+							  bool *isnull);
+extern Datum fs_aggregate_variance(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events,
+								   int n, bool *isnull);
+
+/* aggregate_set.c */
+extern int64 fs_aggregate_count_distinct(FsRow *row, const FsAggregate *aggregate,
+										 const FsRingEvent **events, int n);
+extern Datum fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,
+							   bool *isnull);
+
+/* aggregate_order.c */
+extern void fs_aggregate_prepare_order(FsRow *row, const FsAggregate *aggregate);
+/*
+ * The events as the aggregate orders them, in row->ordered: without those that
+ * it leaves out for a null argument and, with DISTINCT, without duplicates.
+ * Returns their number; may set row->stale.
+ */
+extern int	fs_aggregate_order(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n);
+/* Of ordered events. */
+extern Datum fs_aggregate_percentile(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events,
+									 int n, bool *isnull);
+
+/* aggregate_call.c */
+extern void fs_aggregate_prepare_call(FsRow *row, const FsAggregate *aggregate);
+extern Datum fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,
+							   bool *isnull);
+
+#endif							/* FS_PIPELINE_AGGREGATE_H */

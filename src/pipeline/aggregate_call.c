@@ -1,0 +1,260 @@
+/*
+ * aggregate_call.c
+ *		Native aggregates by calling their own functions; see aggregate.h.
+ *
+ * What nodeAgg.c does with one aggregate of one group, without the executor
+ * around it: no tuples, no plan, no scan.  The functions find an AggState as
+ * their context, as far as AggCheckCallContext(), AggGetAggref() and
+ * AggRegisterCallback() look at it.  Used for functions of PostgreSQL and of
+ * this extension alone (compile_native.c), which are known to look no further.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_aggregate.h"
+#include "executor/execExpr.h"
+#include "executor/executor.h"
+#include "executor/nodeAgg.h"
+#include "parser/parse_agg.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/expandeddatum.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "pipeline/aggregate.h"
+#include "pipeline/values.h"
+
+typedef struct FsAggregateCall
+{
+	AggState   *state;
+	AggStatePerTransData trans;
+	AggStatePerAggData agg;
+	FunctionCallInfo final;		/* NULL: the state is the result */
+} FsAggregateCall;
+
+/* The state that a group begins with. */
+static void
+load_initial_value(AggStatePerTrans trans, HeapTuple tuple)
+{
+	Datum		initial = SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval,
+									   &trans->initValueIsNull);
+	Oid			input;
+	Oid			param;
+
+	if (trans->initValueIsNull)
+		return;
+	getTypeInputInfo(trans->aggtranstype, &input, &param);
+	trans->initValue = OidInputFunctionCall(input, TextDatumGetCString(initial), param, -1);
+}
+
+/* A call of a function of the aggregate with room for 'nargs' arguments. */
+static FunctionCallInfo
+make_call(FsAggregateCall *call, FmgrInfo *function, int nargs)
+{
+	FunctionCallInfo info = palloc0(SizeForFunctionCallInfo(nargs));
+
+	InitFunctionCallInfoData(*info, function, nargs, call->agg.aggref->inputcollid, (Node *) call->state, NULL);
+	return info;
+}
+
+/* Looks up the transition function. */
+static void
+prepare_transition(FsAggregateCall *call, HeapTuple tuple, Oid *types, int ntypes)
+{
+	AggStatePerTrans trans = &call->trans;
+	Form_pg_aggregate form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	Aggref	   *aggref = call->agg.aggref;
+	Expr	   *expr;
+
+	trans->aggref = aggref;
+	trans->numTransInputs = ntypes;
+	trans->aggCollation = aggref->inputcollid;
+	trans->transfn_oid = form->aggtransfn;
+	trans->aggtranstype = resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype, types, ntypes);
+	get_typlenbyval(trans->aggtranstype, &trans->transtypeLen, &trans->transtypeByVal);
+	build_aggregate_transfn_expr(types, ntypes, 0, aggref->aggvariadic, trans->aggtranstype,
+								 aggref->inputcollid, form->aggtransfn, InvalidOid, &expr, NULL);
+	fmgr_info(form->aggtransfn, &trans->transfn);
+	fmgr_info_set_expr((Node *) expr, &trans->transfn);
+	trans->transfn_fcinfo = make_call(call, &trans->transfn, ntypes + 1);
+	load_initial_value(trans, tuple);
+}
+
+/* Looks up the final function, where there is one. */
+static void
+prepare_final(FsAggregateCall *call, HeapTuple tuple, Oid *types, int ntypes)
+{
+	Form_pg_aggregate form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	AggStatePerAgg agg = &call->agg;
+	Expr	   *expr;
+
+	get_typlenbyval(agg->aggref->aggtype, &agg->resulttypeLen, &agg->resulttypeByVal);
+	agg->finalfn_oid = form->aggfinalfn;
+	if (!OidIsValid(form->aggfinalfn))
+		return;
+	agg->numFinalArgs = form->aggfinalextra ? ntypes + 1 : 1;
+	build_aggregate_finalfn_expr(types, agg->numFinalArgs, call->trans.aggtranstype, agg->aggref->aggtype,
+								 agg->aggref->inputcollid, form->aggfinalfn, &expr);
+	fmgr_info(form->aggfinalfn, &agg->finalfn);
+	fmgr_info_set_expr((Node *) expr, &agg->finalfn);
+	call->final = make_call(call, &agg->finalfn, agg->numFinalArgs);
+}
+
+/* See aggregate.h. */
+void
+fs_aggregate_prepare_call(FsRow *row, const FsAggregate *aggregate)
+{
+	FsAggregateCall *call = palloc0(sizeof(FsAggregateCall));
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate->aggref->aggfnoid));
+	Oid			types[FUNC_MAX_ARGS];
+	int			ntypes = get_aggregate_argtypes(aggregate->aggref, types);
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggregate->aggref->aggfnoid);
+	Assert(ntypes == aggregate->nargs);
+	call->state = makeNode(AggState);
+	call->state->curaggcontext = CreateStandaloneExprContext();
+	call->state->tmpcontext = CreateStandaloneExprContext();
+	call->state->pertrans = call->state->curpertrans = &call->trans;
+	call->state->numtrans = 1;
+	call->agg.aggref = aggregate->aggref;
+	prepare_transition(call, tuple, types, ntypes);
+	prepare_final(call, tuple, types, ntypes);
+	ReleaseSysCache(tuple);
+	fs_aggregate_work(row, aggregate)->call = call;
+}
+
+/* A group without rows. */
+static void
+begin_group(FsAggregateCall *call, AggStatePerGroupData *group)
+{
+	AggStatePerTrans trans = &call->trans;
+
+	/* Here, not only at the end of a group: an error may have left one open. */
+	ReScanExprContext(call->state->curaggcontext);
+	ResetExprContext(call->state->tmpcontext);
+	call->state->curperagg = NULL;
+	group->transValueIsNull = group->noTransValue = trans->initValueIsNull;
+	group->transValue = trans->initValue;
+	if (!trans->initValueIsNull && !trans->transtypeByVal)
+	{
+		MemoryContext old = MemoryContextSwitchTo(call->state->curaggcontext->ecxt_per_tuple_memory);
+
+		group->transValue = datumCopy(trans->initValue, false, trans->transtypeLen);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Puts an event's arguments into the call; true when one of them is null. */
+static bool
+load_arguments(FsRow *row, const FsAggregate *aggregate, const FsRingEvent *event, FunctionCallInfo info)
+{
+	bool		has_null = false;
+
+	for (int i = 0; i < aggregate->nargs; i++)
+	{
+		const FsAggArgument *argument = &aggregate->args[i];
+		NullableDatum *to = &info->args[i + 1];
+
+		if (argument->kept >= 0)
+			to->value = fs_cell_datum(row, &row->columns[argument->kept], &event->cells[argument->kept],
+									  &to->isnull);
+		else
+		{
+			to->value = argument->constant->constvalue;
+			to->isnull = argument->constant->constisnull;
+		}
+		has_null |= to->isnull;
+	}
+	return has_null;
+}
+
+/* The new state after one call; runs in the short-lived context. */
+static void
+call_transition(FsAggregateCall *call, AggStatePerGroupData *group)
+{
+	AggStatePerTrans trans = &call->trans;
+	FunctionCallInfo info = trans->transfn_fcinfo;
+	Datum		value;
+
+	info->args[0].value = group->transValue;
+	info->args[0].isnull = group->transValueIsNull;
+	info->isnull = false;
+	value = FunctionCallInvoke(info);
+	if (!trans->transtypeByVal && DatumGetPointer(value) != DatumGetPointer(group->transValue))
+		value = ExecAggTransReparent(call->state, trans, value, info->isnull,
+									 group->transValue, group->transValueIsNull);
+	group->transValue = value;
+	group->transValueIsNull = info->isnull;
+}
+
+/* Adds one event; what the arguments and the function leave behind goes with it. */
+static void
+advance(FsRow *row, const FsAggregate *aggregate, FsAggregateCall *call, AggStatePerGroupData *group,
+		const FsRingEvent *event)
+{
+	AggStatePerTrans trans = &call->trans;
+	MemoryContext old = MemoryContextSwitchTo(call->state->tmpcontext->ecxt_per_tuple_memory);
+	bool		has_null = load_arguments(row, aggregate, event, trans->transfn_fcinfo);
+
+	if (row->stale || (trans->transfn.fn_strict && has_null))
+		;						/* nothing happens */
+	else if (trans->transfn.fn_strict && group->noTransValue)
+		ExecAggInitGroup(call->state, trans, group, call->state->curaggcontext);
+	else if (!trans->transfn.fn_strict || !group->transValueIsNull)
+		call_transition(call, group);
+	MemoryContextSwitchTo(old);
+	ResetExprContext(call->state->tmpcontext);
+}
+
+/* The result of a group, in memory that the next one frees. */
+static Datum
+finish_group(FsAggregateCall *call, AggStatePerGroupData *group, bool *isnull)
+{
+	MemoryContext old;
+	Datum		state = MakeExpandedObjectReadOnly(group->transValue, group->transValueIsNull,
+												   call->trans.transtypeLen);
+	Datum		result = (Datum) 0;
+
+	*isnull = group->transValueIsNull;
+	if (call->final == NULL)
+		return state;
+	call->final->args[0].value = state;
+	call->final->args[0].isnull = group->transValueIsNull;
+	for (int i = 1; i < call->agg.numFinalArgs; i++)
+		call->final->args[i] = (NullableDatum) {(Datum) 0, true};
+	*isnull = true;
+	if (call->agg.finalfn.fn_strict && (group->transValueIsNull || call->agg.numFinalArgs > 1))
+		return result;
+	old = MemoryContextSwitchTo(call->state->tmpcontext->ecxt_per_tuple_memory);
+	call->state->curperagg = &call->agg;
+	call->final->isnull = false;
+	result = FunctionCallInvoke(call->final);
+	*isnull = call->final->isnull;
+	call->state->curperagg = NULL;
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/* See aggregate.h. */
+Datum
+fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull)
+{
+	FsAggregateCall *call = fs_aggregate_work(row, aggregate)->call;
+	AggStatePerGroupData group;
+	Datum		result;
+
+	begin_group(call, &group);
+	for (int i = 0; i < n && !row->stale; i++)
+		advance(row, aggregate, call, &group, events[i]);
+	*isnull = true;
+	if (row->stale)
+		return (Datum) 0;
+	result = finish_group(call, &group, isnull);
+	if (!*isnull)
+		result = datumCopy(result, call->agg.resulttypeByVal, call->agg.resulttypeLen);
+	ReScanExprContext(call->state->curaggcontext);
+	ResetExprContext(call->state->tmpcontext);
+	return *isnull ? (Datum) 0 : result;
+}
