@@ -7,7 +7,7 @@ Makes a table stream and N random feature views, lets the engine compute their
 history, and compares every row of it with the same query run by PostgreSQL
 over the events of each window: which rows there are, every value, and what
 becomes NULL because it raises.  The view is read too and compared with the
-newest row.  Prints one line a view, "ok" or "not ok" with the differences;
+newest row, and verify_feature_view() has to find nothing.  Prints one line a view, "ok" or "not ok" with the differences;
 exits 1 when there was one.  The same seed makes the same views and events.
 """
 import argparse
@@ -35,7 +35,11 @@ class Query:
         self.own = own
         self.raises = []                # conditions on an event: it is not counted
         self.entity = rnd.choice([["user_id"], ["user_id"], ["user_id", "shop"], ["shop"], ["lower(user_id)"],
-                                  ["user_id", "shop % 2"], ["substr(user_id, 1, 2)"]])
+                                  ["user_id", "shop % 2"], ["substr(user_id, 1, 2)"], ["upper(item)"], ["(100 / shop)", "user_id"]])
+        if self.entity[0] == "upper(item)":
+            self.raises.append("item IS NULL")
+        if self.entity[0] == "(100 / shop)":
+            self.raises.append("shop = 0")
         self.where = rnd.choice([None, None, None, "qty > 3", "item IS NOT NULL AND flag", "price < 80 OR score > 0",
                                  "user_id <> 'u1'", "at::date = '2024-01-15'"])
         if rnd.random() < 0.1:
@@ -54,7 +58,7 @@ class Query:
         if self.rnd.random() < 0.1:
             f = "10 / qty > 2"
             self.raises.append("qty = 0")
-            return f" FILTER (WHERE {f})", None
+            return f" FILTER (WHERE {f})", "CASE WHEN qty = 0 THEN false ELSE 10 / qty > 2 END"
         return f" FILTER (WHERE {f})", f
 
     def argument(self, columns):
@@ -233,8 +237,8 @@ def make_expected(q, frontier):
     due = " UNION ".join(f"SELECT {keys}, {x} AS window_end FROM counted" for x in nexts)
     parts = []
     for w in q.windows:
-        source = (" FROM (SELECT * FROM truth WHERE at >= %L::timestamptz - interval ''{w} s'' AND at < %L AND ({cond})"
-                  " AND ({match}) ORDER BY at, id) truth").format(
+        source = (" FROM (SELECT * FROM truth WHERE at >= %L::timestamptz - interval ''{w} s'' AND at < %L"
+                  " AND CASE WHEN {cond} THEN {match} ELSE false END ORDER BY at, id) truth").format(
                       w=w, cond=q.condition().replace("'", "''").replace("%", "%%"),
                       match=" AND ".join(f"({e.replace(chr(39), chr(39) * 2).replace('%', '%%')}) = %L" for e in q.entity))
         args = ", ".join(["window_end", "window_end"] + [f"k{i}" for i in range(n)])
@@ -289,6 +293,8 @@ def compare(cursor, number, q, frontier):
     for key, row in read_rows(cursor, q, f"view_{number}").items():
         if newest.get(key[:-1]) != key[-1] or found[key] != row:
             lines.append(f"{key}: the view has {row}\n    history {found.get(key)}")
+    cursor.execute(f"SELECT * FROM feature_stream.verify_feature_view('view_{number}')")
+    lines += [f"verify_feature_view: {row}" for row in cursor.fetchall()]
     return len(expected), lines
 
 
