@@ -7,7 +7,8 @@ Makes a table stream and N random feature views, lets the engine compute their
 history, and compares every row of it with the same query run by PostgreSQL
 over the events of each window: which rows there are, every value, and what
 becomes NULL because it raises.  The view is read too and compared with the
-newest row, and verify_feature_view() has to find nothing.  Prints one line a view, "ok" or "not ok" with the differences;
+newest row, verify_feature_view() has to find nothing, and <view>_live at some
+point on the way is compared as well.  Prints one line a view, "ok" or "not ok" with the differences;
 exits 1 when there was one.  The same seed makes the same views and events.
 """
 import argparse
@@ -227,14 +228,20 @@ def quote(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-def make_expected(q, frontier):
-    """SQL for (entity values, window_end, feature texts window by window): the executor's answer."""
+def make_expected(q, frontier, live_end=None):
+    """SQL for (entity values, window_end, feature texts window by window): the executor's answer.
+
+    With live_end: of the windows that end there, it included, of each entity that has events in the longest one.
+    """
     n = len(q.entity)
     keys = ", ".join(f"k{i}" for i in range(n))
     counted = f"SELECT {', '.join(f'{e} AS k{i}' for i, e in enumerate(q.entity))}, at FROM truth WHERE {q.condition()}"
     slide = q.slide
     nexts = [f"to_timestamp((floor(extract(epoch FROM at + interval '{w} s') / {slide}) + 1) * {slide})" for w in [0] + q.windows]
     due = " UNION ".join(f"SELECT {keys}, {x} AS window_end FROM counted" for x in nexts)
+    if live_end:
+        due = (f"SELECT DISTINCT {keys}, '{live_end}'::timestamptz + interval '1 us' AS window_end FROM counted"
+               f" WHERE at > '{live_end}'::timestamptz - interval '{q.windows[-1]} s' AND at <= '{live_end}'")
     parts = []
     for w in q.windows:
         source = (" FROM (SELECT * FROM truth WHERE at >= %L::timestamptz - interval ''{w} s'' AND at < %L"
@@ -276,6 +283,22 @@ def wait(cursor, sql, seconds=120):
     sys.exit(f"waited in vain for {sql}")
 
 
+def compare_live(cursor, number, q):
+    """Differences between the view at the newest event and the executor, as lines."""
+    cursor.execute("SELECT max(at) FROM truth")
+    live_end = cursor.fetchone()[0]
+    cursor.execute(make_expected(q, "infinity", live_end))
+    n = len(q.entity)
+    expected = {tuple(r[:n]): r[n + 1] for r in cursor.fetchall()}
+    cursor.execute(f"SELECT count(*) FROM view_{number}_live WHERE window_end <> '{live_end}'")
+    lines = ["window_end is another"] if cursor.fetchone()[0] else []
+    found = {key[:-1]: row for key, row in read_rows(cursor, q, f"view_{number}_live").items()}
+    for key in sorted(set(expected) | set(found)):
+        if expected.get(key) != found.get(key):
+            lines.append(f"{key}\n    expected {expected.get(key)}\n    live     {found.get(key)}")
+    return lines
+
+
 def compare(cursor, number, q, frontier):
     """Differences between the engine and the executor, as lines."""
     cursor.execute(make_expected(q, frontier))
@@ -313,8 +336,9 @@ def main():
     cursor.execute("SET TimeZone = 'UTC'; SET search_path = public")
     cursor.execute(SETUP % (COLUMNS, COLUMNS.replace("at timestamptz", "at timestamptz OPTIONS (unit 's')")))
     rows = events(rnd, args.events)
-    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + args.events * 2 + 45 * 60,))
-    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))", rows)
+    last = (10**6, "zz", 0) + (None,) * 11 + (START + args.events * 2 + 45 * 60,)
+    insert = "INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))"
+    cursor.executemany(insert, rows)
     queries = []
     failed = 0
     for v in range(args.views):
@@ -327,11 +351,17 @@ def main():
             failed += 1
             continue
         queries.append((v, q))
-    cursor.execute("""INSERT INTO outbox (id, value)
+    send = """INSERT INTO outbox (id, value)
         SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
                'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
-               'at', extract(epoch FROM at)))::text FROM truth ORDER BY id""")
-    wait(cursor, f"SELECT coalesce(sum(read_count), 0) = {len(rows)} FROM feature_stream.stat_partition")
+               'at', extract(epoch FROM at)))::text FROM truth WHERE id > (SELECT coalesce(max(id), 0) FROM outbox) ORDER BY id"""
+    cursor.execute(send)
+    read = "SELECT coalesce(sum(read_count), 0) = %d FROM feature_stream.stat_partition"
+    wait(cursor, read % len(rows))
+    live = {v: compare_live(cursor, v, q) for v, q in queries}
+    cursor.execute(insert, last)
+    cursor.execute(send)
+    wait(cursor, read % (len(rows) + 1))
     cursor.execute("SELECT feature_stream.checkpoint_stream('events')")
     wait(cursor, "SELECT durable_frontier >= to_timestamp(%d) FROM feature_stream.stat_stream" % (START + args.events * 2 + 43 * 60))
     cursor.execute("SELECT durable_frontier FROM feature_stream.stat_stream")
@@ -340,6 +370,7 @@ def main():
     assert cursor.fetchone()[0] == 0, "dead letters"
     for v, q in queries:
         count, lines = compare(cursor, v, q, frontier)
+        lines += live[v]
         if lines:
             failed += 1
             print(f"not ok seed {args.seed} view {v}: {len(lines)} of {count} rows differ\n{q.view_sql()}\n"
