@@ -26,7 +26,8 @@ CREATE TABLE feature_stream.feature_view (
     history_retention  interval,
     settings           text[] NOT NULL DEFAULT '{}',
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    as_of              name
+    as_of              name,
+    live               regclass
 );
 CREATE INDEX ON feature_stream.feature_view (stream);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_view', '');
@@ -171,6 +172,7 @@ COMMENT ON POLICY dead_letter_of_stream ON feature_stream.dead_letter IS 'dead l
 
 COMMENT ON TABLE feature_stream.feature_view IS 'feature views and how they are emitted';
 COMMENT ON COLUMN feature_stream.feature_view.as_of IS 'name of the function over the history that reads as of a time; null without a history';
+COMMENT ON COLUMN feature_stream.feature_view.live IS 'foreign table of the windows that end at the newest event seen; null when it was dropped';
 COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_feature_tags()';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';

@@ -142,6 +142,37 @@ SELECT shop, window_end, n_10m, last_10m FROM newer_history ORDER BY 1, 2;
 SELECT * FROM feature_stream.verify_feature_view('newer');
 SELECT * FROM feature_stream.verify_feature_view('sales');
 
+-- Entity columns that are expressions: an event for which one raises (8) or is null (3) is of no entity.
+\set query 'SELECT upper(customer) AS who, 100 / (nullif(shop, 3) - 8) AS part, count(*) AS n, sum(100 / (amount - 5)) FILTER (WHERE shop <> 3) AS parts, upper(customer) || count(*) AS label FROM orders WHERE amount < 100 GROUP BY upper(customer), 100 / (nullif(shop, 3) - 8)'
+SELECT feature_stream.create_feature_view('mixed', :'query', '{5 min, 10 min}', '1 min');
+CALL wait_for(12, '2024-01-15 12:24:00+00', 'mixed');
+SELECT feature_stream.set_test_clock('2024-01-15 12:26:10+00');
+INSERT INTO outbox (id, arrived, value) VALUES
+    (13, '2024-01-15 12:26:00+00', '{"shop": 3, "customer": "ann", "amount": 3, "ordered_at": "2024-01-15T12:26:00Z"}'),
+    (14, '2024-01-15 12:26:00+00', '{"shop": 8, "customer": "ann", "amount": 3, "ordered_at": "2024-01-15T12:26:00Z"}'),
+    (15, '2024-01-15 12:26:00+00', '{"shop": 4, "customer": "ann", "amount": 5, "ordered_at": "2024-01-15T12:26:00Z"}'),
+    (16, '2024-01-15 12:26:00+00', '{"shop": 4, "customer": "Ann", "amount": 4, "ordered_at": "2024-01-15T12:26:00Z"}');
+SELECT feature_stream.checkpoint_stream('orders');
+INSERT INTO outbox (id, arrived, value) VALUES
+    (17, '2024-01-15 12:40:00+00', '{"shop": 1, "customer": "eve", "amount": 3, "ordered_at": "2024-01-15T12:40:00Z"}');
+SELECT feature_stream.set_test_clock('2024-01-15 12:40:10+00');
+CALL wait_for(17, '2024-01-15 12:39:00+00', 'mixed');
+SELECT who, part, window_end, n_5m, parts_5m, label_5m, n_10m, label_10m FROM mixed_history ORDER BY 1, 2, 3;
+SELECT message FROM feature_stream.dead_letter WHERE stream = 'orders'::regclass AND "offset" > 12 ORDER BY "offset", message;
+SELECT * FROM feature_stream.verify_feature_view('mixed');
+SELECT count(*) FROM feature_stream.verify_feature_view('mixed', sample => 0.5);
+SELECT status, event_time, "offset", event->'shop' AS shop
+  FROM feature_stream.explain_feature('mixed', 'parts_10m', '{"who": "ANN", "part": -25}', '2024-01-15 12:30:00+00');
+SELECT count(*), bool_and(to_jsonb(h) @> p.features::jsonb AND to_jsonb(h) @> p.entity)
+  FROM feature_stream.preview_feature_view(:'query', '{10 min, 5 min}', '1 min', since => '2024-01-15 12:25:00+00') p
+       FULL JOIN mixed_history h ON p.entity = jsonb_build_object('who', h.who, 'part', h.part) AND p.window_end = h.window_end;
+BEGIN;
+UPDATE mixed_history SET label_5m = 'x' WHERE who = 'ANN' AND n_5m = 0;
+DELETE FROM mixed_history WHERE who = 'DEE' AND n_10m = 1;
+SELECT entity, window_end, feature, expected, found, problem FROM feature_stream.verify_feature_view('mixed');
+ROLLBACK;
+SELECT feature_stream.drop_feature_view('mixed', drop_history => true);
+
 -- A column that the log has and the stream no longer.
 ALTER FOREIGN TABLE orders DROP COLUMN note;
 ALTER FOREIGN TABLE orders RENAME COLUMN amount TO price;
@@ -175,7 +206,7 @@ RESET ROLE;
 GRANT SELECT ON sales_history, orders TO fs_verify_reader;
 SET ROLE fs_verify_reader;
 SELECT count(*) FROM feature_stream.verify_feature_view('sales', "to" => '2024-01-15 12:23:00+00');
-SELECT count(*) FROM feature_stream.explain_feature('sales', 'n_5m', '{"customer": "dee"}');
+SELECT count(*) FROM feature_stream.explain_feature('sales', 'n_5m', '{"customer": "dee"}', '2024-01-15 12:24:00+00');
 SELECT entity, features FROM feature_stream.preview_feature_view('SELECT shop, count(*) AS n FROM orders GROUP BY shop', '{10 min}');
 RESET ROLE;
 

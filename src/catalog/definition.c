@@ -51,7 +51,7 @@ resolve_name(FsViewDef *view, const char *name)
 {
 	RangeVar   *range = makeRangeVarFromNameList(stringToQualifiedNameList(name));
 	Oid			namespace = RangeVarGetCreationNamespace(range);
-	const char *const suffixes[] = {"", DEFINITION_SUFFIX, HISTORY_SUFFIX};
+	const char *const suffixes[] = {"", DEFINITION_SUFFIX, HISTORY_SUFFIX, FS_LIVE_SUFFIX};
 
 	if (isAnyTempNamespace(namespace))
 		ereport(ERROR,
@@ -143,8 +143,8 @@ fs_definition_depend_on_server(const FsViewDef *view)
 
 /*
  * Ties the foreign table to what it cannot be without, so that DROP ... CASCADE
- * of the stream or of the online server takes it along.  The history stands
- * alone: it survives.
+ * of the stream or of the online server takes it along, and <view>_live to it.
+ * The history stands alone: it survives.
  */
 static void
 record_dependencies(const FsViewDef *view)
@@ -156,6 +156,8 @@ record_dependencies(const FsViewDef *view)
 	ObjectAddressSet(self, RelationRelationId, view->relid);
 	ObjectAddressSet(other, RelationRelationId, view->definition);
 	recordDependencyOn(&self, &other, DEPENDENCY_NORMAL);
+	ObjectAddressSet(other, RelationRelationId, view->live);
+	recordDependencyOn(&other, &self, DEPENDENCY_AUTO);
 	fs_definition_depend_on_server(view);
 }
 
@@ -207,6 +209,7 @@ fs_definition_create(FsViewRequest *request)
 	record_dependencies(view);
 	revoke_from_public(view->definition);
 	revoke_from_public(view->relid);
+	revoke_from_public(view->live);
 	if (OidIsValid(view->history))
 	{
 		revoke_from_public(view->history);
@@ -222,9 +225,15 @@ fs_definition_forget(Oid view, Oid definition)
 	static const char *const tables[] = {"feature_view", "firing", "view_state"};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
+	Oid			live = fs_view_live(view);
 
 	values[0] = ObjectIdGetDatum(view);
 	fs_as_of_drop(view);
+
+	/* A restored dump has no dependency of it on the view. */
+	if (OidIsValid(live))
+		fs_owner_execute(psprintf("DROP FOREIGN TABLE %s", fs_relation_name(live)),
+						 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
 	for (int i = 0; i < lengthof(tables); i++)
 		fs_owner_execute(psprintf("DELETE FROM feature_stream.%s WHERE view = $1",
 								  tables[i]),

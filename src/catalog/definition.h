@@ -3,10 +3,10 @@
  *		Creating, altering and dropping feature views.
  *
  * A feature view <name> is a foreign table of that name (what users select
- * from), the view <name>_definition (the query), the partitioned table
- * <name>_history with the function <name>_as_of over it, and a row in
- * feature_stream.feature_view.  All of it happens in the caller's
- * transaction, with the rights of the caller.
+ * from), another one <name>_live (the same at the newest event), the view
+ * <name>_definition (the query), the partitioned table <name>_history with the
+ * function <name>_as_of over it, and a row in feature_stream.feature_view.  All
+ * of it happens in the caller's transaction, with the rights of the caller.
  */
 #ifndef FS_CATALOG_DEFINITION_H
 #define FS_CATALOG_DEFINITION_H
@@ -39,7 +39,7 @@ extern void fs_definition_drop(const FsViewDef *view, bool drop_history);
 
 /*
  * Removes what the extension knows of a feature view whose foreign table is
- * gone, its as-of function, and its definition view, unless they are gone too.
+ * gone, its as-of function, <view>_live and its definition view, unless they are gone too.
  * May be called twice.
  */
 extern void fs_definition_forget(Oid view, Oid definition);

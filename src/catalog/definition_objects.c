@@ -2,10 +2,10 @@
  * definition_objects.c
  *		The relations, comments and registry row of a new feature view.
  *
- * The history is made by an ordinary command as the caller.  The foreign table
- * is on the extension's own server, for which callers have no USAGE: it is made
- * by PostgreSQL's own functions with the caller as its owner, whose right to
- * create in the schema has been checked when the definition view was made.
+ * The history is made by an ordinary command as the caller.  The foreign tables
+ * are on the extension's own server, for which callers have no USAGE: they are
+ * made by PostgreSQL's own functions with the caller as their owner, whose right
+ * to create in the schema has been checked when the definition view was made.
  */
 #include "postgres.h"
 
@@ -78,17 +78,18 @@ create_history(const FsViewColumn *columns, int ncolumns, const char *name)
 }
 
 /*
- * Creates the foreign table, owned by the view's owner.  The switch of the user
+ * Creates a foreign table, owned by the view's owner.  The switch of the user
  * is for CreateForeignTable's check of USAGE on the server alone; no code of
  * the user's runs meanwhile.
  */
-static void
-create_foreign_table(FsViewDef *view, const FsViewColumn *columns, int ncolumns)
+static Oid
+create_foreign_table(const FsViewDef *view, char *name, const FsViewColumn *columns, int ncolumns)
 {
 	CreateForeignTableStmt *stmt = makeNode(CreateForeignTableStmt);
 	FsOwnerScope scope;
+	Oid			relid;
 
-	stmt->base.relation = makeRangeVar(view->schema, view->name, -1);
+	stmt->base.relation = makeRangeVar(view->schema, name, -1);
 	for (int i = 0; i < ncolumns; i++)
 	{
 		ColumnDef  *column;
@@ -103,12 +104,12 @@ create_foreign_table(FsViewDef *view, const FsViewColumn *columns, int ncolumns)
 	stmt->base.oncommit = ONCOMMIT_NOOP;
 	stmt->servername = VIEW_SERVER;
 	fs_owner_begin(&scope);
-	view->relid = DefineRelation(&stmt->base, RELKIND_FOREIGN_TABLE,
-								 view->owner, NULL, NULL).objectId;
+	relid = DefineRelation(&stmt->base, RELKIND_FOREIGN_TABLE, view->owner, NULL, NULL).objectId;
 	CommandCounterIncrement();
-	CreateForeignTable(stmt, view->relid);
+	CreateForeignTable(stmt, relid);
 	CommandCounterIncrement();
 	fs_owner_end(&scope);
+	return relid;
 }
 
 /* See definition_objects.h. */
@@ -120,8 +121,9 @@ fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *histor
 
 	if (view->history_mode != FS_HISTORY_NONE)
 		create_history(columns, ncolumns, history_name);
-	create_foreign_table(view, columns, ncolumns);
-	Assert(OidIsValid(view->relid));
+	view->relid = create_foreign_table(view, view->name, columns, ncolumns);
+	view->live = create_foreign_table(view, psprintf("%s" FS_LIVE_SUFFIX, view->name), columns, ncolumns);
+	Assert(OidIsValid(view->relid) && OidIsValid(view->live));
 }
 
 /* A text array of the captured settings. */
@@ -151,11 +153,11 @@ static void
 insert_view(const FsViewDef *view, const FsViewRequest *request)
 {
 	static const char *const modes[] = {"all", "thinned", "none"};
-	Oid			types[15] = {OIDOID, OIDOID, OIDOID, OIDOID,
+	Oid			types[16] = {OIDOID, OIDOID, OIDOID, OIDOID,
 		INTERVALARRAYOID, INTERVALOID, NAMEOID, TEXTOID, INTERVALOID, TEXTOID,
-	TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, TEXTARRAYOID};
-	Datum		values[15];
-	char		nulls[15];
+	TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, TEXTARRAYOID, OIDOID};
+	Datum		values[16];
+	char		nulls[16];
 
 	set_value(values, nulls, 0, false, ObjectIdGetDatum(view->relid));
 	set_value(values, nulls, 1, false, ObjectIdGetDatum(view->stream));
@@ -181,21 +183,38 @@ insert_view(const FsViewDef *view, const FsViewRequest *request)
 	set_value(values, nulls, 13, request->history_retention == NULL,
 			  IntervalPGetDatum(request->history_retention));
 	set_value(values, nulls, 14, false, settings_datum(view));
+	set_value(values, nulls, 15, false, ObjectIdGetDatum(view->live));
 	fs_owner_execute("INSERT INTO feature_stream.feature_view"
 					 " (view, stream, definition, history, windows, slide, online,"
 					 " online_key, online_ttl, on_empty, emit, history_mode,"
-					 " history_interval, history_retention, settings) VALUES"
-					 " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+					 " history_interval, history_retention, settings, live) VALUES"
+					 " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 					 SPI_OK_INSERT, lengthof(types), types, values, nulls);
 }
 
-/* Comments on the column of the foreign table and, when there is one, of the history. */
+/* What is different in <view>_live; NULL when nothing is. */
+static const char *
+live_comment(const char *name)
+{
+	if (strcmp(name, "window_end") == 0)
+		return "time of the newest event seen: events up to it, and it included";
+	if (strcmp(name, "computed_at") == 0)
+		return "when the row was read";
+	return NULL;
+}
+
+/* Comments on the column of the foreign tables and, when there is one, of the history. */
 static void
 comment_column(const FsViewDef *view, const FsViewColumn *column, int attnum,
 			   const char *comment)
 {
+	const char *live = live_comment(column->name);
+
 	if (!column->history_only)
+	{
 		CreateComments(view->relid, RelationRelationId, attnum, comment);
+		CreateComments(view->live, RelationRelationId, attnum, live != NULL ? live : comment);
+	}
 	if (OidIsValid(view->history))
 		CreateComments(view->history, RelationRelationId, attnum, comment);
 }
@@ -224,6 +243,9 @@ comment_relations(const FsViewDef *view, const FsStreamDef *stream)
 	CreateComments(view->relid, RelationRelationId, 0,
 				   psprintf("feature view over stream %s: the row in force of each entity",
 							stream->name));
+	CreateComments(view->live, RelationRelationId, 0,
+				   psprintf("feature view %s at the newest event seen: provisional, computed when it is read",
+							name));
 	CreateComments(view->definition, RelationRelationId, 0,
 				   psprintf("query of feature view %s", name));
 	if (OidIsValid(view->history))

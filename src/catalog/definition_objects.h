@@ -10,10 +10,13 @@
 #include "catalog/feature_view_def.h"
 #include "catalog/view_request.h"
 
+/* Suffix of the name of the foreign table that reads the newest windows. */
+#define FS_LIVE_SUFFIX "_live"
+
 /*
  * Creates the history table of the given (quoted) name, unless there is to be
- * none, and the foreign table, whose Oid goes to view->relid.  Both belong to
- * the current user.
+ * none, and the foreign tables, whose Oids go to view->relid and view->live.
+ * All belong to the current user.
  */
 extern void fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *history_name);
 

@@ -196,9 +196,12 @@ load_view(const ViewRow *row, const FsStreamDef *stream)
 	view->stream = get_oid(row, "stream");
 	view->definition = get_oid(row, "definition");
 	view->history = get_oid(row, "history");
+	view->live = get_oid(row, "live");
 	load_relation(view);
 	if (OidIsValid(view->history) && get_rel_name(view->history) == NULL)
 		view->history = InvalidOid;
+	if (OidIsValid(view->live) && get_rel_name(view->live) == NULL)
+		view->live = InvalidOid;
 	load_windows(view, row);
 	load_emission(view, row);
 	load_settings(view, row);
@@ -251,6 +254,34 @@ fs_view_load(Oid relid)
 				 errhint("Feature views are made by feature_stream.create_feature_view().")));
 	row.tuple = linitial(rows);
 	return load_view(&row, NULL);
+}
+
+/* See feature_view.h. */
+Oid
+fs_view_of_live(Oid relid)
+{
+	ViewRow		row;
+	List	   *rows = read_rows("live", relid, &row.desc);
+
+	if (rows == NIL)
+		return InvalidOid;
+	row.tuple = linitial(rows);
+	return get_oid(&row, "view");
+}
+
+/* See feature_view.h. */
+Oid
+fs_view_live(Oid view)
+{
+	ViewRow		row;
+	List	   *rows = read_rows("view", view, &row.desc);
+	Oid			live;
+
+	if (rows == NIL)
+		return InvalidOid;
+	row.tuple = linitial(rows);
+	live = get_oid(&row, "live");
+	return get_rel_relkind(live) == RELKIND_FOREIGN_TABLE ? live : InvalidOid;
 }
 
 static int

@@ -16,6 +16,12 @@
 extern FsViewDef *fs_view_load(Oid relid);
 extern List *fs_view_list(Oid stream);
 
+/* The feature view whose table <view>_live this relation is; InvalidOid when it is none. */
+extern Oid	fs_view_of_live(Oid relid);
+
+/* The table <view>_live of a feature view; InvalidOid when there is none. */
+extern Oid	fs_view_live(Oid view);
+
 /*
  * Compiles the Query of a definition view into view->entity ... view->where;
  * view->owner is set already.

@@ -146,6 +146,7 @@ typedef struct FsViewDef
 	Oid			stream;
 	Oid			definition;		/* the view <name>_definition */
 	Oid			history;		/* InvalidOid when history is 'none' or was dropped */
+	Oid			live;			/* the foreign table <name>_live; InvalidOid when it was dropped */
 	Oid			owner;			/* of relid: expressions run as this role */
 	char	   *schema;
 	char	   *name;

@@ -155,6 +155,8 @@ fs_view_check_relations(const FsViewDef *view, const FsStreamDef *stream)
 	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
 
 	check_relation(view, view->relid, columns, fs_view_natts(view));
+	if (OidIsValid(view->live))
+		check_relation(view, view->live, columns, fs_view_natts(view));
 	if (OidIsValid(view->history))
 		check_relation(view, view->history, columns, ncolumns);
 }

@@ -26,7 +26,7 @@ typedef struct FsViewColumn
 extern FsViewColumn *fs_view_columns(const FsViewDef *view, const FsStreamDef *stream, int *ncolumns);
 
 /*
- * Throws unless the columns of the foreign table and, when there is one, the
+ * Throws unless the columns of the foreign tables and, when there is one, the
  * history are those of the definition: somebody altered them.
  */
 extern void fs_view_check_relations(const FsViewDef *view, const FsStreamDef *stream);

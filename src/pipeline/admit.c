@@ -144,6 +144,7 @@ note_accepted(FsShard *shard, FsPartition *partition, const FsEvent *event)
 		partition->covered_from = event->meta.event_time + shard->def->watermark_delay;
 	fs_watermark_observe(&partition->clock, event->meta.event_time, event->meta.arrival,
 						 shard->def->watermark_delay);
+	fs_shard_move_live_end(shard, event->meta.event_time);
 	partition->accepted_count++;
 	if (event->meta.late_bound != FS_TIME_MIN)
 		partition->partially_late_count++;

@@ -234,4 +234,5 @@ fs_partitions_advance(FsShard *shard, FsTime now)
 	}
 	if (least > shard->watermark)
 		shard->watermark = least;
+	fs_shard_move_live_end(shard, shard->watermark);
 }

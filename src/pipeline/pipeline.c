@@ -398,6 +398,9 @@ recover(FsShard *shard)
 	fs_recover_state(shard);
 	if (!fs_recover_log(shard))
 		return false;
+	fs_shard_move_live_end(shard, shard->watermark);
+	for (int i = 0; i < shard->npartitions; i++)
+		fs_shard_move_live_end(shard, shard->partitions[i].clock.last_event_time);
 	pg_atomic_write_u32(&shard->slot->root, shard->root_handle);
 	return true;
 }

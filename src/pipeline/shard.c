@@ -111,6 +111,8 @@ init_state(FsShard *shard, List *views)
 	shard->root = fs_arena_ptr(shard->root_handle);
 	memset(shard->root, 0, sizeof(FsSharedRoot));
 	shard->root->slice = shard->def->slice;
+	shard->live_end = FS_TIME_MIN;
+	pg_atomic_init_u64(&shard->root->live_end, (uint64) FS_TIME_MIN);
 	shard->root->nviews = list_length(views);
 	shard->views = palloc0(sizeof(FsView) * Max(list_length(views), 1));
 	foreach(cell, views)

@@ -277,6 +277,7 @@ typedef struct FsShard
 	FsPartition *partitions;
 	bool		first_start;	/* nothing was ever committed: partitions begin where 'start' says */
 	FsTime		watermark;		/* shard's; FS_TIME_MIN none yet */
+	FsTime		live_end;		/* as readers see it: see FsSharedRoot */
 	int			held_back_by;	/* partition id; -1 none */
 	FsTime		frontier;		/* last boundary fired; FS_TIME_MIN: none yet */
 	FsTime		closing;		/* windows up to here are fired, or being fired by the open checkpoint: nothing more counts in them */
@@ -332,6 +333,16 @@ static inline const FsValue *
 fs_input_value(const FsView *view, const FsValue *values, int input)
 {
 	return &values[view->value_of[input]];
+}
+
+/* Event time has come as far as 'time': tells readers. */
+static inline void
+fs_shard_move_live_end(FsShard *shard, FsTime time)
+{
+	if (time <= shard->live_end)
+		return;
+	shard->live_end = time;
+	pg_atomic_write_u64(&shard->root->live_end, (uint64) time);
 }
 
 /* entity_key.c: the key of an event goes to key[FS_ENTITY_MAX_KEY]; -1 when it has none that fits. */

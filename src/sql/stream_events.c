@@ -47,6 +47,7 @@ typedef struct ViewParts
 	Oid			stream;
 	Oid			definition;
 	Oid			history;
+	Oid			live;
 } ViewParts;
 
 static Oid
@@ -115,17 +116,19 @@ read_view_parts(SPITupleTable *table, uint64 row)
 	parts->stream = get_oid_column(table, row, 2);
 	parts->definition = get_oid_column(table, row, 3);
 	parts->history = get_oid_column(table, row, 4);
+	parts->live = get_oid_column(table, row, 5);
 	return parts;
 }
 
-/* The feature view that a relation belongs to as view, definition or history; NULL when none. */
+/* The feature view that a relation belongs to as view, definition, history or live table; NULL when none. */
 static ViewParts *
 find_view_parts(Oid relid)
 {
 	List	   *list = read_list("SELECT view::pg_catalog.oid, stream::pg_catalog.oid,"
-								 " definition::pg_catalog.oid, history::pg_catalog.oid"
+								 " definition::pg_catalog.oid, history::pg_catalog.oid,"
+								 " live::pg_catalog.oid"
 								 " FROM feature_stream.feature_view"
-								 " WHERE $1 IN (view, definition, history)",
+								 " WHERE $1 IN (view, definition, history, live)",
 								 relid, read_view_parts);
 
 	return list == NIL ? NULL : linitial(list);
@@ -265,16 +268,17 @@ touch_stream(Oid relid)
 static void
 drop_view_part(const ViewParts *parts, Oid dropped)
 {
-	if (dropped == parts->history)
-	{
-		Oid			types[1] = {OIDOID};
-		Datum		values[1];
+	Oid			types[1] = {OIDOID};
+	Datum		values[1];
 
-		values[0] = ObjectIdGetDatum(dropped);
+	values[0] = ObjectIdGetDatum(dropped);
+	if (dropped == parts->history)
 		fs_owner_execute("UPDATE feature_stream.feature_view SET history = NULL, as_of = NULL"
 						 " WHERE history = $1",
 						 SPI_OK_UPDATE, 1, types, values, NULL);
-	}
+	else if (dropped == parts->live)
+		fs_owner_execute("UPDATE feature_stream.feature_view SET live = NULL WHERE live = $1",
+						 SPI_OK_UPDATE, 1, types, values, NULL);
 	else
 	{
 		/* A restored dump has no dependency of the view on its definition. */

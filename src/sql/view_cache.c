@@ -31,7 +31,7 @@ invalidate_relation_cb(Datum arg, Oid relid)
 	{
 		FsViewEntry *entry = lfirst(lc);
 
-		if (!OidIsValid(relid) || relid == entry->relid ||
+		if (!OidIsValid(relid) || relid == entry->relid || relid == entry->view->live ||
 			relid == entry->view->stream || relid == entry->view->definition)
 			entry->is_valid = false;
 	}
@@ -84,7 +84,10 @@ load_entry(Oid relid)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	FsViewEntry *entry = palloc0(sizeof(FsViewEntry));
 	uint64		before = invalidations;
+	Oid			view = fs_view_of_live(relid);
 
+	if (OidIsValid(view))
+		relid = view;
 	entry->relid = relid;
 	entry->context = context;
 	entry->generation = definition_generation();
@@ -110,7 +113,7 @@ fs_view_cache_get(Oid relid)
 	{
 		FsViewEntry *entry = lfirst(lc);
 
-		if (entry->relid != relid)
+		if (entry->relid != relid && entry->view->live != relid)
 			continue;
 		if (entry->is_valid && entry->generation == definition_generation())
 			return entry;

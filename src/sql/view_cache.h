@@ -29,7 +29,8 @@ typedef struct FsViewEntry
 } FsViewEntry;
 
 /*
- * The definition of a feature view, compiled now or before.  Throws what
+ * The definition of a feature view, or of that whose table <view>_live 'relid'
+ * is, compiled now or before.  Throws what
  * fs_view_load() and fs_stream_load() throw.  Without a pin the entry lives
  * until the next call or the next catalog access, whichever is sooner.
  */

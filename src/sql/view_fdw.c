@@ -8,10 +8,14 @@
  * such keys; everything else is a scan over all entities.  Conditions are kept
  * as quals of the scan in any case.
  *
+ * The table <view>_live is read in the same way; its rows are those of windows
+ * that end at the newest event.
+ *
  * view_keys.c recognises keys, view_scan.c is what the executor calls,
- * view_reader.c reads shared memory; here is what the planner calls.  There are no routines for writing or sampling:
- * PostgreSQL refuses INSERT, UPDATE, DELETE and TRUNCATE by itself, and ANALYZE
- * skips the table.  Planning and EXPLAIN need no worker.
+ * view_reader.c reads shared memory; here is what the planner calls.  There are
+ * no routines for writing or sampling: PostgreSQL refuses INSERT, UPDATE, DELETE
+ * and TRUNCATE by itself, and ANALYZE skips the table.  Planning and EXPLAIN
+ * need no worker.
  */
 #include "postgres.h"
 
@@ -61,7 +65,7 @@ get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 		FEATURE_COST * entry->view->nwindows * entry->view->nfeatures;
 	plan->keys = fs_view_keys_choose(root, baserel, plan->nentity, baserel->baserestrictinfo);
 	baserel->fdw_private = plan;
-	baserel->tuples = Max(fs_view_entities(stream, foreigntableid), MIN_PLAN_ENTITIES);
+	baserel->tuples = Max(fs_view_entities(stream, entry->relid), MIN_PLAN_ENTITIES);
 	set_baserel_size_estimates(root, baserel);
 	if (plan->keys != NIL)
 		baserel->rows = clamp_row_est(Min(fs_view_keys_estimate(plan->keys), baserel->tuples));
@@ -125,7 +129,7 @@ static void
 explain_scan(ForeignScanState *node, ExplainState *es)
 {
 	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
-	Oid			relid = RelationGetRelid(node->ss.ss_currentRelation);
+	const FsViewEntry *entry;
 	int64		entities;
 
 	if (plan->fdw_exprs != NIL)
@@ -137,7 +141,8 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 											   context, es->verbose, false), es);
 		return;
 	}
-	entities = fs_view_entities(fs_view_cache_get(relid)->view->stream, relid);
+	entry = fs_view_cache_get(RelationGetRelid(node->ss.ss_currentRelation));
+	entities = fs_view_entities(entry->view->stream, entry->relid);
 	ExplainPropertyText("Full Scan",
 						entities < 0 ? "entities not known" : psprintf("entities " INT64_FORMAT, entities),
 						es);

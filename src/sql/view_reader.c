@@ -20,6 +20,12 @@
  * group however the table grows, and a group is read between two looks at
  * 'change'.  So no entity is missed or met twice, and none has to be
  * remembered.
+ *
+ * Live rows: T is read before any entity, so what the worker folded before it
+ * published T is seen.  In whole microseconds the events with
+ * T - S < event time <= T are those of the ordinary window that ends at T + 1.
+ * The worker keeps what windows ending at the durable frontier or later need; T
+ * has to be at least that when the entity has been copied.
  */
 #include "postgres.h"
 
@@ -29,6 +35,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "ground/clock.h"
 #include "pipeline/row.h"
 #include "sql/view_reader.h"
 #include "sql/view_unavailable.h"
@@ -50,11 +57,14 @@ struct FsViewReader
 	/* Info */
 	const FsViewEntry *entry;
 	const FsViewDef *view;
+	bool		is_live;		/* of <view>_live */
+	FsTime		live_end;		/* T; FS_TIME_MIN: no event was seen */
 
 	/* What is read: see is_attached() */
 	FsSharedStream *slot;
 	pid_t		pid;
 	FsHandle	root_handle;	/* 0: not attached */
+	FsSharedRoot *root;
 	FsSharedViewState *state;
 	FsRow	   *row;
 
@@ -94,6 +104,14 @@ is_attached(const FsViewReader *reader)
 		slot->database == MyDatabaseId && slot->relid == reader->view->stream &&
 		slot->pid == reader->pid &&
 		pg_atomic_read_u32(&reader->slot->root) == reader->root_handle;
+}
+
+/* Reads T. */
+static void
+read_live_end(FsViewReader *reader)
+{
+	reader->live_end = (FsTime) pg_atomic_read_u64(&reader->root->live_end);
+	pg_read_barrier();
 }
 
 /* The view's state under a root; NULL when the worker has not made it from the same definition. */
@@ -138,6 +156,8 @@ attach(FsViewReader *reader)
 	reader->state = find_state(reader->entry, root);
 	if (reader->state == NULL)
 		fs_view_outdated(reader->view);
+	reader->root = root;
+	read_live_end(reader);
 	MemoryContextReset(reader->row_context);
 	old = MemoryContextSwitchTo(reader->row_context);
 	reader->row = fs_row_create(reader->view, reader->entry->stream, root);
@@ -171,6 +191,7 @@ fs_view_reader_open(Oid relid)
 												ALLOCSET_SMALL_SIZES);
 	reader->entry = fs_view_cache_pin(relid, CurrentMemoryContext);
 	reader->view = reader->entry->view;
+	reader->is_live = relid == reader->view->live;
 	attach(reader);
 	return reader;
 }
@@ -263,8 +284,32 @@ row_in_force(const FsViewReader *reader, FsTime *computed_at)
 	return entity->durable_row;
 }
 
+/* Start of a slice of the view's stream; FS_TIME_MIN for none (0). */
+static FsTime
+slice_time(const FsViewReader *reader, uint64 index)
+{
+	return index == 0 ? FS_TIME_MIN : fs_slice_start((int64) index, reader->entry->stream->slice);
+}
+
 /*
- * Computes the row in force from the copy.  Codes are resolved in the
+ * Makes the copied entity's events those of live windows; see the header
+ * comment.  Returns T.
+ */
+static FsTime
+make_live(FsViewReader *reader)
+{
+	FsEventSet *set = &reader->copy.set;
+
+	pg_read_barrier();
+	if (reader->live_end < slice_time(reader, pg_atomic_read_u64(&reader->state->durable_frontier)))
+		read_live_end(reader);
+	for (int i = 0; i < set->n; i++)
+		set->events[i].counts_from = FS_TIME_MIN;
+	return reader->live_end;
+}
+
+/*
+ * Computes the row from the copy: that in force, or the live one.  Codes are resolved in the
  * dictionaries as they are now, which is right as long as the entity has not
  * changed: that is looked at last.
  */
@@ -273,15 +318,16 @@ compute_row(FsViewReader *reader, FsHandle handle, Datum *values, bool *nulls)
 {
 	const FsViewDef *view = reader->view;
 	int			natts = fs_view_natts(view);
-	FsTime		computed_at;
-	uint32		stamp = row_in_force(reader, &computed_at);
-	FsTime		window_end = fs_slice_start(stamp, reader->entry->stream->slice);
-	bool		is_empty = stamp == 0 || fs_row_is_empty(view, &reader->copy.set, window_end);
+	FsTime		computed_at = fs_clock_now();
+	FsTime		window_end = reader->is_live ? make_live(reader) :
+		slice_time(reader, row_in_force(reader, &computed_at));
+	FsTime		end = window_end + (reader->is_live ? 1 : 0);
+	bool		is_empty = window_end == FS_TIME_MIN || fs_row_is_empty(view, &reader->copy.set, end);
 
 	memset(nulls, 0, sizeof(bool) * natts);
 	if (!is_empty)
 		(void) fs_row_compute(reader->row, &reader->copy.set, reader->copy.key,
-							  reader->copy.header.key_len, window_end,
+							  reader->copy.header.key_len, end,
 							  values + view->nentity, nulls + view->nentity);
 	if ((!is_empty && reader->row->stale) ||
 		!fs_entity_unchanged(handle, &reader->copy) || !is_attached(reader))
@@ -469,13 +515,9 @@ fs_view_reader_next(FsViewReader *reader, Datum *values, bool *nulls)
 FsTime
 fs_view_reader_frontier(FsViewReader *reader)
 {
-	uint64		index;
-
 	if (!is_attached(reader))
 		attach(reader);
-	index = pg_atomic_read_u64(&reader->state->durable_frontier);
-	return index == 0 ? FS_TIME_MIN :
-		fs_slice_start((int64) index, reader->entry->stream->slice);
+	return slice_time(reader, pg_atomic_read_u64(&reader->state->durable_frontier));
 }
 
 int64

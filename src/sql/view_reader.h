@@ -13,9 +13,15 @@
 typedef struct FsViewReader FsViewReader;
 
 /*
- * Makes a reader in the current memory context, which also ends it.  Throws
+ * Makes a reader of a feature view, or of its table <view>_live, in the current
+ * memory context, which also ends it.  Throws
  * 55000 when the view's state cannot be read now: what there is to read is
  * never guessed, so a missing row always means that no row is in force.
+ *
+ * Rows of <view>_live are of the windows that end at the newest event seen, T:
+ * of size S over all accepted events with T - S < event time <= T, late ones
+ * too.  An entity without such an event has no row.  T is the same for all rows
+ * that a reader gives, unless it takes so long that windows ending at T expire.
  */
 extern FsViewReader *fs_view_reader_open(Oid relid);
 

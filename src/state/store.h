@@ -29,6 +29,7 @@ typedef struct FsSharedViewState
 typedef struct FsSharedRoot
 {
 	int64		slice;			/* microseconds */
+	pg_atomic_uint64 live_end;	/* an FsTime: the newest event accepted, or the watermark where that is further */
 	int			nviews;
 	int			ndictionaries;
 	FsSharedViewState views[FS_MAX_VIEWS];

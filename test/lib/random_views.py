@@ -7,8 +7,10 @@ Makes a table stream and N random feature views, lets the engine compute their
 history, and compares every row of it with the same query run by PostgreSQL
 over the events of each window: which rows there are, every value, and what
 becomes NULL because it raises.  The view is read too and compared with the
-newest row.  With --both each view is made twice, the second time with
-feature_stream.force_replay, so that native = replay = executor.  Prints one line a view, "ok" or "not ok" with the differences;
+newest row, verify_feature_view() has to find nothing, and <view>_live at some
+point on the way is compared as well.  With --both each view is made twice, the
+second time with feature_stream.force_replay, so that native = replay = executor.
+Prints one line a view, "ok" or "not ok" with the differences;
 exits 1 when there was one.  The same seed makes the same views and events.
 """
 import argparse
@@ -36,7 +38,11 @@ class Query:
         self.own = own
         self.raises = []                # conditions on an event: it is not counted
         self.entity = rnd.choice([["user_id"], ["user_id"], ["user_id", "shop"], ["shop"], ["lower(user_id)"],
-                                  ["user_id", "shop % 2"], ["substr(user_id, 1, 2)"]])
+                                  ["user_id", "shop % 2"], ["substr(user_id, 1, 2)"], ["upper(item)"], ["(100 / shop)", "user_id"]])
+        if self.entity[0] == "upper(item)":
+            self.raises.append("item IS NULL")
+        if self.entity[0] == "(100 / shop)":
+            self.raises.append("shop = 0")
         self.where = rnd.choice([None, None, None, "qty > 3", "item IS NOT NULL AND flag", "price < 80 OR score > 0",
                                  "user_id <> 'u1'", "at::date = '2024-01-15'"])
         if rnd.random() < 0.1:
@@ -55,7 +61,7 @@ class Query:
         if self.rnd.random() < 0.1:
             f = "10 / qty > 2"
             self.raises.append("qty = 0")
-            return f" FILTER (WHERE {f})", "10 / nullif(qty, 0) > 2"
+            return f" FILTER (WHERE {f})", "CASE WHEN qty = 0 THEN false ELSE 10 / qty > 2 END"
         return f" FILTER (WHERE {f})", f
 
     def argument(self, columns):
@@ -274,18 +280,24 @@ def quote(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-def make_expected(q, frontier):
-    """SQL for (entity values, window_end, feature texts window by window): the executor's answer."""
+def make_expected(q, frontier, live_end=None):
+    """SQL for (entity values, window_end, feature texts window by window): the executor's answer.
+
+    With live_end: of the windows that end there, it included, of each entity that has events in the longest one.
+    """
     n = len(q.entity)
     keys = ", ".join(f"k{i}" for i in range(n))
     counted = f"SELECT {', '.join(f'{e} AS k{i}' for i, e in enumerate(q.entity))}, at FROM truth WHERE {q.condition()}"
     slide = q.slide
     nexts = [f"to_timestamp((floor(extract(epoch FROM at + interval '{w} s') / {slide}) + 1) * {slide})" for w in [0] + q.windows]
     due = " UNION ".join(f"SELECT {keys}, {x} AS window_end FROM counted" for x in nexts)
+    if live_end:
+        due = (f"SELECT DISTINCT {keys}, '{live_end}'::timestamptz + interval '1 us' AS window_end FROM counted"
+               f" WHERE at > '{live_end}'::timestamptz - interval '{q.windows[-1]} s' AND at <= '{live_end}'")
     parts = []
     for w in q.windows:
-        source = (" FROM (SELECT * FROM truth WHERE at >= %L::timestamptz - interval ''{w} s'' AND at < %L AND ({cond})"
-                  " AND ({match}) ORDER BY at, id) truth").format(
+        source = (" FROM (SELECT * FROM truth WHERE at >= %L::timestamptz - interval ''{w} s'' AND at < %L"
+                  " AND CASE WHEN {cond} THEN {match} ELSE false END ORDER BY at, id) truth").format(
                       w=w, cond=q.condition().replace("'", "''").replace("%", "%%"),
                       match=" AND ".join(f"({e.replace(chr(39), chr(39) * 2).replace('%', '%%')}) = %L" for e in q.entity))
         args = ", ".join(["window_end", "window_end"] + [f"k{i}" for i in range(n)])
@@ -323,6 +335,22 @@ def wait(cursor, sql, seconds=120):
     sys.exit(f"waited in vain for {sql}")
 
 
+def compare_live(cursor, view, q):
+    """Differences between the view at the newest event and the executor, as lines."""
+    cursor.execute("SELECT max(at) FROM truth")
+    live_end = cursor.fetchone()[0]
+    cursor.execute(make_expected(q, "infinity", live_end))
+    n = len(q.entity)
+    expected = {tuple(r[:n]): r[n + 1] for r in cursor.fetchall()}
+    cursor.execute(f"SELECT count(*) FROM {view}_live WHERE window_end <> '{live_end}'")
+    lines = ["window_end is another"] if cursor.fetchone()[0] else []
+    found = {key[:-1]: row for key, row in read_rows(cursor, q, f"{view}_live").items()}
+    for key in sorted(set(expected) | set(found)):
+        if expected.get(key) != found.get(key):
+            lines.append(f"{key}\n    expected {expected.get(key)}\n    live     {found.get(key)}")
+    return lines
+
+
 def read_expected(cursor, q, frontier):
     """The executor's rows."""
     cursor.execute(make_expected(q, frontier))
@@ -344,12 +372,18 @@ def compare(cursor, view, q, expected):
     for key, row in read_rows(cursor, q, view).items():
         if newest.get(key[:-1]) != key[-1] or found[key] != row:
             lines.append(f"{key}: {view} has {row}\n    history {found.get(key)}")
+    cursor.execute(f"SELECT * FROM feature_stream.verify_feature_view('{view}')")
+    lines += [f"verify_feature_view: {row}" for row in cursor.fetchall()]
     return lines
 
 
 def names(args, number):
     """The views of one query."""
     return [f"view_{number}"] + ([f"replay_{number}"] if args.both else [])
+
+
+def insert(cursor, rows):
+    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))", rows)
 
 
 def connect(dsn, rows):
@@ -359,7 +393,7 @@ def connect(dsn, rows):
     cursor = connection.cursor()
     cursor.execute("SET TimeZone = 'UTC'; SET search_path = public")
     cursor.execute(SETUP % (COLUMNS, COLUMNS.replace("at timestamptz", "at timestamptz OPTIONS (unit 's')")))
-    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))", rows)
+    insert(cursor, rows)
     return cursor
 
 
@@ -370,13 +404,19 @@ def create(cursor, name, q):
                    (name, q.view_sql(), [f"{w} s" for w in q.windows], f"{q.slide} s"))
 
 
-def send(cursor, n):
-    """Sends the rows of truth, n and one far behind; returns the frontier when all their windows have fired."""
+def send_new(cursor, n):
+    """Sends the rows of truth that were not sent yet, and waits until n in all have been read."""
     cursor.execute("""INSERT INTO outbox (id, value)
         SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
                'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
-               'at', extract(epoch FROM at)))::text FROM truth ORDER BY id""")
-    wait(cursor, f"SELECT coalesce(sum(read_count), 0) = {n + 1} FROM feature_stream.stat_partition")
+               'at', extract(epoch FROM at)))::text FROM truth
+         WHERE id > (SELECT coalesce(max(id), 0) FROM outbox) ORDER BY id""")
+    wait(cursor, f"SELECT coalesce(sum(read_count), 0) = {n} FROM feature_stream.stat_partition")
+
+
+def send(cursor, n):
+    """Sends the rows of truth, n and one far behind; returns the frontier when all their windows have fired."""
+    send_new(cursor, n + 1)
     cursor.execute("SELECT feature_stream.checkpoint_stream('events')")
     wait(cursor, "SELECT durable_frontier >= to_timestamp(%d) FROM feature_stream.stat_stream" % (START + n * 2 + 43 * 60))
     cursor.execute("SELECT durable_frontier FROM feature_stream.stat_stream")
@@ -396,7 +436,8 @@ def main():
     parser.add_argument("--own", action="store_true", help="use the extension's own aggregates too")
     args = parser.parse_args()
     rnd = random.Random(args.seed)
-    cursor = connect(args.dsn, events(rnd, args.events))
+    rows = events(rnd, args.events)
+    cursor = connect(args.dsn, rows[:-1])
     queries = []
     failed = 0
     for v in range(args.views):
@@ -409,10 +450,13 @@ def main():
             failed += 1
             continue
         queries.append((v, q))
+    send_new(cursor, args.events)
+    live = {v: [line for name in names(args, v) for line in compare_live(cursor, name, q)] for v, q in queries}
+    insert(cursor, rows[-1:])
     frontier = send(cursor, args.events)
     for v, q in queries:
         expected = read_expected(cursor, q, frontier)
-        lines = [line for name in names(args, v) for line in compare(cursor, name, q, expected)]
+        lines = live[v] + [line for name in names(args, v) for line in compare(cursor, name, q, expected)]
         if lines:
             failed += 1
             print(f"not ok seed {args.seed} view {v}: {len(lines)} of {len(expected)} rows differ\n{q.view_sql()}\n"
