@@ -96,7 +96,7 @@ fs_features_prepare(FsRow *row)
 static int
 find_first(const FsRow *row, FeatureTask *task, int w)
 {
-	FsTime		start = task->window_end - row->view->windows[w];
+	FsTime		start = fs_window_start(row->view, task->window_end, row->view->windows[w]);
 	int			first = w == 0 ? task->n : task->first;
 
 	while (first > 0 && row->order[first - 1]->time >= start)

@@ -62,9 +62,10 @@ fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRo
 
 /* Does the event count in the window of 'size' that ends at 'end'? */
 static inline bool
-counts_in(const FsRingEvent *event, FsTime end, int64 size)
+counts_in(const FsViewDef *view, const FsRingEvent *event, FsTime end, int64 size)
 {
-	return event->time < end && event->time >= end - size && event->counts_from <= end;
+	return event->time < fs_window_end(view, end) && event->time >= fs_window_start(view, end, size) &&
+		event->counts_from <= end;
 }
 
 bool
@@ -72,8 +73,8 @@ fs_row_is_due(const FsViewDef *view, const FsEventSet *set, FsTime window_end)
 {
 	for (int i = 0; i < set->n; i++)
 		for (int w = 0; w < view->nwindows; w++)
-			if (counts_in(&set->events[i], window_end, view->windows[w]) !=
-				counts_in(&set->events[i], window_end - view->slide, view->windows[w]))
+			if (counts_in(view, &set->events[i], window_end, view->windows[w]) !=
+				counts_in(view, &set->events[i], window_end - view->slide, view->windows[w]))
 				return true;
 	return false;
 }
@@ -84,7 +85,7 @@ fs_row_is_empty(const FsViewDef *view, const FsEventSet *set, FsTime window_end)
 	int64		size = fs_view_max_window(view);
 
 	for (int i = 0; i < set->n; i++)
-		if (counts_in(&set->events[i], window_end, size))
+		if (counts_in(view, &set->events[i], window_end, size))
 			return false;
 	return true;
 }
@@ -124,7 +125,7 @@ order_events(FsRow *row, const FsEventSet *set, FsTime window_end)
 	}
 	for (int i = 0; i < set->n; i++)
 	{
-		if (!counts_in(&set->events[i], window_end, size))
+		if (!counts_in(row->view, &set->events[i], window_end, size))
 			continue;
 		if (n > 0 && compare_order(row->order[n - 1], &set->events[i]) > 0)
 			sorted = false;

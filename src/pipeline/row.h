@@ -8,7 +8,25 @@
 #ifndef FS_PIPELINE_ROW_H
 #define FS_PIPELINE_ROW_H
 
+#include "core/slice.h"
 #include "pipeline/row_state.h"
+
+/*
+ * Where a window begins and ends.  Window ends that fire are multiples of the
+ * slide, and so are the beginnings of their windows.  At another instant a view
+ * that keeps whole slides counts all of the first and of the last one.
+ */
+static inline FsTime
+fs_window_start(const FsViewDef *view, FsTime end, int64 size)
+{
+	return view->is_sliced ? fs_time_floor(end - size, view->slide) : end - size;
+}
+
+static inline FsTime
+fs_window_end(const FsViewDef *view, FsTime end)
+{
+	return view->is_sliced ? fs_time_ceil(end, view->slide) : end;
+}
 
 extern FsRow *fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRoot *root);
 
