@@ -32,6 +32,47 @@ input_bytes(PGFunction input, const char *data, uint32 len, int32 typmod)
 	return result;
 }
 
+/*
+ * Reads a number of at most 18 digits, with or without a point, as digits and
+ * how many of them are behind the point; false for any other text.
+ */
+static bool
+read_decimal(const char *data, uint32 len, int64 *digits, int *scale)
+{
+	bool		negative = len > 0 && data[0] == '-';
+	bool		has_point = false;
+	int			count = 0;
+
+	*digits = 0;
+	*scale = 0;
+	for (uint32 i = negative; i < len; i++)
+	{
+		if (data[i] == '.' && !has_point)
+		{
+			has_point = true;
+			continue;
+		}
+		if (data[i] < '0' || data[i] > '9' || ++count > 18)
+			return false;
+		*digits = *digits * 10 + (data[i] - '0');
+		*scale += has_point;
+	}
+	*digits = negative ? -*digits : *digits;
+	return count > 0;
+}
+
+/* numeric_in(), which is slow, for what is not an ordinary number alone. */
+static Datum
+numeric_datum(const char *data, uint32 len, int32 typmod)
+{
+	int64		digits;
+	int			scale;
+
+	if (typmod == -1 && read_decimal(data, len, &digits, &scale))
+		return NumericGetDatum(int64_div_fast_to_numeric(digits, scale));
+	return input_bytes(numeric_in, data, len, typmod);
+}
+
 static Datum
 bytes_datum(const FsColumn *column, const char *data, uint32 len)
 {
@@ -42,7 +83,7 @@ bytes_datum(const FsColumn *column, const char *data, uint32 len)
 		case FS_TYPE_TEXT:
 			return PointerGetDatum(cstring_to_text_with_len(data, len));
 		case FS_TYPE_NUMERIC:
-			return input_bytes(numeric_in, data, len, column->typmod);
+			return numeric_datum(data, len, column->typmod);
 		case FS_TYPE_JSONB:
 			return input_bytes(jsonb_in, data, len, -1);
 		case FS_TYPE_UUID:

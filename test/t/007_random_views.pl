@@ -16,7 +16,7 @@ my $seeds = $ENV{FS_SEEDS} || 9;
 my $first = $ENV{FS_SEED} || 1;
 my $views = 12;
 my $node = new_node('random', 'feature_stream.memory' => '64MB');
-my $command = "/usr/bin/python3 $ENV{FS_ROOT}/lib/random_views.py --views $views --events 700 --both";
+my $command = "/usr/bin/python3 $ENV{FS_ROOT}/lib/random_views.py --views $views --events 700 --both --own";
 
 for my $seed ($first .. $first + $seeds - 1)
 {
