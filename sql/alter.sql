@@ -1,6 +1,6 @@
 -- alter_feature_view: options change, features do not.
-CREATE EXTENSION IF NOT EXISTS feature_stream;
 SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS feature_stream;
 CREATE ROLE fs_alt_owner;
 CREATE ROLE fs_alt_other;
 CREATE SCHEMA fs_alt;

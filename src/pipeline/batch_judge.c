@@ -24,7 +24,6 @@ struct FsBatchJudge
 	ExprState  *where;			/* NULL: always true */
 	List	   *others;			/* ExprStates that must not raise */
 	ExprState **entity;			/* per entity column; NULL: a column of the stream, or not wanted */
-	bool		has_entity_expressions;
 	bool		is_whole;		/* see fs_batch_judge_create */
 	ExprContext *econtext;
 	TupleTableSlot *slot;
@@ -61,7 +60,6 @@ prepare_whole(FsBatchJudge *judge)
 		if (input->expr == NULL)
 			continue;
 		judge->entity[i] = prepare(input->expr);
-		judge->has_entity_expressions = true;
 	}
 }
 
@@ -167,6 +165,19 @@ judge_rest(void *arg)
 	fs_run_as_end(&scope);
 }
 
+/* The entity of the event before judge->next, for which another expression raised; the argument is the FsBatchJudge. */
+static void
+find_entity(void *arg)
+{
+	FsBatchJudge *judge = arg;
+	FsRunAs		scope;
+
+	fs_run_as_begin(&scope, judge->batch->run_as, judge->batch->view->settings);
+	fill_slot(judge, &judge->events[judge->next - 1]);
+	(void) set_entity(judge, &judge->events[judge->next - 1]);
+	fs_run_as_end(&scope);
+}
+
 /* See batch_state.h. */
 void
 fs_batch_judge(FsBatchJudge *judge, FsBatchEvent *events, int n)
@@ -183,7 +194,7 @@ fs_batch_judge(FsBatchJudge *judge, FsBatchEvent *events, int n)
 		event = &events[judge->next++];
 		event->verdict = FS_BATCH_ERROR;
 		event->entity = NULL;
-		if (judge->is_whole && !judge->has_entity_expressions)
-			(void) set_entity(judge, event);
+		if (judge->is_whole)
+			(void) fs_guard_run(find_entity, judge, NULL);
 	}
 }
