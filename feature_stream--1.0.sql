@@ -836,3 +836,35 @@ RETURNS TABLE (window_end timestamptz, status text, event_time timestamptz, part
 AS 'MODULE_PATHNAME', 'fs_explain_feature' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION feature_stream.explain_feature(regclass, text, jsonb, timestamptz) IS
     'the logged events of one entity in the window of one feature, and which of them make the number: status is counted, late (not in this window, but in those from counts_from on), filtered (by WHERE or FILTER), error (WHERE raised one) or refused (a dead letter, with its reason)';
+
+--
+-- How a feature view is computed.  Each checks by itself that the caller may SELECT from what it tells about.
+--
+
+CREATE FUNCTION feature_stream.explain_feature_view(view regclass)
+RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+               bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
+AS 'MODULE_PATHNAME', 'fs_explain_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 20;
+COMMENT ON FUNCTION feature_stream.explain_feature_view(regclass) IS
+    'how each aggregate of a feature view is computed, and why: native or replay (PostgreSQL''s executor); and what it adds to a key, an event in a window, and a row. What several share is counted once; sums are the whole view';
+
+CREATE FUNCTION feature_stream.explain_feature_view(query text, windows interval[], slide interval DEFAULT NULL)
+RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+               bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
+AS 'MODULE_PATHNAME', 'fs_explain_candidate' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED ROWS 20;
+COMMENT ON FUNCTION feature_stream.explain_feature_view(text, interval[], interval) IS
+    'the same of a feature view that does not exist';
+
+CREATE FUNCTION feature_stream.estimate_feature_view(view regclass,
+    OUT events_per_second float8, OUT entities bigint, OUT events_per_row float8, OUT rows_per_second float8,
+    OUT event_microseconds float8, OUT row_microseconds float8, OUT memory_bytes bigint, OUT cpu_share float8)
+AS 'MODULE_PATHNAME', 'fs_estimate_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION feature_stream.estimate_feature_view(regclass) IS
+    'what a feature view takes by its stream''s live rate: shared memory, and share of the one core that the stream''s worker has; nulls while there is no rate';
+
+CREATE FUNCTION feature_stream.estimate_feature_view(query text, windows interval[], slide interval DEFAULT NULL,
+    OUT events_per_second float8, OUT entities bigint, OUT events_per_row float8, OUT rows_per_second float8,
+    OUT event_microseconds float8, OUT row_microseconds float8, OUT memory_bytes bigint, OUT cpu_share float8)
+AS 'MODULE_PATHNAME', 'fs_estimate_candidate' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION feature_stream.estimate_feature_view(text, interval[], interval) IS
+    'the same of a feature view that does not exist, its entities and rows guessed from the stream''s other views';

@@ -27,6 +27,7 @@
 
 #include "catalog/as_of.h"
 #include "catalog/compile.h"
+#include "catalog/cost.h"
 #include "catalog/definition.h"
 #include "catalog/definition_objects.h"
 #include "catalog/extension.h"
@@ -201,6 +202,7 @@ fs_definition_create(FsViewRequest *request)
 	for (int i = 0; i < view->nwindows; i++)
 		view->suffixes[i] = fs_window_suffix(view->windows[i]);
 	fs_definition_check_online(view, request);
+	fs_cost_check(view, stream);
 	fs_settings_capture(view);
 	fs_objects_create(view, stream, object_name(view, HISTORY_SUFFIX));
 	if (view->history_mode != FS_HISTORY_NONE)

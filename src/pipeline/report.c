@@ -72,6 +72,45 @@ complete_from(const FsShard *shard, const FsView *view)
 		fs_time_ceil(covered, view->def->slide) + fs_view_max_window(view->def);
 }
 
+/* Seconds of event time between two samples of a rate, and for which it is smoothed. */
+#define RATE_SAMPLE 10
+#define RATE_MEMORY 300
+
+/*
+ * Takes a sample, unless the last one is too near.  Event time is that of the
+ * watermark: a stream that catches up has the rate it had then.
+ */
+static double
+sample_rate(FsRate *rate, FsTime time, int64 count, int64 slide)
+{
+	double		span = rate->started ? (double) (time - rate->time) / USECS_PER_SEC : 0;
+	double		weight;
+
+	if (time != FS_TIME_MIN && rate->started && span >= Max(RATE_SAMPLE, (double) slide / USECS_PER_SEC))
+	{
+		weight = rate->known ? Min(span / RATE_MEMORY, 1) : 1;
+		rate->per_second += weight * ((count - rate->count) / span - rate->per_second);
+		rate->known = true;
+	}
+	else if (time == FS_TIME_MIN || rate->started)
+		return rate->known ? rate->per_second : -1;
+	rate->started = true;
+	rate->time = time;
+	rate->count = count;
+	return rate->known ? rate->per_second : -1;
+}
+
+/* Events accepted from all partitions. */
+static int64
+count_accepted(const FsShard *shard)
+{
+	int64		count = 0;
+
+	for (int i = 0; i < shard->npartitions; i++)
+		count += shard->partitions[i].accepted_count;
+	return count;
+}
+
 static void
 report_view(FsShard *shard, FsView *view, FsSharedView *out)
 {
@@ -89,6 +128,8 @@ report_view(FsShard *shard, FsView *view, FsSharedView *out)
 	out->feature_error_count = view->feature_errors;
 	strlcpy(out->feature_error, view->row == NULL ? "" : view->row->error, sizeof(out->feature_error));
 	out->row_count = view->counts.rows;
+	out->events_per_second = sample_rate(&view->event_rate, shard->watermark, view->counts.counted, 0);
+	out->rows_per_second = sample_rate(&view->row_rate, shard->watermark, view->counts.rows, view->def->slide);
 	out->online_queued = view->queue_count;
 	out->online_written_count = view->online_written;
 	out->online_deleted_count = view->online_deleted;
@@ -114,6 +155,7 @@ fs_report(FsShard *shard)
 	stats->memory_used = shard->arena.used;
 	stats->memory_needed = shard->memory_needed;
 	stats->pending_events = shard->pending.events;
+	stats->events_per_second = sample_rate(&shard->event_rate, shard->watermark, count_accepted(shard), 0);
 	stats->checkpoint_time = shard->checkpoint_time;
 	stats->checkpoint_duration = shard->checkpoint_duration;
 	stats->checkpoint_bytes = shard->checkpoint_bytes;

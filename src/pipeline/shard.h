@@ -198,6 +198,16 @@ typedef struct FsPruneCursor
 	FsHandle	block;			/* next to be trimmed */
 } FsPruneCursor;
 
+/* How fast a counter grows, a second of event time; smoothed.  For report.c. */
+typedef struct FsRate
+{
+	bool		started;
+	bool		known;
+	FsTime		time;			/* of the last sample */
+	int64		count;			/* then */
+	double		per_second;
+} FsRate;
+
 typedef struct FsView
 {
 	/* Info */
@@ -240,6 +250,8 @@ typedef struct FsView
 
 	/* Statistics */
 	FsViewCounts counts;		/* durable with the checkpoint */
+	FsRate		event_rate;
+	FsRate		row_rate;
 	int64		feature_errors;	/* features of rows fired that are NULL because they raised */
 	int64		online_written;
 	int64		online_deleted;
@@ -312,6 +324,7 @@ typedef struct FsShard
 	FsTime		error_time;
 
 	/* Statistics */
+	FsRate		event_rate;
 	FsTime		checkpoint_time;
 	int64		checkpoint_duration;
 	int64		checkpoint_bytes;

@@ -12,17 +12,12 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "parser/analyze.h"
-#include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "catalog/compile.h"
-#include "catalog/definition.h"
-#include "catalog/window.h"
 #include "core/slice.h"
-#include "ground/settings.h"
 #include "sql/batch_output.h"
+#include "sql/candidate.h"
 
 PG_FUNCTION_INFO_V1(fs_preview_feature_view);
 
@@ -64,49 +59,6 @@ require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
-}
-
-/* The slide when none was given: the stream's slice. */
-static Interval *
-slice_interval(const FsStreamDef *stream)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	interval->day = stream->slice / USECS_PER_DAY;
-	interval->time = stream->slice % USECS_PER_DAY;
-	return interval;
-}
-
-/* The candidate as a definition, checked as create_feature_view checks it. */
-static FsViewDef *
-compile_candidate(FunctionCallInfo fcinfo, FsStreamDef **stream, Query **query)
-{
-	FsViewRequest request = {0};
-	FsViewDef  *view = palloc0(sizeof(FsViewDef));
-	List	   *parsed;
-
-	request.query = text_to_cstring(PG_GETARG_TEXT_PP(ARG_QUERY));
-	request.windows = PG_GETARG_ARRAYTYPE_P(ARG_WINDOWS);
-	request.on_empty = "delete";
-	request.emit = "on_change";
-	request.history = "all";
-	fs_definition_check_query(request.query);
-	parsed = raw_parser(request.query, RAW_PARSE_DEFAULT);
-	*query = parse_analyze_fixedparams(linitial_node(RawStmt, parsed), request.query, NULL, 0, NULL);
-	*stream = fs_stream_load(fs_compile_stream(*query));
-	fs_batch_check_right((*stream)->relid);
-	request.slide = PG_ARGISNULL(ARG_SLIDE) ? slice_interval(*stream) : PG_GETARG_INTERVAL_P(ARG_SLIDE);
-	fs_definition_check_arguments(view, &request);
-	view->owner = GetUserId();
-	view->stream = (*stream)->relid;
-	view->schema = view->name = "preview";
-	view->force_replay = fs_force_replay;
-	fs_view_compile(view, *query, *stream);
-	fs_window_check(view->windows, view->nwindows, view->slide, (*stream)->slice);
-	view->suffixes = palloc(view->nwindows * sizeof(char *));
-	for (int i = 0; i < view->nwindows; i++)
-		view->suffixes[i] = fs_window_suffix(view->windows[i]);
-	return view;
 }
 
 /*
@@ -168,7 +120,8 @@ fs_preview_feature_view(PG_FUNCTION_ARGS)
 				 errmsg("argument \"%s\" must not be negative", "limit")));
 	InitMaterializedSRF(fcinfo, 0);
 	preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	view = compile_candidate(fcinfo, &stream, &query);
+	view = fs_candidate_compile(text_to_cstring(PG_GETARG_TEXT_PP(ARG_QUERY)), PG_GETARG_ARRAYTYPE_P(ARG_WINDOWS),
+								PG_ARGISNULL(ARG_SLIDE) ? NULL : PG_GETARG_INTERVAL_P(ARG_SLIDE), &stream, &query);
 	batch = fs_batch_create(view, stream, query, GetUserId());
 	fs_batch_output_init(&preview.output, batch);
 	preview.row_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream row",

@@ -84,6 +84,8 @@ typedef struct FsSharedView
 	int64		feature_error_count;	/* features of rows that are NULL because computing them raised one */
 	char		feature_error[FS_ERROR_SIZE];	/* the latest of these */
 	int64		row_count;		/* rows fired */
+	double		events_per_second;	/* counted, of event time, of late; below 0: not known yet */
+	double		rows_per_second;	/* the same */
 	/* online */
 	int64		online_queued;	/* keys waiting to be written */
 	int64		online_written_count;
@@ -105,6 +107,7 @@ typedef struct FsSharedStats
 	int64		memory_used;
 	int64		memory_needed;	/* MEMORY_EXHAUSTED: size of feature_stream.memory that would do, bytes */
 	int64		pending_events;
+	double		events_per_second;	/* accepted, of event time, of late; below 0: not known yet */
 	FsTime		checkpoint_time;
 	int64		checkpoint_duration;	/* microseconds */
 	int64		checkpoint_bytes;

@@ -1,10 +1,12 @@
 /*
  * kafka_load.c
- *		A bare librdkafka producer and consumer, for the ingest benchmark.
+ *		A bare librdkafka producer and consumer, for the benchmarks.
  *
  *	kafka_load produce BROKERS TOPIC EVENTS USERS SPAN_SECONDS PARTITIONS
  *		clicks of random users, event times rising evenly over the span that
  *		ends now, keyed by user; batches of 10,000, no compression
+ *	kafka_load flow BROKERS TOPIC RATE SECONDS USERS PARTITIONS
+ *		the same, so many events a second from now on, with the times they are sent at
  *	kafka_load consume BROKERS TOPIC EVENTS PARTITIONS
  *		polls batches from one queue and throws them away: the floor under any
  *		consumer that uses this library.  Prints events, seconds, CPU seconds
@@ -65,21 +67,33 @@ next_random(uint32_t n)
 	return (uint32_t) ((seed >> 20) % n);
 }
 
+/* Waits until a time of the real clock. */
+static void
+wait_until(rd_kafka_t *rk, double due)
+{
+	double		left;
+
+	while ((left = due - now_seconds(CLOCK_REALTIME)) > 0)
+		rd_kafka_poll(rk, left < 0.001 ? 1 : (int) (left * 1000));
+}
+
+/* Event i happens at start + span * i / events; 'paced': it is sent then. */
 static int
-produce(const char *brokers, const char *topic, long events, long users, double span, int partitions)
+produce(const char *brokers, const char *topic, long events, long users, double start, double span,
+		int partitions, int paced)
 {
 	static const char *categories[] = {"shoes", "books", "toys", "food", "garden", "music", "tools", "sport"};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *rkt;
-	double		start = (double) time(NULL) - span;
 
-	set(conf, "linger.ms", "100");
+	set(conf, "linger.ms", paced ? "5" : "100");
 	set(conf, "batch.num.messages", "10000");
 	set(conf, "queue.buffering.max.messages", "1000000");
 	set(conf, "queue.buffering.max.kbytes", "1048576");
 	rk = make_handle(RD_KAFKA_PRODUCER, conf, brokers);
 	rkt = rd_kafka_topic_new(rk, topic, NULL);
+	seed += (uint64_t) (start * 1000);
 	for (long i = 0; i < events; i++)
 	{
 		char		key[32];
@@ -91,6 +105,8 @@ produce(const char *brokers, const char *topic, long events, long users, double 
 								   user, next_random(100000), categories[next_random(8)],
 								   start + span * i / events);
 
+		if (paced && i % 100 == 0)
+			wait_until(rk, start + span * i / events);
 		while (rd_kafka_produce(rkt, user % partitions, RD_KAFKA_MSG_F_COPY, value, len, key, key_len, NULL) != 0)
 			rd_kafka_poll(rk, 10);
 		if (i % 10000 == 0)
@@ -138,10 +154,14 @@ consume(const char *brokers, const char *topic, long events, int partitions)
 int
 main(int argc, char **argv)
 {
+	double		now = now_seconds(CLOCK_REALTIME);
+
 	if (argc == 8 && strcmp(argv[1], "produce") == 0)
-		return produce(argv[2], argv[3], atol(argv[4]), atol(argv[5]), atof(argv[6]), atoi(argv[7]));
+		return produce(argv[2], argv[3], atol(argv[4]), atol(argv[5]), now - atof(argv[6]), atof(argv[6]), atoi(argv[7]), 0);
+	if (argc == 8 && strcmp(argv[1], "flow") == 0)
+		return produce(argv[2], argv[3], atol(argv[4]) * atol(argv[5]), atol(argv[6]), now, atof(argv[5]), atoi(argv[7]), 1);
 	if (argc == 6 && strcmp(argv[1], "consume") == 0)
 		return consume(argv[2], argv[3], atol(argv[4]), atoi(argv[5]));
-	fprintf(stderr, "usage: kafka_load produce BROKERS TOPIC EVENTS USERS SPAN PARTITIONS | consume BROKERS TOPIC EVENTS PARTITIONS\n");
+	fprintf(stderr, "usage: kafka_load produce BROKERS TOPIC EVENTS USERS SPAN PARTITIONS | flow BROKERS TOPIC RATE SECONDS USERS PARTITIONS | consume BROKERS TOPIC EVENTS PARTITIONS\n");
 	return 2;
 }

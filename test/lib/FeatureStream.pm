@@ -32,7 +32,7 @@ our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
-  create_example_servers create_example create_session_view generate oracle_agrees verifies
+  create_example_servers create_example create_session_view create_wide_view generate oracle_agrees verifies
 );
 
 my $scratch;
@@ -261,6 +261,31 @@ sub create_session_view
 	return;
 }
 
+# Another feature view over the example's stream, "wide_features": ten features of every strategy over three
+# windows.  Its longest window and its slide have to be those of the example: what is too late for all views
+# depends on them.
+sub create_wide_view
+{
+	my ($node, $windows, $slide, $history_interval, $database) = @_;
+
+	$node->safe_psql($database // 'postgres', qq(
+		SELECT feature_stream.create_feature_view('wide_features', \$\$
+			SELECT upper(user_id) AS who,
+			       count(*)                                                            AS n,
+			       count(category) FILTER (WHERE item_id LIKE '%1')                    AS ones,
+			       sum(length(item_id))                                                AS letters,
+			       avg(length(category)) FILTER (WHERE category <> 'toys')             AS mean,
+			       min(item_id)                                                        AS least,
+			       max(clicked_at)                                                     AS newest,
+			       string_agg(left(item_id, 3), ',' ORDER BY clicked_at DESC, item_id) AS trail,
+			       percentile_cont(0.5) WITHIN GROUP (ORDER BY length(item_id))        AS middle,
+			       count(DISTINCT category) FILTER (WHERE length(item_id) > 2)         AS kinds,
+			       upper(user_id) || ':' || count(*) / (count(DISTINCT item_id) - 1)   AS label
+			  FROM clicks WHERE category IS DISTINCT FROM 'books' GROUP BY upper(user_id) \$\$,
+			windows => '$windows', slide => '$slide', history_interval => '$history_interval')));
+	return;
+}
+
 # Runs generate.py; options as it takes them: generate($kafka, '--events', 1000 ...).
 # Returns what can be given to IPC::Run's finish(): it goes on beside the test.
 sub generate
@@ -292,8 +317,8 @@ sub oracle_agrees
 # Tests that a feature view verifies, and that there was something to verify.
 sub verifies
 {
-	my ($node, $view, $name) = @_;
-	my ($status, $rows, $notices) = $node->psql('postgres', "SELECT * FROM feature_stream.verify_feature_view('$view')");
+	my ($node, $view, $name, $database) = @_;
+	my ($status, $rows, $notices) = $node->psql($database // 'postgres', "SELECT * FROM feature_stream.verify_feature_view('$view')");
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return ok($status == 0 && $rows eq '' && $notices =~ /NOTICE:  [1-9]\d* rows of history compared/

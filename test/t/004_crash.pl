@@ -127,6 +127,7 @@ my $end = sprintf('%.3f', Time::HiRes::time());
 my $clicks = generate($kafka, '--topic', 'clicks', '--create', '--events', $events, '--seed', $seed, '--end-time', $end,
 	'--span-minutes', 120, '--rate', $events / (4 * @order));
 create_example($node, 'clicks', slice => '1 min');
+create_wide_view($node, '{1 min, 10 min, 30 min}', '1 min', '3 min');
 wait_until('the first windows', sub { ask('SELECT frontier FROM feature_stream.stat_stream WHERE frontier IS NOT NULL') });
 for my $action (@order)
 {
@@ -139,6 +140,7 @@ $clicks->finish or die 'generate.py failed';
 wait_for_server($node);
 
 oracle_agrees($node, $kafka, $redis, 'clicks', $end - 60, "the oracle agrees after " . @order . " kills (seed $seed)");
+verifies($node, 'wide_features', 'the view of ten features and three windows beside it verifies');
 query_is($node, 'SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.stat_partition',
 	"$events|$events", 'accepted + dead letters = produced');
 note(crashes() . ' crashes in all');

@@ -27,6 +27,8 @@ sub create_guest
 		CREATE SERVER redis FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '$redis_port');
 		CREATE FOREIGN TABLE clicks (
 			user_id text NOT NULL,
+			item_id text,
+			category text,
 			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
 		) SERVER kafka OPTIONS (topic '$topic', event_time 'clicked_at', idle_after '1 s', watermark_delay '1 s', slice '1 s', start 'earliest');
 		SELECT feature_stream.create_feature_view('counts', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id',
@@ -100,7 +102,7 @@ my $sent = 0;
 my $send = sub {
 	my ($user, $n) = @_;
 	my $now = Time::HiRes::time();
-	$kafka->produce('clicks', $_, [ map { sprintf('{"user_id": "%s", "timestamp": %.3f}', $user, $now - 1) } 1 .. $n ]) for 0, 1;
+	$kafka->produce('clicks', $_, [ map { sprintf('{"user_id": "%s", "item_id": "i%d", "category": "c%d", "timestamp": %.3f}', $user, $_ % 13, $_ % 5, $now - 1) } 1 .. $n ]) for 0, 1;
 	$sent += 2 * $n;
 };
 my $is_counted = sub {
@@ -114,6 +116,7 @@ my $is_online = sub {
 	return eval { wait_until("count:$user in Redis", sub { ((eval { $redis->hash("count:$user") } // {})->{n_10m} // 0) == $n }, 30) };
 };
 create_guest('guest', $kafka->port, $redis->port, 'clicks');
+create_wide_view($node, '{10 s, 1 min, 10 min}', '1 s', '5 s', 'guest');
 wait_for_guest('guest', 'running');
 $send->('before', 5);
 ok($is_counted->('before', 10), 'counted before the outage');
@@ -136,6 +139,7 @@ ok($is_counted->('frozen', 6), 'history goes on while Redis hangs');
 $redis->thaw;
 ok($is_online->('frozen', 6), 'and Redis converges');
 is($node->safe_psql('guest', 'SELECT sum(read_count) FROM feature_stream.partition_position'), $sent, 'nothing was lost');
+verifies($node, 'wide_features', 'the view of ten features and three windows beside it verifies', 'guest');
 
 # --- Peers that hang in the middle of it all.
 $kafka->freeze;

@@ -1,0 +1,79 @@
+-- How feature views are computed, and what they cost: explain_feature_view(), estimate_feature_view().
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS feature_stream;
+CREATE ROLE fs_explain_reader;
+CREATE SCHEMA fs_explain;
+GRANT USAGE ON SCHEMA fs_explain, feature_stream TO fs_explain_reader;
+SET search_path = fs_explain, public;
+SET TimeZone = 'UTC';
+SELECT feature_stream.set_test_clock('2024-01-15 12:00:00+00');
+CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), arrived timestamptz, value text);
+CREATE SERVER fs_explain FOREIGN DATA WRAPPER feature_stream_table;
+CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, qty int, price float8, at timestamptz NOT NULL)
+    SERVER fs_explain OPTIONS ("table" 'outbox', order_by 'id', xid 'xid', value 'value', arrival 'arrived', event_time 'at',
+    slice '1 min', watermark_delay '0 s', max_future '10 days', idle_after '1 day', start 'earliest');
+
+-- Without a rate: what is native, what is replayed and why; 100 events a row are assumed.
+SELECT feature_stream.create_feature_view('mixed', $$
+    SELECT user_id, array_agg(item) AS items, count(DISTINCT item) AS different, max(qty) - min(qty) AS span, max(qty) AS most,
+           string_agg(item, ',' ORDER BY price) AS trail, count(*) FILTER (WHERE price > 10) AS dear
+      FROM clicks WHERE qty > 0 GROUP BY user_id $$, '{10 min, 30 min}', '1 min');
+SELECT * FROM feature_stream.explain_feature_view('mixed');
+SELECT * FROM feature_stream.estimate_feature_view('mixed');
+SELECT * FROM feature_stream.explain_feature_view('SELECT lower(user_id) AS who, sum(qty) AS total, count(*) AS n FROM clicks GROUP BY 1', '{1 day}', '1 hour');
+SELECT feature, strategy, bytes_per_key FROM feature_stream.explain_feature_view('SELECT user_id, mode() WITHIN GROUP (ORDER BY item) AS m FROM clicks GROUP BY 1', '{1 hour}');
+
+-- With one: ten events a second of a thousand users.
+CREATE PROCEDURE send(first int, last int) LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO outbox (id, arrived, value)
+    SELECT i, t, json_build_object('user_id', 'u' || i % 1000, 'item', 'i' || i % 77, 'qty', 1 + i % 5, 'price', i % 100, 'at', t)
+      FROM (SELECT i, timestamptz '2024-01-15 12:00:00+00' + i * interval '100 ms' AS t FROM generate_series(first, last) i) e;
+    COMMIT;
+    FOR i IN 1 .. 1200 LOOP
+        EXIT WHEN (SELECT sum(read_count) = last FROM feature_stream.stat_partition WHERE stream = 'clicks'::regclass);
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+CALL send(1, 3000);
+CALL send(3001, 6000);
+CALL send(6001, 9000);
+SELECT events_per_second BETWEEN 5 AND 20 AS events, entities, events_per_row BETWEEN 9 AND 36 AS per_row, rows_per_second > 0 AS rows,
+       memory_bytes BETWEEN 200000 AND 2000000 AS memory, cpu_share BETWEEN 0.00001 AND 0.1 AS cpu
+  FROM feature_stream.estimate_feature_view('mixed');
+SELECT events_per_second BETWEEN 5 AND 20 AS events, entities, rows_per_second BETWEEN 10 AND 17 AS rows
+  FROM feature_stream.estimate_feature_view('SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 hour}', '1 min');
+SELECT count(*) FROM feature_stream.explain_feature_view('mixed') WHERE reason LIKE '%assumed%';
+
+-- What cannot work is said when it is created.
+BEGIN;
+SELECT feature_stream.create_feature_view('long', 'SELECT user_id, array_agg(item) AS items FROM clicks GROUP BY user_id', '{1000 days}', '1 day') \gset
+ROLLBACK;
+BEGIN;
+SELECT feature_stream.create_feature_view('heavy', 'SELECT user_id, string_agg(item, '','') AS items, array_agg(DISTINCT item) AS more FROM clicks GROUP BY user_id', '{200 days, 400 days, 600 days}', '1 min') AS heavy \gset
+ROLLBACK;
+SELECT feature_stream.create_feature_view('light', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 hour}', '1 min');
+
+-- Arguments and rights.
+SELECT * FROM feature_stream.explain_feature_view(NULL, '{1 hour}');
+SELECT * FROM feature_stream.estimate_feature_view('SELECT count(*) FROM clicks', '{1 hour}');
+SELECT * FROM feature_stream.explain_feature_view('clicks');
+SET ROLE fs_explain_reader;
+SELECT * FROM feature_stream.explain_feature_view('mixed');
+SELECT * FROM feature_stream.estimate_feature_view('mixed');
+SELECT * FROM feature_stream.explain_feature_view('SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 hour}');
+RESET ROLE;
+GRANT SELECT ON mixed, clicks TO fs_explain_reader;
+SET ROLE fs_explain_reader;
+SELECT count(*) FROM feature_stream.explain_feature_view('mixed');
+SELECT count(*) FROM feature_stream.explain_feature_view('SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 hour}');
+RESET ROLE;
+
+DROP FOREIGN TABLE clicks CASCADE;
+DROP SERVER fs_explain CASCADE;
+DROP SCHEMA fs_explain CASCADE;
+REVOKE USAGE ON SCHEMA feature_stream FROM fs_explain_reader;
+DROP ROLE fs_explain_reader;
+SELECT feature_stream.set_test_clock(NULL);
