@@ -14,10 +14,12 @@ CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, qty int, price fl
     SERVER fs_explain OPTIONS ("table" 'outbox', order_by 'id', xid 'xid', value 'value', arrival 'arrived', event_time 'at',
     slice '1 min', watermark_delay '0 s', max_future '10 days', idle_after '1 day', start 'earliest');
 
+CREATE AGGREGATE joined(text) (sfunc = textcat, stype = text, initcond = '');
+
 -- Without a rate: what is native, what is replayed and why; 100 events a row are assumed.
 SELECT feature_stream.create_feature_view('mixed', $$
     SELECT user_id, array_agg(item) AS items, count(DISTINCT item) AS different, max(qty) - min(qty) AS span, max(qty) AS most,
-           json_agg(item ORDER BY price) AS trail, count(*) FILTER (WHERE price > 10) AS dear
+           joined(item ORDER BY price) AS trail, count(*) FILTER (WHERE price > 10) AS dear
       FROM clicks WHERE qty > 0 GROUP BY user_id $$, '{10 min, 30 min}', '1 min');
 SELECT * FROM feature_stream.explain_feature_view('mixed');
 SELECT * FROM feature_stream.estimate_feature_view('mixed');
@@ -52,6 +54,7 @@ BEGIN;
 SELECT feature_stream.create_feature_view('long', 'SELECT user_id, array_agg(item) AS items FROM clicks GROUP BY user_id', '{1000 days}', '1 day') \gset
 ROLLBACK;
 BEGIN;
+SET LOCAL feature_stream.force_replay = on;
 SELECT feature_stream.create_feature_view('heavy', 'SELECT user_id, string_agg(item, '','') AS items, array_agg(DISTINCT item) AS more FROM clicks GROUP BY user_id', '{200 days, 400 days, 600 days}', '1 min') AS heavy \gset
 ROLLBACK;
 SELECT feature_stream.create_feature_view('light', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 hour}', '1 min');
@@ -72,6 +75,7 @@ SELECT count(*) FROM feature_stream.explain_feature_view('SELECT user_id, count(
 RESET ROLE;
 
 DROP FOREIGN TABLE clicks CASCADE;
+DROP AGGREGATE joined(text);
 DROP SERVER fs_explain CASCADE;
 DROP SCHEMA fs_explain CASCADE;
 REVOKE USAGE ON SCHEMA feature_stream FROM fs_explain_reader;

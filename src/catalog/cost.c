@@ -77,6 +77,10 @@ native_cost(const FsAggregate *aggregate)
 		case FS_AGG_MIN:
 		case FS_AGG_MAX:
 			return by_value ? (NativeCost) {0.1, 0.03} : (NativeCost) {0.3, 0.15};
+		case FS_AGG_CALL:		/* its own functions: a step of a replay, without the executor around it */
+			return (NativeCost) {REPLAY_US / 2, REPLAY_STEP_US + REPLAY_VALUE_US};
+		case FS_AGG_ORDERED:
+			return (NativeCost) {REPLAY_US / 2, REPLAY_VALUE_US + REPLAY_SORT_US};
 		default:
 			return (NativeCost) {0.05, 0.02};
 	}
