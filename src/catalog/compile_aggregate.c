@@ -105,6 +105,7 @@ take_keys(FsCompile *compile, FsAggregate *aggregate, const Aggref *aggref)
 		if (IsA(tle->expr, Const))
 			continue;
 		key->kept = keep_argument(compile, aggref, tle->expr);
+		key->type = exprType((Node *) tle->expr);
 		key->sort_operator = clause->sortop;
 		key->equal_operator = clause->eqop;
 		key->collation = exprCollation((Node *) tle->expr);

@@ -66,6 +66,7 @@ typedef struct FsAggArgument
 typedef struct FsAggKey
 {
 	int			kept;
+	Oid			type;
 	Oid			sort_operator;
 	Oid			equal_operator;
 	Oid			collation;
