@@ -17,7 +17,7 @@ CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, qty int, price fl
 -- Without a rate: what is native, what is replayed and why; 100 events a row are assumed.
 SELECT feature_stream.create_feature_view('mixed', $$
     SELECT user_id, array_agg(item) AS items, count(DISTINCT item) AS different, max(qty) - min(qty) AS span, max(qty) AS most,
-           json_agg(item ORDER BY price) AS trail, count(*) FILTER (WHERE price > 10) AS dear
+           rank(3) WITHIN GROUP (ORDER BY qty) AS place, count(*) FILTER (WHERE price > 10) AS dear
       FROM clicks WHERE qty > 0 GROUP BY user_id $$, '{10 min, 30 min}', '1 min');
 SELECT * FROM feature_stream.explain_feature_view('mixed');
 SELECT * FROM feature_stream.estimate_feature_view('mixed');
