@@ -35,8 +35,8 @@
  *	sql/		What SQL calls, one file a subject.
  *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
  *		feature_views.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
- *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c,
- *		batch_output.c, found_rows.c, compare.c, json_row.c
+ *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,
+ *		explain_view.c, batch_output.c, found_rows.c, compare.c, json_row.c
  *		statistics.c, access.c, test_clock.c
  *		aggregate_*.c				the extension's own aggregates
  *	source/		Where records come from, behind the operations of source.h.
@@ -49,7 +49,7 @@
  *	catalog/	From catalog rows to structs, and back.
  *		stream*.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
- *		window.c, online_key.c, pinned.c
+ *		window.c, online_key.c, pinned.c, cost.c
  *		stand_in*.c			the query over given events, in PostgreSQL's own executor
  *		run_as.c, guard.c	as the view's owner, with pinned settings; errors contained
  *		extension.c			writing the extension's own tables for any user

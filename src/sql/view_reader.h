@@ -20,7 +20,8 @@ typedef struct FsViewReader FsViewReader;
  *
  * Rows of <view>_live are of the windows that end at the newest event seen, T:
  * of size S over all accepted events with T - S < event time <= T, late ones
- * too.  An entity without such an event has no row.  T is the same for all rows
+ * too; where rings keep slides, over all of the first one.  An entity without
+ * such an event has no row.  T is the same for all rows
  * that a reader gives, unless it takes so long that windows ending at T expire.
  */
 extern FsViewReader *fs_view_reader_open(Oid relid);
