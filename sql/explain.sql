@@ -14,6 +14,7 @@ CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, qty int, price fl
     SERVER fs_explain OPTIONS ("table" 'outbox', order_by 'id', xid 'xid', value 'value', arrival 'arrived', event_time 'at',
     slice '1 min', watermark_delay '0 s', max_future '10 days', idle_after '1 day', start 'earliest');
 
+SELECT feature_stream.pause_stream('clicks');
 CREATE AGGREGATE joined(text) (sfunc = textcat, stype = text, initcond = '');
 
 -- Without a rate: what is native, what is replayed and why; 100 events a row are assumed.
@@ -27,6 +28,7 @@ SELECT * FROM feature_stream.explain_feature_view('SELECT lower(user_id) AS who,
 SELECT feature, strategy, bytes_per_key FROM feature_stream.explain_feature_view('SELECT user_id, mode() WITHIN GROUP (ORDER BY item) AS m FROM clicks GROUP BY 1', '{1 hour}');
 
 -- With one: ten events a second of a thousand users.
+SELECT feature_stream.resume_stream('clicks');
 CREATE PROCEDURE send(first int, last int) LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox (id, arrived, value)

@@ -2,11 +2,10 @@
  * cost.c
  *		What feature views cost: memory, and time of their stream's one worker.
  *
- * The constants come from test/bench/ingest and test/bench/aggregates, slopes and
- * bases of what they measure (builds without assertions; test/bench/README.md
- * has the figures and the machine).  They are for one core of that machine; a
- * faster one does better in proportion.  Bytes follow from how rings encode
- * events (state/ring.h).
+ * The constants were measured with test/bench/cost (CPU time, builds without
+ * assertions; test/bench/README.md has the figures and the machine).  They are
+ * for one core of that machine; a faster one does better in proportion.  Bytes
+ * follow from how rings encode events (state/ring.h).
  */
 #include "postgres.h"
 
@@ -43,11 +42,7 @@
 #define REPLAY_EVENT_US 0.25
 #define REPLAY_VALUE_US 0.12
 #define REPLAY_STEP_US 0.05
-
-/* Calling an aggregate's functions natively; sorting events or dropping repeated ones, here or in a replay. */
-#define CALL_US 2.0
-#define CALL_EVENT_US 0.20
-#define SORT_EVENT_US 0.20
+#define REPLAY_SORT_US 0.35		/* an event, where the aggregate wants an order */
 
 /* The same order natively, by a key of a type passed by value or by reference; from test/bench/aggregates. */
 #define SORT_US 0.15
@@ -73,16 +68,6 @@ unordered_cost(const FsAggregate *aggregate)
 
 	switch (fs_aggregate_what(aggregate))
 	{
-		case FS_AGG_CALL:
-			return (NativeCost) {CALL_US, CALL_EVENT_US};
-		case FS_AGG_PERCENTILE_CONT:
-		case FS_AGG_PERCENTILE_DISC:
-			return (NativeCost) {0.3, 0.13};
-		case FS_AGG_VAR_SAMP:
-		case FS_AGG_VAR_POP:
-		case FS_AGG_STDDEV_SAMP:
-		case FS_AGG_STDDEV_POP:
-			return (NativeCost) {0.1, 0.03};
 		case FS_AGG_ARRAY_AGG:
 			return (NativeCost) {0.1, 0.10};
 		case FS_AGG_COUNT_DISTINCT:
@@ -196,7 +181,7 @@ add_replay(const FsViewDef *view, const FsStreamDef *stream, const FsAggregate *
 	/* One run of the executor serves all replayed aggregates of a window. */
 	cost->row_us = window_events(view, events) *
 		(REPLAY_STEP_US + REPLAY_VALUE_US * ncolumns + (first ? REPLAY_EVENT_US : 0) +
-		 (aggregate->aggref->aggorder != NIL || aggregate->aggref->aggdistinct != NIL ? SORT_EVENT_US : 0)) +
+		 (aggregate->aggref->aggorder != NIL || aggregate->aggref->aggdistinct != NIL ? REPLAY_SORT_US : 0)) +
 		(first ? REPLAY_US * view->nwindows + GUARD_US : 0);
 }
 
@@ -229,12 +214,6 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 		for (int i = 0; i < aggregate->nkeys; i++)
 			add_kept(view, aggregate->keys[i].kept, kept, &cost);
 		add_kept(view, aggregate->filter, kept, &cost);
-		for (int i = 0; i < aggregate->nargs; i++)
-			add_kept(view, aggregate->args[i].kept, kept, &cost);
-		for (int i = 0; i < aggregate->nkeys; i++)
-			add_kept(view, aggregate->keys[i].kept, kept, &cost);
-		if (aggregate->kind == FS_AGG_ORDERED)
-			native.event_us += SORT_EVENT_US;
 	}
 	cost.row_us = native.window_us * view->nwindows + native.event_us * window_events(view, events);
 	return cost;
