@@ -116,7 +116,7 @@ my $is_online = sub {
 	return eval { wait_until("count:$user in Redis", sub { ((eval { $redis->hash("count:$user") } // {})->{n_10m} // 0) == $n }, 30) };
 };
 create_guest('guest', $kafka->port, $redis->port, 'clicks');
-create_wide_view($node, '{10 s, 1 min, 10 min}', '1 s', '5 s', 'guest');
+create_wide_view($node, '{10 s, 1 min, 10 min}', '1 s', '1 s', 'guest');
 wait_for_guest('guest', 'running');
 $send->('before', 5);
 ok($is_counted->('before', 10), 'counted before the outage');
