@@ -55,7 +55,9 @@ wait_until('the end', sub {
 });
 query_is($node, 'SELECT window_end, count(*), sum(n_5m) FROM counts_history GROUP BY 1 ORDER BY 1',
 	"2024-01-15 12:01:00+00|$entities|$entities\n2024-01-15 12:06:00+00|$entities|0", 'and the empty rows once');
-query_is($node, 'SELECT row_count FROM feature_stream.stat_feature_view', 2 * $entities, 'which the counters know');
+# Statistics follow a little later.
+ok($node->poll_query_until('postgres', 'SELECT row_count = ' . 2 * $entities . ' FROM feature_stream.stat_feature_view'),
+	'which the counters know');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC/, 'nothing crashed but what was killed');
 
 done_testing();
