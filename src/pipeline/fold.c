@@ -176,13 +176,22 @@ prefetch_buckets(FsShard *shard, const FsEvent *event)
 	}
 }
 
+#define ENTITY_BYTES (offsetof(FsEntity, key) + 16)	/* with the beginning of the key */
+#define VALUE_BYTES 32			/* a dictionary's entry with a short value */
+
 /* Then the first entries of the buckets. */
 static pg_attribute_always_inline void
 prefetch_entries(FsShard *shard, const FsEvent *event)
 {
-	for (int i = 0; i < shard->nhashes; i++)
-		if (event->buckets[i] != NULL)
-			fs_table_prefetch_entry(*event->buckets[i]);
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsHandle  **buckets = event->buckets + shard->views[v].first_hash;
+
+		fs_table_prefetch_entry(*buckets[0], ENTITY_BYTES);
+		for (int i = 1; i <= shard->views[v].def->nkept; i++)
+			if (buckets[i] != NULL)
+				fs_table_prefetch_entry(*buckets[i], VALUE_BYTES);
+	}
 }
 
 /* Then the chunks that the event will probably be appended to. */
@@ -192,14 +201,14 @@ prefetch_tails(FsShard *shard, const FsEvent *event)
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		FsHandle	handle = *event->buckets[shard->views[v].first_hash];
-		FsHandle	tail = handle != 0 ? ((FsEntity *) fs_arena_ptr(handle))->tail : 0;
+		const FsEntity *entity = handle != 0 ? fs_arena_ptr(handle) : NULL;
 
-		if (tail != 0)
+		if (entity != NULL && entity->tail != 0)
 		{
-			char	   *chunk = fs_arena_ptr(tail);
+			char	   *chunk = fs_arena_ptr(entity->tail);
 
 			__builtin_prefetch(chunk);
-			__builtin_prefetch(chunk + 64);
+			__builtin_prefetch(chunk + (entity->nevents < 12 ? FS_CHUNK_FIRST - 1 : 64));
 		}
 	}
 }

@@ -8,6 +8,8 @@
 
 #include "state/table.h"
 
+#define SPLIT_AHEAD 8
+
 /* Changes of links are bracketed, so that a reader's miss can be doubted. */
 static void
 begin_change(FsTable *table)
@@ -66,6 +68,16 @@ prepare_bucket(FsArena *arena, FsTable *table, uint32 bucket)
 	return true;
 }
 
+/* Buckets are split in order, so the entries of those that come next are fetched ahead. */
+static pg_attribute_always_inline void
+prefetch_split(const FsTable *table, uint32 bucket)
+{
+	FsHandle	handle = *fs_table_bucket_at(table, bucket);
+
+	if (handle != 0)
+		__builtin_prefetch(fs_arena_ptr(handle));
+}
+
 /* Adds one bucket and moves to it what belongs there from its buddy. */
 static void
 split_bucket(FsArena *arena, FsTable *table)
@@ -87,6 +99,7 @@ split_bucket(FsArena *arena, FsTable *table)
 	old_bucket = new_bucket & table->low_mask;
 	from = fs_table_bucket_at(table, old_bucket);
 	to = fs_table_bucket_at(table, new_bucket);
+	prefetch_split(table, Min(old_bucket + SPLIT_AHEAD, new_bucket));
 	while (*from != 0)
 	{
 		FsEntry    *entry = fs_arena_ptr(*from);

@@ -41,19 +41,19 @@ typedef struct FsTable
 extern bool fs_table_create(FsArena *arena, FsTable *table);
 
 /*
- * An entry wanted soon is fetched without waiting: its first two lines, where
- * the key begins.  Functions that do nothing but prefetch must be inlined: gcc
+ * An entry wanted soon is fetched without waiting: its first 'size' bytes, at
+ * most two lines.  Functions that do nothing but prefetch must be inlined: gcc
  * takes them for pure and leaves out calls of them.
  */
 static pg_attribute_always_inline void
-fs_table_prefetch_entry(FsHandle handle)
+fs_table_prefetch_entry(FsHandle handle, Size size)
 {
 	if (handle != 0)
 	{
 		char	   *entry = fs_arena_ptr(handle);
 
 		__builtin_prefetch(entry);
-		__builtin_prefetch(entry + 64);
+		__builtin_prefetch(entry + size - 1);
 	}
 }
 
