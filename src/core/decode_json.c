@@ -55,6 +55,8 @@ typedef struct Column
 	FsField		field;			/* its name points into 'names' */
 	int			same_key;		/* a greater index, or NO_FIELD */
 	bool		is_plain_text;	/* a text, alone with its key */
+	bool		is_plain_time;	/* a time as a number, alone with its key */
+	int			time_digits;	/* of the unit's fraction of a second: 0, 3, 6 */
 } Column;
 
 /* A declared field whose last value did not fit; or FS_MISFIT_NONE. */
@@ -147,6 +149,11 @@ enter_fields(FsJsonDecoder *decoder, const FsField *fields)
 		column->same_key = *slot;
 		column->is_plain_text = fields[i].type == FS_TYPE_TEXT &&
 			*slot == NO_FIELD;
+		column->is_plain_time = fields[i].type == FS_TYPE_TIMESTAMPTZ &&
+			fields[i].unit != FS_UNIT_NONE && fields[i].unit != FS_UNIT_ISO8601 &&
+			*slot == NO_FIELD;
+		column->time_digits = fields[i].unit == FS_UNIT_S ? 0 :
+			fields[i].unit == FS_UNIT_MS ? 3 : 6;
 		*slot = (int16_t) i;
 	}
 }
@@ -269,9 +276,24 @@ read_value(FsJsonDecoder *decoder, const char *p, int index)
 	return p;
 }
 
+/* The same for a number that is a column's time; whatever is unusual is left to read_value. */
+static inline const char *
+read_time(FsJsonDecoder *decoder, const char *p, int index)
+{
+	FsValue    *value = &decoder->values[index];
+	FsNumber	number;
+	const char *next = fs_number_scan(p, decoder->scan.end, &number);
+
+	if (next == NULL ||
+		fs_number_to_time(&number, decoder->columns[index].time_digits, &value->i) != FS_NUMBER_OK)
+		return read_value(decoder, p, index);
+	value->presence = FS_PRESENT;
+	return next;
+}
+
 /*
  * The same, first trying what is most common: a string without escapes for a
- * text column, or for none.  It needs no token.
+ * text column, or for none, and a number for a time.  Those need no token.
  */
 static inline const char *
 read_common_value(FsJsonDecoder *decoder, const char *p, int index)
@@ -280,6 +302,9 @@ read_common_value(FsJsonDecoder *decoder, const char *p, int index)
 	const char *quote;
 	FsValue    *value;
 
+	if (index != NO_FIELD && decoder->columns[index].is_plain_time &&
+		decoder->nrefusals == 0)
+		return read_time(decoder, p, index);
 	if (p == end || *p != '"' || decoder->nrefusals > 0 ||
 		(index != NO_FIELD && !decoder->columns[index].is_plain_text))
 		return read_value(decoder, p, index);

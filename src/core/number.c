@@ -60,21 +60,38 @@ join_digits(uint64_t digits)
 }
 
 /*
+ * Which of eight bytes are no digits: the sign bit of such a byte is set in the
+ * result, for the first of them at least.  A byte is a digit when, with the bits
+ * of '0' flipped, adding 0x76 does not reach the sign bit; a carry out of a byte
+ * only disturbs bytes after the first that is none.
+ */
+static inline uint64_t
+find_others(uint64_t flipped)
+{
+	return ((flipped + UINT64_C(0x7676767676767676)) | flipped) & UINT64_C(0x8080808080808080);
+}
+
+/*
  * Appends the digits at 'p' to *value, which wraps when they are too many, and
- * returns the first byte that is none.  A byte is a digit when, with the bits
- * of '0' flipped, adding 0x76 does not reach the sign bit; a carry out of a
- * byte only disturbs bytes after the first that is none.
+ * returns the first byte that is none.  Eight bytes are looked at at a time; the
+ * last of the record by way of the eight it ends with, where those begin at
+ * 'floor' or later.  Bytes behind the end are 0 then, which is no digit.
  */
 static inline const char *
-take_digits(const char *p, const char *end, uint64_t *value)
+take_digits(const char *floor, const char *p, const char *end, uint64_t *value)
 {
-	while (end - p >= 8)
+	while (end - p >= 8 || (p < end && end - floor >= 8))
 	{
-		uint64_t	word = fs_utf8_load(p) ^ UINT64_C(0x3030303030303030);
-		uint64_t	others = ((word + UINT64_C(0x7676767676767676)) | word) &
-			UINT64_C(0x8080808080808080);
+		uint64_t	word;
+		uint64_t	others;
 		int			n;
 
+		if (end - p >= 8)
+			word = fs_utf8_load(p);
+		else
+			word = fs_utf8_load(end - 8) >> (64 - 8 * (end - p));
+		word ^= UINT64_C(0x3030303030303030);
+		others = find_others(word);
 		if (others == 0)
 		{
 			*value = *value * 100000000 + join_digits(word);
@@ -169,7 +186,7 @@ fs_number_scan(const char *p, const char *end, FsNumber *number)
 		p++;
 
 	start = whole = p;
-	p = take_digits(p, end, &number->mantissa);
+	p = take_digits(number->text, p, end, &number->mantissa);
 	digits = p - whole;
 	if (digits == 0)
 		goto broken;
@@ -181,7 +198,7 @@ fs_number_scan(const char *p, const char *end, FsNumber *number)
 	if (p < end && *p == '.')
 	{
 		start = ++p;
-		p = take_digits(p, end, &number->mantissa);
+		p = take_digits(number->text, p, end, &number->mantissa);
 		if (p == start)
 			goto broken;
 		number->scale = p - start;

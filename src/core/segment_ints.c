@@ -37,7 +37,7 @@ bit_width(uint64_t v)
 }
 
 /* Are all distances from 'least' multiples of 'unit'?  Mostly found out at once. */
-static bool
+static inline bool
 is_multiple(const int64_t *v, int n, int64_t least, uint64_t unit)
 {
 	int			i;

@@ -43,7 +43,9 @@ fs_time_ceil(FsTime t, int64_t span)
 static inline int64_t
 fs_slice_index(FsTime t, int64_t slice)
 {
-	return (fs_time_floor(t, slice) - FS_UNIX_EPOCH) / slice;
+	int64_t		u = t - FS_UNIX_EPOCH;
+
+	return u / slice - (u % slice < 0);
 }
 
 static inline FsTime

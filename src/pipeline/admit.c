@@ -116,7 +116,8 @@ check_keys(FsShard *shard, FsEvent *event)
 	{
 		const FsViewDef *view = shard->views[v].def;
 
-		if (key_length(view, event->values) <= FS_ENTITY_MAX_KEY)
+		if (fs_fold_key(shard, event - shard->events, v)->len >= 0 ||
+			key_length(view, event->values) <= FS_ENTITY_MAX_KEY)
 			continue;
 		event->reason = FS_REASON_BAD_VALUE;
 		event->message = psprintf("field \"%s\" makes the key of feature view \"%s\" longer than %d bytes",
@@ -151,7 +152,7 @@ note_accepted(FsShard *shard, FsPartition *partition, const FsEvent *event)
 }
 
 /*
- * Decides on one decoded event of 'partition', whose meta.arrival, offset and
+ * Decides on one decoded and prepared event of 'partition', whose meta.arrival, offset and
  * xid are set.  On return event->reason says whether it is accepted, and with
  * which late_bound.  Nothing is counted yet: folding an accepted event may have
  * to wait for memory, and a checkpoint may come in between.

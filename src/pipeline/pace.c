@@ -19,6 +19,7 @@
 #define WAL_HAND_OVER (1024 * 1024)	/* bytes from which on the WAL writer is asked to flush */
 #define WAL_AHEAD (4 * 1024 * 1024) /* how far we may get ahead of it */
 #define WAL_COMMIT (64 * 1024)	/* what may be left for the commit to flush */
+#define WAL_ASK_USEC 10000
 #define WAL_WAIT_USEC 500000	/* how long the WAL writer may take */
 
 /* WAL of this transaction that is not on disk yet. */
@@ -32,17 +33,26 @@ unflushed(void)
 
 /*
  * Has the WAL writer flush what was written, and ingests until at most 'most'
- * bytes are left.  With nothing to ingest nobody waits: then it is done here.
+ * bytes are left.  It may write at first and flush only when asked again, which
+ * costs a signal, so it is asked now and then.  With nothing to ingest nobody
+ * waits: then it is done here.
  */
 static void
 await_wal(FsShard *shard, FsCheckpoint *checkpoint, int64 most)
 {
 	int64		begin = fs_clock_monotonic();
+	int64		asked = begin - WAL_ASK_USEC;
 
 	while (unflushed() > most)
 	{
-		XLogSetAsyncXactLSN(XactLastRecEnd);
-		if (!checkpoint->interleave(shard) || fs_clock_monotonic() - begin > WAL_WAIT_USEC)
+		int64		now = fs_clock_monotonic();
+
+		if (now - asked >= WAL_ASK_USEC)
+		{
+			XLogSetAsyncXactLSN(XactLastRecEnd);
+			asked = now;
+		}
+		if (!checkpoint->interleave(shard) || now - begin > WAL_WAIT_USEC)
 			XLogFlush(XactLastRecEnd);
 	}
 }

@@ -69,7 +69,7 @@ work_off(FsShard *shard)
 			shard->admitted = true;
 			shard->folded = 0;
 		}
-		if (event->reason == FS_REASON_NONE && !fs_fold(shard, event, &shard->folded))
+		if (event->reason == FS_REASON_NONE && !fs_fold(shard, shard->next_event, &shard->folded))
 			return false;
 		fs_admit_book(shard, partition, event);
 		advance_position(shard, partition, event);
@@ -88,15 +88,9 @@ reserve_events(FsShard *shard, int n)
 	if (n <= shard->maxevents)
 		return;
 	if (shard->events != NULL)
-	{
 		pfree(shard->events);
-		pfree(shard->hashes);
-		pfree(shard->buckets);
-	}
 	shard->maxevents = Max(n, fs_poll_batch_size);
 	shard->events = MemoryContextAlloc(shard->context, sizeof(FsEvent) * shard->maxevents);
-	shard->hashes = MemoryContextAlloc(shard->context, sizeof(uint32) * shard->maxevents * shard->nhashes);
-	shard->buckets = MemoryContextAlloc(shard->context, sizeof(FsHandle *) * shard->maxevents * shard->nhashes);
 }
 
 /* Takes 'n' polled records as the batch in hand and decodes them. */
@@ -113,8 +107,6 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 		const FsRecord *record = &shard->records[i];
 
 		event->record = record;
-		event->hashes = shard->hashes + (Size) i * shard->nhashes;
-		event->buckets = shard->buckets + (Size) i * shard->nhashes;
 		event->meta.partition = record->partition;
 		event->meta.offset = record->offset;
 		event->meta.xid = record->xid;

@@ -267,36 +267,27 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 	}
 }
 
-static FsHandle
-find_entity(FsShard *shard, const FsView *view, const FsValue *values, uint32 hash)
-{
-	char		key[FS_ENTITY_MAX_KEY];
-	int			len = fs_key_of_values(view, values, key);
-
-	if (len < 0)
-		return 0;				/* admission let it in under another definition of the views */
-	return fs_entity_find(&view->shared->entities, key, len, hash);
-}
-
 /* One event of the log into one view; false when memory is out. */
 static bool
 recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_mask)
 {
 	FsShard    *shard = recovery->shard;
 	FsView	   *view = &shard->views[v];
-	uint32		hashes[1 + FS_MAX_KEPT];
+	FsFoldKey	key;
 	FsHandle	handle;
 	FsTime		frontier = shard->frontier;
 
 	if ((where_mask & ((uint32) 1 << v)) == 0)
 		return true;
-	fs_fold_hash(shard, view, recovery->values, hashes);
+	fs_fold_key_make(view, recovery->values, &key);
+	if (key.len < 0)
+		return true;			/* admission let it in under another definition of the views */
 	if (!recovery->stamps &&
 		(frontier == FS_TIME_MIN ||
 		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
-		!fs_fold_view(shard, view, meta, recovery->values, hashes))
+		!fs_fold_view(shard, view, meta, recovery->values, &key))
 		return false;
-	handle = find_entity(shard, view, recovery->values, hashes[0]);
+	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, key.hash);
 	if (handle != 0)
 		stamp_entity(recovery, v, fs_arena_ptr(handle), meta);
 	return true;

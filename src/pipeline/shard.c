@@ -58,6 +58,30 @@ place_inputs(FsShard *shard, FsView *view)
 			shard->nvalues++;
 }
 
+/* Where the view's kept values come from and go to; false when the arena has no room for a dictionary. */
+static bool
+init_kept(FsShard *shard, FsView *view)
+{
+	const FsViewDef *def = view->def;
+
+	view->kept = palloc0(sizeof(FsKept) * Max(def->nkept, 1));
+	for (int i = 0; i < def->nkept; i++)
+	{
+		const FsColumn *column = fs_view_kept(def, i);
+		int			dictionary;
+
+		view->kept[i].value = view->value_of[def->kept[i]];
+		view->kept[i].is_float = fs_type_is_float(column->type);
+		if (def->is_sliced || view->layout.kinds[i] != FS_CELL_CODE)
+			continue;
+		dictionary = get_dictionary(shard, column);
+		if (dictionary < 0)
+			return false;
+		view->kept[i].dictionary = &shard->root->dictionaries[dictionary];
+	}
+	return true;
+}
+
 /* Prepares one view's state; false when the arena is too small even for empty tables. */
 static bool
 init_view(FsShard *shard, int index, FsViewDef *def)
@@ -73,20 +97,10 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	view->log_from = FS_TIME_MIN;
 	fs_layout_build(&view->layout, def, shard->def);
 	place_inputs(shard, view);
-	view->first_hash = shard->nhashes;
-	shard->nhashes += 1 + def->nkept;
 	fs_touch_init(&view->touches, shard->context);
 	fs_touch_init(&view->late, shard->context);
-	for (int i = 0; i < def->nkept; i++)
-	{
-		view->dictionary[i] = -1;
-		if (def->is_sliced || view->layout.kinds[i] != FS_CELL_CODE)
-			continue;
-		view->dictionary[i] = get_dictionary(shard, fs_view_kept(def, i));
-		if (view->dictionary[i] < 0)
-			return false;
-	}
-	if (!fs_table_create(&shard->arena, &view->shared->entities))
+	if (!init_kept(shard, view) ||
+		!fs_table_create(&shard->arena, &view->shared->entities))
 		return false;
 	view->set.context = shard->context;
 	view->row = fs_row_create(def, shard->def, shard->root);
@@ -121,6 +135,7 @@ init_state(FsShard *shard, List *views)
 			return false;
 		shard->nviews++;
 	}
+	fs_fold_ahead_init(shard);
 	return true;
 }
 

@@ -50,6 +50,7 @@
 
 /* How many events ahead folding gets its memory; fs_fold_prepare() is called from -FS_FOLD_AHEAD on. */
 #define FS_FOLD_AHEAD 24
+#define FS_FOLD_RING 32			/* a power of two greater than that */
 
 /* Rows one checkpoint writes at most, about. */
 #define FS_CHECKPOINT_ROWS 50000
@@ -94,12 +95,32 @@ typedef struct FsEvent
 	FsValue    *values;			/* one per stream column, then those of the views' expressions */
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
-	uint32	   *hashes;			/* of each view in turn: its key's, and its kept byte values' */
-	FsHandle  **buckets;		/* where folding will look for each; only for prefetching */
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
 	uint32		error_mask;		/* bit i: an expression of view i raised an error */
 	char	   *error;			/* the latest one's message, in the batch's memory */
 } FsEvent;
+
+/* How a kept value gets from the event into a cell. */
+typedef struct FsKept
+{
+	int			value;			/* index into FsEvent.values */
+	bool		is_float;
+	FsDictionary *dictionary;	/* of a byte type; NULL: the value itself is stored */
+} FsKept;
+
+/*
+ * What folding an event into a view looks up.  Where it will look (buckets) is
+ * only for prefetching: tables may grow meanwhile.
+ */
+typedef struct FsFoldKey
+{
+	uint32		hash;			/* of the key */
+	int			len;			/* -1: the event has no key that fits, and is not for the view */
+	FsHandle   *bucket;
+	uint32		hashes[FS_MAX_KEPT];	/* of kept values with a dictionary, where present */
+	FsHandle   *buckets[FS_MAX_KEPT];	/* NULL: no dictionary, or not present */
+	char		bytes[FS_ENTITY_MAX_KEY];
+} FsFoldKey;
 
 /* Pending segments of the log: the last one of a slice takes events, those before it are full. */
 typedef struct FsPendingSlice
@@ -214,8 +235,7 @@ typedef struct FsView
 	FsViewDef  *def;
 	FsSharedViewState *shared;
 	FsRingLayout layout;
-	int			dictionary[FS_MAX_KEPT];	/* kept column -> root dictionary, or -1 */
-	int			first_hash;		/* where its hashes begin in FsEvent.hashes */
+	FsKept	   *kept;			/* def->nkept */
 	ExprState  *where;
 	int		   *value_of;		/* per input: index into FsEvent.values */
 	ExprState **inputs;			/* per input; NULL for a column of the stream */
@@ -267,7 +287,6 @@ typedef struct FsShard
 	FsStreamDef *def;
 	int			nviews;
 	FsView	   *views;
-	int			nhashes;		/* of an event, for all views */
 	int			nvalues;		/* of an event: stream columns, and expressions of all views */
 	int64		max_window;		/* of all views */
 	int64		max_slide;
@@ -308,8 +327,7 @@ typedef struct FsShard
 	/* Batch in hand: records polled but not all folded (memory was out) */
 	FsRecord   *records;
 	FsEvent    *events;
-	uint32	   *hashes;			/* nhashes for each of events[] */
-	FsHandle  **buckets;
+	FsFoldKey  *ahead;			/* ring: FS_FOLD_RING events, each with a key for every view; see fs_fold_key() */
 	int			maxevents;
 	int			nevents;
 	int			next_event;
@@ -346,6 +364,13 @@ static inline const FsValue *
 fs_input_value(const FsView *view, const FsValue *values, int input)
 {
 	return &values[view->value_of[input]];
+}
+
+/* The key of events[index] for a view, from fs_fold_prepare() until the event is folded. */
+static inline FsFoldKey *
+fs_fold_key(const FsShard *shard, int index, int view)
+{
+	return &shard->ahead[(index % FS_FOLD_RING) * shard->nviews + view];
 }
 
 /* Event time has come as far as 'time': tells readers. */
@@ -395,10 +420,16 @@ extern void fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event
 extern void fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream);
 extern uint32 fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream);
 extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values,
-						 const uint32 *hashes);
-extern void fs_fold_hash(FsShard *shard, FsView *view, const FsValue *values, uint32 *hashes);
-extern void fs_fold_prepare(FsShard *shard, FsEvent *events, int n, int next);
-extern bool fs_fold(FsShard *shard, const FsEvent *event, uint32 *folded);
+						 const FsFoldKey *key);
+extern bool fs_fold(FsShard *shard, int index, uint32 *folded);
+
+/* fold_ahead.c; fs_fold_key_make() fills all but the buckets of *key from an event's values */
+extern void fs_fold_ahead_init(FsShard *shard);
+extern void fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key);
+extern void fs_fold_prepare(FsShard *shard, const FsEvent *events, int n, int next);
+
+/* pending.c */
+extern void fs_pending_add(FsShard *shard, const FsEvent *event);
 extern void fs_pending_init(FsShard *shard, FsPending *pending);
 extern void fs_pending_clear(FsPending *pending);
 extern int64 fs_pending_bytes(const FsPending *pending);

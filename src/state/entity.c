@@ -140,10 +140,9 @@ copy_event(FsChunk *chunk, const uint8 *bytes, int len)
 
 bool
 fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
-				 FsTime time, int32 partition, FsTime counts_from, const FsCell *cells)
+				 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells)
 {
 	uint8		bytes[FS_RING_MAX_EVENT];
-	uint32		slice = fs_slice_index(time, layout->slice);
 	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
 	int			len = 0;
 	bool		fits = false;
@@ -225,7 +224,8 @@ fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, Fs
 			fs_entity_end_change(entity);
 			return true;
 		}
-	return fs_entity_append(arena, entity, layout, time, 0, counts_from, cells);
+	return fs_entity_append(arena, entity, layout, time, fs_slice_index(time, layout->slice), 0,
+							counts_from, cells);
 }
 
 void

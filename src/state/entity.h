@@ -70,9 +70,9 @@ extern FsHandle fs_entity_add(FsArena *arena, FsTable *table, const char *key, u
 /* Removes an entity and its chunks. */
 extern void fs_entity_remove(FsArena *arena, FsTable *table, FsHandle handle);
 
-/* Appends one event; false when memory is out. */
+/* Appends one event, whose time lies in slice 'slice'; false when memory is out. */
 extern bool fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
-							 FsTime time, int32 partition, FsTime counts_from, const FsCell *cells);
+							 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells);
 
 /*
  * Adds a record at 'time' to the one in the newest chunk that has the same time
