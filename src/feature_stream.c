@@ -50,7 +50,7 @@
  *		stream*.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
- *		stand_in*.c			the query over given events, in PostgreSQL's own executor
+ *		stand_in*.c, ephemeral.c	the query over given events, in PostgreSQL's own executor
  *		run_as.c, guard.c	as the view's owner, with pinned settings; errors contained
  *		extension.c			writing the extension's own tables for any user
  *	state/		What is shared, and what is kept in it.

@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -24,7 +23,10 @@
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/ephemeral.h"
 #include "catalog/stand_in.h"
+
+#define GUESSED_EVENTS 1000		/* any number will do: there is but one plan */
 
 static const char *const extra_names[FS_STAND_IN_EXTRA] = {"fs_group", "fs_rank"};
 
@@ -32,48 +34,7 @@ static const char *const extra_names[FS_STAND_IN_EXTRA] = {"fs_group", "fs_rank"
 TupleDesc
 fs_stand_in_desc(const FsStreamDef *stream)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(stream->natts + FS_STAND_IN_EXTRA);
-
-	for (int attno = 1; attno <= stream->natts; attno++)
-	{
-		int			index = fs_stream_column_index(stream, attno);
-		const FsColumn *column = &stream->columns[index];
-
-		if (index < 0)
-		{
-			TupleDescInitEntry(desc, attno, "", INT4OID, -1, 0);
-			continue;
-		}
-		TupleDescInitEntry(desc, attno, column->name, column->typid, column->typmod, 0);
-		TupleDescInitEntryCollation(desc, attno, column->collation);
-	}
-	for (int i = 0; i < FS_STAND_IN_EXTRA; i++)
-		TupleDescInitEntry(desc, stream->natts + i + 1, extra_names[i], INT8OID, -1, 0);
-	return desc;
-}
-
-/* Range table entry of the ephemeral relation. */
-static RangeTblEntry *
-make_relation(TupleDesc desc, const char *name)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_NAMEDTUPLESTORE;
-	rte->enrname = pstrdup(name);
-	rte->enrtuples = 1000;		/* any number will do: there is but one plan */
-	rte->eref = makeAlias(name, NIL);
-	rte->inFromCl = true;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, i);
-
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(pstrdup(NameStr(attr->attname))));
-		rte->coltypes = lappend_oid(rte->coltypes, attr->atttypid);
-		rte->coltypmods = lappend_int(rte->coltypmods, attr->atttypmod);
-		rte->colcollations = lappend_oid(rte->colcollations, attr->attcollation);
-	}
-	return rte;
+	return fs_ephemeral_desc(stream, extra_names, FS_STAND_IN_EXTRA);
 }
 
 /* A clause that sorts or groups by a bigint target, ascending. */
@@ -107,7 +68,7 @@ make_source(TupleDesc desc, const char *name)
 	query->commandType = CMD_SELECT;
 	query->querySource = QSRC_ORIGINAL;
 	query->canSetTag = true;
-	query->rtable = list_make1(make_relation(desc, name));
+	query->rtable = list_make1(fs_ephemeral_range(name, desc, GUESSED_EVENTS));
 	reference->rtindex = 1;
 	query->jointree = makeFromExpr(list_make1(reference), NULL);
 	for (int attno = 1; attno <= desc->natts; attno++)
