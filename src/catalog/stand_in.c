@@ -5,19 +5,17 @@
  * The stream's range table entry becomes the subquery
  *
  *		SELECT <columns>, fs_group, fs_rank FROM <name>
- *		 ORDER BY fs_group, <the query's GROUP BY>, fs_rank
+ *		 ORDER BY fs_group, fs_rank
  *
- * whose order is that of the grouping above it.  So the one sort there is puts
- * events in the order in which aggregates are to meet them, and grouping needs
- * no other, which would not be stable.
+ * whose order is that of the grouping above it, GROUP BY fs_group.  So the one
+ * sort there is puts events in the order in which aggregates are to meet them,
+ * and grouping needs no other, which would not be stable.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/tlist.h"
 #include "parser/parse_clause.h"
 #include "parser/parse_oper.h"
 #include "parser/parsetree.h"
@@ -37,25 +35,26 @@ fs_stand_in_desc(const FsStreamDef *stream)
 	return fs_ephemeral_desc(stream, extra_names, FS_STAND_IN_EXTRA);
 }
 
-/* A clause that sorts or groups by a bigint target, ascending. */
+/* A clause that sorts or groups by a bigint target of the list, ascending. */
 static SortGroupClause *
-make_bigint_clause(void)
+make_bigint_clause(TargetEntry *target, List *targets)
 {
 	SortGroupClause *clause = makeNode(SortGroupClause);
 
+	Assert(exprType((Node *) target->expr) == INT8OID);
 	get_sort_group_operators(INT8OID, true, true, false, &clause->sortop,
 							 &clause->eqop, NULL, &clause->hashable);
+	clause->tleSortGroupRef = assignSortGroupRef(target, targets);
 	return clause;
 }
 
-/* Sorts by one more column, as the clause says. */
+/* Sorts by one more column, of type bigint. */
 static void
-add_sort(Query *query, AttrNumber attno, SortGroupClause *clause)
+add_sort(Query *query, AttrNumber attno)
 {
-	TargetEntry *tle = list_nth_node(TargetEntry, query->targetList, attno - 1);
+	TargetEntry *target = list_nth_node(TargetEntry, query->targetList, attno - 1);
 
-	clause->tleSortGroupRef = assignSortGroupRef(tle, query->targetList);
-	query->sortClause = lappend(query->sortClause, clause);
+	query->sortClause = lappend(query->sortClause, make_bigint_clause(target, query->targetList));
 }
 
 /* The subquery, without its order. */
@@ -86,35 +85,22 @@ make_source(TupleDesc desc, const char *name)
 
 /* The order in which grouping above wants the events, and then their own. */
 static void
-sort_source(Query *source, const Query *query, int natts, bool grouped)
+sort_source(Query *source, int natts, bool grouped)
 {
-	ListCell   *lc;
-
 	if (grouped)
-	{
-		add_sort(source, natts + 1, make_bigint_clause());
-		foreach(lc, query->groupClause)
-		{
-			SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
-			TargetEntry *tle = get_sortgroupclause_tle(clause, query->targetList);
-
-			if (!IsA(tle->expr, Var))
-				elog(ERROR, "grouping column of a feature view is no column of its stream");
-			add_sort(source, ((Var *) tle->expr)->varattno, copyObject(clause));
-		}
-	}
-	add_sort(source, natts + 2, make_bigint_clause());
+		add_sort(source, natts + 1);
+	add_sort(source, natts + 2);
 }
 
-/* Makes fs_group the first target, and what the query groups by first. */
+/* Makes fs_group the first target, and what the query groups by. */
 static void
 add_group(Query *query, Index varno, int natts, bool grouped)
 {
 	Expr	   *expr;
 	TargetEntry *group;
-	SortGroupClause *clause;
 	ListCell   *lc;
 
+	Assert(query->groupClause == NIL);
 	if (grouped)
 		expr = (Expr *) makeVar(varno, natts + 1, INT8OID, -1, InvalidOid, 0);
 	else
@@ -124,14 +110,8 @@ add_group(Query *query, Index varno, int natts, bool grouped)
 		lfirst_node(TargetEntry, lc)->resno++;
 	group = makeTargetEntry(expr, 1, pstrdup(extra_names[0]), false);
 	query->targetList = lcons(group, query->targetList);
-	if (!grouped)
-	{
-		query->groupClause = NIL;
-		return;
-	}
-	clause = make_bigint_clause();
-	clause->tleSortGroupRef = assignSortGroupRef(group, query->targetList);
-	query->groupClause = lcons(clause, query->groupClause);
+	if (grouped)
+		query->groupClause = list_make1(make_bigint_clause(group, query->targetList));
 }
 
 /* Throws for a column that the stand-in does not have. */
@@ -166,7 +146,7 @@ fs_stand_in_query(const Query *query, const FsStreamDef *stream, const char *nam
 	check_vars_walker(result->jointree->quals, NULL);
 	new->rtekind = RTE_SUBQUERY;
 	new->subquery = make_source(desc, name);
-	sort_source(new->subquery, result, stream->natts, grouped);
+	sort_source(new->subquery, stream->natts, grouped);
 	new->eref = makeAlias(old->eref->aliasname, NIL);
 	new->inFromCl = true;
 	foreach(lc, new->subquery->targetList)

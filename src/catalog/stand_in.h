@@ -3,7 +3,7 @@
  *		The query of a feature view over given events, in PostgreSQL's own executor.
  *
  * What stands in for the stream is an ephemeral relation (ephemeral.h) with two
- * more columns, fs_group and fs_rank.  The query then groups by fs_group first,
+ * more columns, fs_group and fs_rank.  The query then groups by fs_group alone,
  * so that one execution computes the rows of many groups: of window ends,
  * windows, entities, whatever the caller numbers.
  */
@@ -36,13 +36,15 @@ fs_stand_in_group(const FsStreamDef *stream)
 extern TupleDesc fs_stand_in_desc(const FsStreamDef *stream);
 
 /*
- * A copy of 'query', analyzed and accepted by fs_view_compile or made from such
- * a one, that reads the relation 'name' instead of the stream.  Its target list
- * has fs_group (bigint) as a new first column.
+ * A copy of 'query', made from one that was analyzed and accepted by
+ * fs_view_compile, that reads the relation 'name' instead of the stream.  Its
+ * target list has fs_group (bigint) as a new first column.  'query' comes
+ * without its GROUP BY: the events of a group are all of one entity, and its
+ * columns outside aggregates are those of any of them.
  *
- * grouped: it groups by fs_group and then by its own GROUP BY, if any; a group
- * without events (that pass WHERE) has no row.  Otherwise it has no GROUP BY
- * and gives exactly one row, over all events or none; fs_group is 0.
+ * grouped: it groups by fs_group; a group without events (that pass WHERE) has
+ * no row.  Otherwise it gives exactly one row, over all events or none; fs_group
+ * is 0.
  *
  * Aggregates meet the events of a group in order of fs_rank.
  */
