@@ -37,7 +37,7 @@
  *		feature_views.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,
  *		explain_view.c, batch_output.c, found_rows.c, compare.c, json_row.c
- *		statistics.c, access.c, test_clock.c
+ *		statistics.c, access.c, arguments.c, test_clock.c
  *		aggregate_*.c				the extension's own aggregates
  *	source/		Where records come from, behind the operations of source.h.
  *		kafka*.c, table.c

@@ -28,6 +28,7 @@
 #include "core/segment.h"
 #include "core/slice.h"
 #include "pipeline/values.h"
+#include "sql/arguments.h"
 
 PG_FUNCTION_INFO_V1(fs_read_event_log);
 
@@ -287,10 +288,7 @@ fs_read_event_log(PG_FUNCTION_ARGS)
 	LogReader	reader = {0};
 	FsOwnerScope scope;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("stream must not be null")));
+	fs_argument_require(fcinfo, 0, "stream");
 	check_stream(PG_GETARG_OID(0));
 	InitMaterializedSRF(fcinfo, 0);
 	reader.result = (ReturnSetInfo *) fcinfo->resultinfo;

@@ -23,6 +23,7 @@
 #include "catalog/extension.h"
 #include "catalog/stand_in.h"
 #include "pipeline/row.h"
+#include "sql/arguments.h"
 #include "sql/batch_output.h"
 #include "sql/refused_events.h"
 
@@ -302,11 +303,9 @@ fs_explain_feature(PG_FUNCTION_ARGS)
 	char		key[FS_ENTITY_MAX_KEY];
 	int			key_len;
 
-	for (int i = 0; i < 3; i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("view, feature and entity must not be null")));
+	fs_argument_require(fcinfo, 0, "view");
+	fs_argument_require(fcinfo, 1, "feature");
+	fs_argument_require(fcinfo, 2, "entity");
 	view = fs_view_load(PG_GETARG_OID(0));
 	stream = fs_stream_load(view->stream);
 	fs_batch_check_right(view->relid);
