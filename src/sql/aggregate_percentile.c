@@ -93,11 +93,7 @@ fs_approx_percentile_combine(PG_FUNCTION_ARGS)
 	PercentileState *state;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(PG_GETARG_POINTER(0));
-	}
+		return fs_agg_unchanged(fcinfo);
 	other = (PercentileState *) PG_GETARG_POINTER(1);
 	state = get_state(fcinfo, context, other->p);
 	if (!fs_ddsketch_merge(&state->sketch, &other->sketch))

@@ -116,11 +116,7 @@ fs_top_k_combine(PG_FUNCTION_ARGS)
 	TopKState  *state;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(PG_GETARG_POINTER(0));
-	}
+		return fs_agg_unchanged(fcinfo);
 	other = (TopKState *) PG_GETARG_POINTER(1);
 	type = fs_agg_type_of_state(fcinfo, other->values.type->typid, other->values.type->collation, TYPE_FLAGS);
 	if (PG_ARGISNULL(0))
