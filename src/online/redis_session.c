@@ -188,6 +188,7 @@ fs_redis_push_command(FsRedis *redis, FsRedisCommandKind kind, uint64 tag)
 	command->tag = tag;
 }
 
+/* See redis_session.h. */
 FsRedisCommand
 fs_redis_pop_command(FsRedis *redis)
 {

@@ -42,6 +42,7 @@ get_count(int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+/* Sets the cover from the row at hand of the query in fs_batch_cover(). */
 static void
 set_cover(FsBatchCover *cover)
 {

@@ -70,6 +70,7 @@ has_entity_walker(Node *node, void *arg)
 	return IsA(node, Var) || expression_tree_walker(node, has_entity_walker, arg);
 }
 
+/* Is the target one of the entity's columns? */
 static bool
 is_grouping(const Query *query, const TargetEntry *tle)
 {

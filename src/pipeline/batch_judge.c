@@ -128,6 +128,7 @@ set_entity(FsBatchJudge *judge, FsBatchEvent *event)
 	return true;
 }
 
+/* One event's verdict, and its entity, as the view's owner; throws what the expressions throw. */
 static void
 judge_event(FsBatchJudge *judge, FsBatchEvent *event)
 {

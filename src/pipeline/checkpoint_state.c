@@ -59,6 +59,7 @@ execute(Statement *statement, Datum *values, const char *nulls)
 	return changed;
 }
 
+/* Writes where a partition stands; 'start' is of its first row only and is never updated. */
 static void
 write_position(FsShard *shard, const FsPartition *p)
 {
@@ -97,6 +98,10 @@ write_position(FsShard *shard, const FsPartition *p)
 	execute(&statement, values, nulls);
 }
 
+/*
+ * Writes where idle partitions woke up behind the frontier: with it lateness
+ * can be judged again from what is recorded.
+ */
 static void
 write_wakeups(FsShard *shard, FsCheckpoint *checkpoint)
 {
@@ -117,6 +122,10 @@ write_wakeups(FsShard *shard, FsCheckpoint *checkpoint)
 	}
 }
 
+/*
+ * Writes what was fired since the last checkpoint, and how far, so that
+ * recovery knows when rows became known.
+ */
 static void
 write_firings(FsShard *shard, FsCheckpoint *checkpoint)
 {
@@ -194,6 +203,7 @@ write_view_state(FsShard *shard, FsCheckpoint *checkpoint)
 	}
 }
 
+/* See shard.h. */
 void
 fs_checkpoint_write_state(FsShard *shard, FsCheckpoint *checkpoint)
 {

@@ -277,6 +277,7 @@ skip_done(FsFireCursor *fire)
 	fire->next = low;
 }
 
+/* See shard.h. */
 void
 fs_collect_begin(FsShard *shard)
 {
@@ -295,6 +296,7 @@ fs_collect_begin(FsShard *shard)
 	fire->phase = FS_FIRE_COLLECT;
 }
 
+/* See shard.h. */
 bool
 fs_collect_step(FsShard *shard)
 {

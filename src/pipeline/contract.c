@@ -129,6 +129,10 @@ evaluate_default(FsContract *contract, const FsColumn *column)
 	return isnull ? null : fs_datum_value(column, datum);
 }
 
+/*
+ * The decoder of the stream's records, in memory of its own (core/ has no
+ * contexts); throws when there is none.
+ */
 static FsJsonDecoder *
 create_decoder(const FsStreamDef *def)
 {
@@ -362,6 +366,10 @@ describe_values(FsShard *shard, FsContract *contract, Node *expr)
 	return text.data;
 }
 
+/*
+ * Refuses the event for the first CHECK that is false (NULL passes, as in SQL);
+ * throws what they throw.
+ */
 static void
 evaluate_checks(FsShard *shard, FsContract *contract, FsEvent *event)
 {

@@ -35,6 +35,7 @@ make_bytea(const char *data, size_t len)
 	return result;
 }
 
+/* Copies an event into a dead letter, to be written by the next checkpoint. */
 static void
 add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *message, FsTime watermark)
 {
@@ -88,6 +89,7 @@ set_time(Datum *values, bool *nulls, int column, FsTime t)
 	values[column] = TimestampTzGetDatum(t);
 }
 
+/* One row of feature_stream.dead_letter. */
 static void
 write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
 {
@@ -119,6 +121,7 @@ write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
 	fs_table_writer_put(writer, values, nulls);
 }
 
+/* See dead_letters.h. */
 void
 fs_dead_letters_write(FsShard *shard, FsCheckpoint *checkpoint)
 {

@@ -31,6 +31,7 @@ put_key_value(FsType type, const FsValue *value, char *key)
 	return n + value->len;
 }
 
+/* See row.h. */
 int
 fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_of, char *key)
 {
@@ -56,6 +57,7 @@ fs_key_of_values(const FsView *view, const FsValue *values, char *key)
 	return fs_key_of_inputs(view->def, values, view->value_of, key);
 }
 
+/* See row.h. */
 int
 fs_key_encode(const FsViewDef *view, const Datum *values, char *key)
 {
@@ -73,6 +75,7 @@ fs_key_encode(const FsViewDef *view, const Datum *values, char *key)
 	return len;
 }
 
+/* See row.h. */
 void
 fs_key_decode(const FsViewDef *view, const char *key, int key_len, Datum *values)
 {

@@ -142,6 +142,10 @@ write_history(FsShard *shard, FsView *view, const FsEntity *entity, Datum *value
 	fs_table_writer_put(view->history, values, nulls);
 }
 
+/*
+ * Says in the entity that the window end at hand is its row in force; the row
+ * before is kept as the durable one if it is that.
+ */
 static void
 stamp(FsShard *shard, FsView *view, FsEntity *entity)
 {

@@ -61,6 +61,7 @@ allowance(const FsShard *shard)
 	return FS_STEP_USEC;
 }
 
+/* See pace.h. */
 void
 fs_pace(FsShard *shard, FsCheckpoint *checkpoint)
 {

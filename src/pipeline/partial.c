@@ -22,6 +22,7 @@ is_extreme(FsAggKind kind)
 	return kind == FS_AGG_MIN || kind == FS_AGG_MAX;
 }
 
+/* See partial.h. */
 void
 fs_partial_layout(FsRingLayout *layout, const FsViewDef *view)
 {
@@ -33,6 +34,7 @@ fs_partial_layout(FsRingLayout *layout, const FsViewDef *view)
 		layout->has_nulls |= is_extreme(view->aggregates[a].kind);
 }
 
+/* See partial.h. */
 void
 fs_partial_of_event(const FsView *view, const FsValue *values, FsCell *cells)
 {
@@ -61,6 +63,7 @@ fs_partial_of_event(const FsView *view, const FsValue *values, FsCell *cells)
 	}
 }
 
+/* See partial.h. */
 bool
 fs_partial_merge(void *arg, FsCell *into, const FsCell *from)
 {
@@ -104,6 +107,7 @@ extreme_datum(Oid type, int64 i)
 	}
 }
 
+/* The least or greatest of the slides' partial ones; NULL when there is none. */
 static Datum
 compute_extreme(const FsAggregate *aggregate, const FsRingEvent **records, int n, bool *isnull)
 {
@@ -123,6 +127,7 @@ compute_extreme(const FsAggregate *aggregate, const FsRingEvent **records, int n
 	return extreme_datum(aggregate->input_type, best);
 }
 
+/* See partial.h. */
 Datum
 fs_partial_compute(FsRow *row, const FsAggregate *aggregate,
 				   const FsRingEvent **records, int n, bool *isnull)

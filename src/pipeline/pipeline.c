@@ -423,6 +423,7 @@ open_peers(FsShard *shard)
 	CommitTransactionCommand();
 }
 
+/* See pipeline.h. */
 void
 fs_pipeline_cleanup(void)
 {
@@ -513,6 +514,7 @@ load(FsSharedStream *slot, FsPipelineEnd *end)
 	return shard;
 }
 
+/* See pipeline.h. */
 FsPipelineEnd
 fs_pipeline_run(FsSharedStream *slot)
 {

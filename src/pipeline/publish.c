@@ -53,6 +53,7 @@ fs_publish_open(FsShard *shard)
 	}
 }
 
+/* See shard.h. */
 void
 fs_publish_close(FsShard *shard)
 {
@@ -88,6 +89,10 @@ enqueue(FsView *view, FsHandle handle)
 	view->queue[(view->queue_head + view->queue_count++) % view->queue_max] = handle;
 }
 
+/*
+ * Takes the oldest entity off the queue, which must not be empty; it may be
+ * queued again from here on.
+ */
 static FsHandle
 dequeue(FsView *view)
 {

@@ -102,6 +102,10 @@ set_cursor(FsShard *shard, HeapTuple tuple)
 	shard->durable_fire.hash = shard->fire.hash;
 }
 
+/*
+ * Raises the epoch, which fences off every older worker of the stream, and
+ * reads frontier and cursor.
+ */
 static void
 load_state_row(FsShard *shard)
 {
@@ -126,6 +130,7 @@ load_state_row(FsShard *shard)
 	shard->closing = shard->fire.active ? shard->fire.boundary : shard->frontier;
 }
 
+/* One row of partition_position: the partition goes on there. */
 static void
 load_position(FsShard *shard, HeapTuple tuple)
 {
@@ -147,6 +152,7 @@ load_position(FsShard *shard, HeapTuple tuple)
 	p->dead_letter_count = get_int64(tuple, 13, 0);
 }
 
+/* All partitions that a checkpoint ever saw; without any this is the stream's first start. */
 static void
 load_positions(FsShard *shard)
 {
@@ -267,6 +273,7 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 	}
 }
 
+/* The event's entity, or 0 when it is not there. */
 static FsHandle
 find_entity(FsShard *shard, const FsView *view, const FsValue *values, uint32 hash)
 {
@@ -314,6 +321,7 @@ map_columns(FsShard *shard, const FsSegmentColumn *columns, int n, int *map)
 	}
 }
 
+/* For stat_progress_recovery. */
 static void
 report_progress(Recovery *recovery)
 {

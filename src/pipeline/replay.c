@@ -141,6 +141,7 @@ end_replay_cb(void *arg)
 			end_session(replay->single[i].session, false);
 }
 
+/* See replay.h. */
 struct FsReplay *
 fs_replay_create(const FsViewDef *view, const FsStreamDef *stream)
 {
@@ -183,6 +184,11 @@ start_executor(Session *session, const FsReplay *replay, PlannedStmt *statement)
 	standard_ExecutorStart(session->query, EXEC_FLAG_SKIP_TRIGGERS);
 }
 
+/*
+ * Starts a plan for the transaction at hand.  It counts as running until the
+ * executor has started: what an error leaves behind is thrown away by the next
+ * one.
+ */
 static Session *
 start_session(const FsReplay *replay, FsReplayPlan *plan)
 {
@@ -285,6 +291,7 @@ run_query(FsRow *row, Session *session)
 	ResetPerTupleExprContext(estate);
 }
 
+/* See replay.h. */
 void
 fs_replay_run(FsRow *row, const FsRingEvent **events, int n, int only)
 {

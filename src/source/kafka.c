@@ -103,6 +103,7 @@ kafka_source(FsSource *source)
 
 /* --- Configuration --- */
 
+/* A number of the configuration; 0 when there is none. */
 static int64
 get_number(KafkaSource *k, const char *name)
 {
@@ -164,6 +165,7 @@ answer_error(FsKafkaInquiry *inquiry, FsKafkaOutcome outcome, const char *what,
 	snprintf(inquiry->message, sizeof(inquiry->message), "%s: %s", what, rd_kafka_err2str(err));
 }
 
+/* Adds the cluster's id to the answer, as far as it is known; never waits. */
 static void
 ask_cluster(FsKafkaPeer peer, FsKafkaInquiry *inquiry)
 {
@@ -419,6 +421,7 @@ resize_handle(KafkaSource *k)
 
 static void kafka_close(FsSource *source);
 
+/* See source.h.  All is in a memory context of its own, closed again when opening fails. */
 static FsSource *
 kafka_open(const FsStreamDef *stream)
 {
@@ -510,6 +513,7 @@ ask_next(KafkaSource *k, int64 now)
 		fs_kafka_asker_post(k->asker);
 }
 
+/* Makes room for the partitions that the watch has found. */
 static void
 grow_readers(KafkaSource *k)
 {
@@ -567,6 +571,7 @@ note_high_watermark(KafkaSource *k, int index)
 		fs_kafka_watch_high(&k->watch, index, high);
 }
 
+/* See source.h: one turn of everything but records.  Never waits. */
 static void
 kafka_service(FsSource *source)
 {
@@ -671,6 +676,7 @@ time_of_ms(int64 ms)
 	return FS_UNIX_EPOCH + ms * 1000;
 }
 
+/* A message as a record, which owns it until released. */
 static inline void
 fill_record(FsRecord *record, rd_kafka_message_t *message)
 {
@@ -794,6 +800,7 @@ kafka_release(FsSource *source)
 
 /* --- Headers --- */
 
+/* See source.h: a JSON array of pairs, palloc'd; NULL without headers. */
 static char *
 kafka_headers(FsSource *source, const FsRecord *record)
 {

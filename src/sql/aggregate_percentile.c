@@ -28,6 +28,7 @@ typedef struct PercentileState
 	FsDdSketch	sketch;
 } PercentileState;
 
+/* A state over nothing, in 'context'. */
 static PercentileState *
 make_state(MemoryContext context, double p)
 {

@@ -53,6 +53,7 @@ name_of(bool is_approximate)
 	return is_approximate ? "approx_top_k" : "top_k";
 }
 
+/* A state over nothing, in 'context'; 'type' must outlive it. */
 static TopKState *
 make_state(MemoryContext context, const FsAggType *type, int32 k, bool is_approximate)
 {

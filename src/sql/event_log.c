@@ -51,6 +51,7 @@ typedef struct LogReader
 	MemoryContext event_context;	/* of one event */
 } LogReader;
 
+/* SQL's type for values of a segment's column. */
 static Oid
 type_oid(FsType type)
 {
@@ -173,6 +174,7 @@ event_jsonb(LogReader *reader, const FsValue *values)
 						 HeapTupleGetDatum(heap_form_tuple(reader->desc, datums, nulls)));
 }
 
+/* Gives one event as a row. */
 static void
 emit_event(LogReader *reader, const FsEventMeta *meta, const FsValue *event)
 {

@@ -58,6 +58,7 @@ find_feature(const FsBatch *batch, const char *name)
 	return -1;					/* not reached */
 }
 
+/* Throws: the entity is not one of the view's, because of 'detail'. */
 static void
 throw_entity(const FsBatch *batch, const char *detail)
 {
@@ -124,6 +125,7 @@ typedef struct FilterSearch
 	bool		unfiltered;		/* an aggregate has none: it takes every event */
 } FilterSearch;
 
+/* Collects the FILTERs of aggregates; the argument is the FilterSearch. */
 static bool
 find_filters_walker(Node *node, void *arg)
 {
@@ -209,6 +211,7 @@ event_jsonb(Explain *explain, const FsBatchEvent *event)
 	return fs_json_row_make(&explain->event, values, nulls);
 }
 
+/* Gives one event as a row; 'reason' is why it was refused, or NULL. */
 static void
 put_event(Explain *explain, const FsBatchEvent *event, const char *status, const char *reason)
 {
