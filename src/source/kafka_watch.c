@@ -162,7 +162,7 @@ fs_kafka_watch_ask(FsKafkaWatch *watch, int64 now, FsKafkaInquiry *inquiry)
 }
 
 /*
- * A question about the ends alone, out of turn; see kafka.c on why one is
+ * A question about the ends alone, out of turn; see kafka_read.c on why one is
  * needed.  False when there is nobody to ask about.
  */
 bool
