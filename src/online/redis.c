@@ -5,7 +5,8 @@
  * The socket is ours and non-blocking (redis_socket.c), commands are encoded by
  * hand (core/resp.h), replies are parsed by hiredis (redis_reply.c), and each
  * row is one call of a script (redis_script.h), pipelined, answered in order.
- * What a connection goes through and what ends it is in redis_session.c.
+ * What a connection goes through and what ends it is in redis_session.c and
+ * redis_answer.c.
  *
  * Nothing here throws once open() has returned, and nothing blocks.  Owned by
  * the one ingest worker that opened it.
