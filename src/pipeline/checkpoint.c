@@ -191,12 +191,13 @@ static void
 write_segments(FsShard *shard, FsCheckpoint *checkpoint)
 {
 	FsPending  *pending = &checkpoint->pending;
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	MemoryContext old;
 	FsTableWriter *writer;
 	int			part = 0;
 
 	if (pending->nslices == 0)
 		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
 	writer = fs_table_writer_open(fs_event_log_relation(shard->def->relid), InvalidOid);
 	for (int i = 0; i < pending->nslices; i++)
 	{
