@@ -150,6 +150,7 @@ fs_stand_in_run(FsStandInPlan *plan, Tuplestorestate *events, FsStandInReceiver 
 	MemoryContext old = MemoryContextSwitchTo(context);
 	FsRunAs		scope;
 
+	Assert(ActiveSnapshotSet());
 	fs_run_as_begin(&scope, plan->owner, plan->settings);
 	execute(plan, events, &dest.pub);
 	fs_run_as_end(&scope);

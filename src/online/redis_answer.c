@@ -238,6 +238,7 @@ static void
 handle_row_reply(FsRedis *redis, FsRedisCommand command, const FsRedisReply *reply,
 				 FsOnlineResult *result)
 {
+	Assert(command.kind == FS_REDIS_COMMAND_PUT || command.kind == FS_REDIS_COMMAND_DEL);
 	result->tag = command.tag;
 	result->acknowledged = reply->type == FS_REDIS_REPLY_INTEGER;
 	if (!result->acknowledged)

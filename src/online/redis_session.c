@@ -257,6 +257,7 @@ become_ready(FsRedis *redis)
 {
 	FsOnline   *online = &redis->base;
 
+	Assert(redis->state == FS_REDIS_CLAIMING && redis->ncommands == 0);
 	online->store_changed = redis->run_id[0] == '\0' ||
 		strcmp(redis->run_id, redis->new_run_id) != 0 ||
 		redis->is_fence_lost;

@@ -46,6 +46,7 @@ get_count(int column)
 static void
 set_cover(FsBatchCover *cover)
 {
+	Assert(SPI_processed == 1);
 	cover->frontier = get_time(1);
 	cover->log_complete = get_count(2) == get_count(3);
 	cover->log_from = get_time(4);

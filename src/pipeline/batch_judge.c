@@ -192,6 +192,7 @@ fs_batch_judge(FsBatchJudge *judge, FsBatchEvent *events, int n)
 
 		if (fs_guard_run(judge_rest, judge, NULL))
 			break;
+		Assert(judge->next < n);
 		event = &events[judge->next++];
 		event->verdict = FS_BATCH_ERROR;
 		event->entity = NULL;

@@ -67,6 +67,8 @@ typedef struct FsContract
 	bool		only_views;		/* an event of the log: its values are final */
 } FsContract;
 
+StaticAssertDecl(FS_MAX_VIEWS <= 32, "a view is a bit of an event's where_mask");
+
 /* Events that are being evaluated. */
 typedef struct Evaluation
 {
@@ -210,6 +212,7 @@ fs_contract_create(FsShard *shard)
 static void
 refuse(FsShard *shard, FsEvent *event, FsReason reason, const char *message)
 {
+	Assert(event->reason == FS_REASON_NONE && reason != FS_REASON_NONE);
 	event->reason = reason;
 	event->message = MemoryContextStrdup(shard->batch, message);
 }
@@ -443,6 +446,7 @@ book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 {
 	FsEvent    *event = contract->event;
 
+	Assert(event->reason == FS_REASON_NONE);
 	if (contract->view >= 0)
 	{
 		event->error_mask |= (uint32) 1 << contract->view;

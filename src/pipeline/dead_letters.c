@@ -45,6 +45,7 @@ add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *me
 	FsDeadLetter *letter = palloc0(sizeof(FsDeadLetter));
 	size_t		kept = Min(record->value_len, (size_t) shard->def->max_record_bytes);
 
+	Assert(message != NULL && reason != FS_REASON_NONE);
 	letter->partition = record->partition;
 	letter->offset = record->offset;
 	letter->received_at = event->meta.arrival;

@@ -19,6 +19,7 @@ put_key_value(FsType type, const FsValue *value, char *key)
 	int			n = 0;
 	uint32		len = value->len;
 
+	Assert(value->presence == FS_PRESENT);
 	if (!fs_type_is_bytes(type))
 	{
 		memcpy(key, &value->i, 8);
@@ -47,6 +48,7 @@ fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_
 			return -1;
 		len += put_key_value(type, value, key + len);
 	}
+	Assert(len <= FS_ENTITY_MAX_KEY);
 	return len;
 }
 
@@ -107,4 +109,5 @@ fs_key_decode(const FsViewDef *view, const char *key, int key_len, Datum *values
 		Assert(p <= key + key_len);
 		values[i] = fs_value_datum(column, &value);
 	}
+	Assert(p == key + key_len);
 }

@@ -27,6 +27,7 @@ void
 fs_partial_layout(FsRingLayout *layout, const FsViewDef *view)
 {
 	StaticAssertStmt(FS_MAX_KEPT_COLUMNS <= FS_RING_MAX_CELLS, "rings hold every partial aggregate");
+	Assert(view->is_sliced && view->npartial <= FS_RING_MAX_CELLS);
 	layout->ncells = view->npartial;
 	for (int i = 0; i < view->npartial; i++)
 		layout->kinds[i] = FS_CELL_INT;
@@ -49,6 +50,7 @@ fs_partial_of_event(const FsView *view, const FsValue *values, FsCell *cells)
 			fs_input_value(view, values, def->kept[aggregate->kept]);
 		bool		counts = value == NULL || value->presence == FS_PRESENT;
 
+		Assert(aggregate->partial < def->npartial);
 		if (aggregate->filter >= 0)
 			counts = counts && fs_input_value(view, values, def->kept[aggregate->filter])->i != 0;
 		if (is_extreme(aggregate->kind))

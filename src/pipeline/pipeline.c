@@ -42,6 +42,7 @@ static FsShard *my_shard = NULL;
 static void
 advance_position(FsShard *shard, FsPartition *partition, const FsEvent *event)
 {
+	Assert(event->meta.partition == partition->id);
 	partition->position.offset = event->meta.offset +
 		(shard->def->kind == FS_SOURCE_KAFKA ? 1 : 0);
 	partition->position.xid = event->meta.xid;
@@ -58,6 +59,7 @@ work_off(FsShard *shard)
 {
 	FsPartition *partition = shard->batch_partition;
 
+	Assert(shard->next_event <= shard->nevents);
 	for (; shard->next_event < shard->nevents; shard->next_event++)
 	{
 		FsEvent    *event = &shard->events[shard->next_event];
@@ -105,6 +107,7 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 {
 	FsTime		now = fs_clock_now();
 
+	Assert(shard->nevents == 0 && n > 0 && n <= FS_POLL_BATCH_MAX);
 	reserve_events(shard, n);
 	memset(shard->events, 0, sizeof(FsEvent) * n);
 	for (int i = 0; i < n; i++)
@@ -330,6 +333,7 @@ turn(FsShard *shard)
 {
 	bool		busy;
 
+	Assert(!IsTransactionState());
 	shard->source->ops->service(shard->source);
 	fs_partitions_update(shard);
 	busy = ingest(shard);
@@ -411,6 +415,7 @@ open_peers(FsShard *shard)
 {
 	MemoryContext old;
 
+	Assert(shard->source == NULL);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	old = MemoryContextSwitchTo(shard->context);
@@ -523,6 +528,7 @@ fs_pipeline_run(FsSharedStream *slot)
 
 	if (shard == NULL)
 		return end == FS_END_STOP ? wait_for_views(slot) : end;
+	Assert(my_shard == NULL);	/* a process has one in its life */
 	my_shard = shard;
 	if (shard->exhausted || !recover(shard))
 	{

@@ -96,6 +96,7 @@ set_cursor(FsShard *shard, HeapTuple tuple)
 			break;
 		}
 	}
+	Assert(shard->fire.view <= shard->nviews);
 	shard->durable_fire.active = shard->fire.active;
 	shard->durable_fire.boundary = shard->fire.boundary;
 	shard->durable_fire.view = shard->fire.view;
@@ -127,6 +128,7 @@ load_state_row(FsShard *shard)
 	shard->frontier = shard->durable_frontier = get_time(SPI_tuptable->vals[0], 3);
 	shard->watermark = get_time(SPI_tuptable->vals[0], 4);
 	set_cursor(shard, SPI_tuptable->vals[0]);
+	Assert(shard->epoch > 0 && (!shard->fire.active || shard->fire.boundary > shard->frontier));
 	shard->closing = shard->fire.active ? shard->fire.boundary : shard->frontier;
 }
 
@@ -150,6 +152,7 @@ load_position(FsShard *shard, HeapTuple tuple)
 	p->accepted_count = get_int64(tuple, 11, 0);
 	p->partially_late_count = get_int64(tuple, 12, 0);
 	p->dead_letter_count = get_int64(tuple, 13, 0);
+	Assert(p->read_count == p->accepted_count + p->dead_letter_count);
 }
 
 /* All partitions that a checkpoint ever saw; without any this is the stream's first start. */
@@ -178,6 +181,7 @@ load_positions(FsShard *shard)
 void
 fs_recover_state(FsShard *shard)
 {
+	Assert(!IsTransactionState());
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
@@ -244,6 +248,7 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 
 	if (row <= entity->row)
 		return;
+	Assert(entity->row == entity->durable_row);	/* nothing fires here */
 	if (window_end > shard->frontier &&
 		!(shard->fire.active && window_end == shard->fire.boundary &&
 		  (v < shard->fire.view || (v == shard->fire.view && (int64) entity->entry.hash <= shard->fire.hash))))
@@ -382,6 +387,7 @@ scan(Recovery *recovery, FsTime from, FsTime until, bool stamps)
 {
 	FsTime		first;
 
+	Assert(from <= until);
 	recovery->stamps = stamps;
 	recovery->bytes_done = 0;
 	recovery->bytes_total = fs_event_log_size(recovery->shard->def->relid, from, until, &first);
@@ -449,6 +455,7 @@ fs_recover_log(FsShard *shard)
 	FsTime		from = FS_TIME_MIN;
 	FsTime		until;
 
+	Assert(!IsTransactionState() && shard->npartitions <= FS_MAX_PARTITIONS);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (shard->frontier != FS_TIME_MIN)

@@ -150,6 +150,7 @@ fs_report(FsShard *shard)
 {
 	FsSharedStats *stats = &shard->slot->stats;
 
+	Assert(shard->npartitions <= FS_MAX_PARTITIONS && shard->nviews <= FS_MAX_VIEWS);
 	fs_stats_begin_change(shard->slot);
 	stats->state = shard->state;
 	stats->state_since = shard->state_since;

@@ -132,6 +132,7 @@ grow_readers(FsKafkaSource *k)
 
 	if (k->nreaders == n)
 		return;
+	Assert(n > k->nreaders);	/* partitions are never forgotten */
 	if (k->readers == NULL)
 		k->readers = MemoryContextAlloc(k->watch.context, n * sizeof(FsKafkaReader));
 	else
@@ -152,6 +153,7 @@ start_fetching(FsKafkaSource *k, int index, int64 now)
 	int32		id = k->watch.base.partitions[index].id;
 	const uint64 one = 1;
 
+	Assert(part->phase == FS_KAFKA_FETCH);
 	k->fetching = true;
 	if (reader->queue == NULL)
 	{

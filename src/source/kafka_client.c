@@ -97,6 +97,7 @@ fs_kafka_client_drop(FsKafkaSource *k)
 {
 	rd_kafka_t *rk = k->rk;
 
+	Assert(k->nheld == 0);		/* else its end would wait for ever */
 	for (int i = 0; i < k->nreaders; i++)
 	{
 		if (k->readers[i].queue != NULL)
@@ -167,6 +168,7 @@ fs_kafka_client_resize(FsKafkaSource *k)
 	FsKafkaSource old = *k;
 	char		text[512];
 
+	Assert(!k->fetching && k->nheld == 0);
 	build_conf(k, k->watch.base.npartitions);
 	if (!make_handle(k, text, sizeof(text)))
 	{

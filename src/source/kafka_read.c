@@ -109,6 +109,7 @@ take_batch(FsKafkaSource *k, int index, int64 now, int got, FsRecord *records)
 	rd_kafka_message_t **batch = k->held + k->nheld;
 	int			n = 0;
 
+	Assert(k->nheld + got <= k->held_size);
 	for (int i = 0; i < got; i++)
 	{
 		rd_kafka_message_t *message = batch[i];
