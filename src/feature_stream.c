@@ -37,7 +37,7 @@
  *		feature_views.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,
  *		explain_view.c, batch_output.c, found_rows.c, compare.c, json_row.c
- *		statistics.c, access.c, test_clock.c
+ *		statistics.c, access.c, arguments.c, test_clock.c
  *		aggregate_*.c				the extension's own aggregates
  *	source/		Where records come from, behind the operations of source.h.
  *		kafka*.c, table.c
@@ -50,7 +50,7 @@
  *		stream*.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
- *		stand_in*.c			the query over given events, in PostgreSQL's own executor
+ *		stand_in*.c, ephemeral.c	the query over given events, in PostgreSQL's own executor
  *		run_as.c, guard.c	as the view's owner, with pinned settings; errors contained
  *		extension.c			writing the extension's own tables for any user
  *	state/		What is shared, and what is kept in it.

@@ -114,6 +114,10 @@ find_unsettled(Node *node, void *context)
 	return expression_tree_walker(node, find_unsettled, context);
 }
 
+/*
+ * Throws for what the search found; without a culprit it is CURRENT_TIMESTAMP
+ * or another of SQL's own words.
+ */
 static void
 throw_unsettled(const char *what, const FunctionSearch *search)
 {

@@ -92,6 +92,7 @@ unordered_cost(const FsAggregate *aggregate)
 	}
 }
 
+/* What a native aggregate costs a window and an event of it, its ORDER BY included. */
 static NativeCost
 native_cost(const FsAggregate *aggregate)
 {
@@ -185,6 +186,7 @@ add_replay(const FsViewDef *view, const FsStreamDef *stream, const FsAggregate *
 		(first ? REPLAY_US * view->nwindows + GUARD_US : 0);
 }
 
+/* See cost.h. */
 FsCost
 fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, double events, bool *kept)
 {
@@ -219,6 +221,7 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 	return cost;
 }
 
+/* See cost.h. */
 FsCost
 fs_cost_base(const FsViewDef *view, const FsStreamDef *stream, double events)
 {
@@ -262,6 +265,7 @@ fs_cost_events(const FsViewDef *view, const FsCostLoad *load)
 	return Max(load->events_per_second * fs_view_max_window(view) / USECS_PER_SEC / load->entities, 1);
 }
 
+/* See cost.h. */
 void
 fs_cost_estimate(const FsViewDef *view, const FsStreamDef *stream, const FsCostLoad *load,
 				 FsCostEstimate *estimate)
@@ -339,6 +343,7 @@ guess_rows(const FsViewDef *view, const FsCostLoad *load)
 	return Min(load->entities, load->events_per_second * slide * (1 + view->nwindows)) / slide;
 }
 
+/* See cost.h. */
 void
 fs_cost_load(const FsViewDef *view, FsCostLoad *load)
 {
@@ -405,6 +410,7 @@ current_share(const FsViewDef *view, const FsStreamDef *stream)
 	return share;
 }
 
+/* See cost.h. */
 void
 fs_cost_check(const FsViewDef *view, const FsStreamDef *stream)
 {

@@ -197,10 +197,7 @@ fs_definition_create(FsViewRequest *request)
 	check_stream(stream);
 	view->force_replay = fs_force_replay;
 	fs_view_compile(view, query, stream);
-	fs_window_check(view->windows, view->nwindows, view->slide, stream->slice);
-	view->suffixes = palloc(view->nwindows * sizeof(char *));
-	for (int i = 0; i < view->nwindows; i++)
-		view->suffixes[i] = fs_window_suffix(view->windows[i]);
+	fs_window_finish(view, stream);
 	fs_definition_check_online(view, request);
 	fs_cost_check(view, stream);
 	fs_settings_capture(view);

@@ -108,6 +108,7 @@ fs_relation_name(Oid relid)
 	return quote_qualified_identifier(schema, name);
 }
 
+/* See extension.h. */
 void
 fs_extension_add_member(Oid extension, Oid relid)
 {

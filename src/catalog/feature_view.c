@@ -96,17 +96,6 @@ load_windows(FsViewDef *view, const ViewRow *row)
 											   "window", 1);
 }
 
-/* Orders and checks windows against the stream, and names their suffixes. */
-static void
-finish_windows(FsViewDef *view, const FsStreamDef *stream)
-{
-	Assert(stream->relid == view->stream);
-	fs_window_check(view->windows, view->nwindows, view->slide, stream->slice);
-	view->suffixes = palloc(view->nwindows * sizeof(char *));
-	for (int i = 0; i < view->nwindows; i++)
-		view->suffixes[i] = fs_window_suffix(view->windows[i]);
-}
-
 /* Reads what the user said about emission, history and online store. */
 static void
 load_emission(FsViewDef *view, const ViewRow *row)
@@ -208,7 +197,7 @@ load_view(const ViewRow *row, const FsStreamDef *stream)
 	if (stream == NULL)
 		stream = fs_stream_load(view->stream);
 	fs_view_compile(view, load_query(view->definition), stream);
-	finish_windows(view, stream);
+	fs_window_finish(view, stream);
 	return view;
 }
 

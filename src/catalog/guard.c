@@ -11,9 +11,12 @@
 #include "catalog/guard.h"
 #include "state/shared.h"
 
-/* Throws the error on unless it is one of an expression's; then its message goes to 'message'. */
-static void
-judge_error(MemoryContext context, char *message)
+/*
+ * Takes the error at hand into 'context' and ends the subtransaction that it
+ * was raised in.  Throws it on unless it is one of an expression's.
+ */
+static ErrorData *
+take_error(MemoryContext context)
 {
 	ErrorData  *error;
 
@@ -25,23 +28,22 @@ judge_error(MemoryContext context, char *message)
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		ReThrowError(error);
-	if (message != NULL)
-		strlcpy(message, error->message, FS_ERROR_SIZE);
-	FreeErrorData(error);
+	return error;
 }
 
 /* See guard.h. */
-bool
-fs_guard_run(void (*work) (void *arg), void *arg, char *message)
+ErrorData *
+fs_guard_catch(void (*work) (void *arg), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
+	ErrorData  *volatile error = NULL;
 
+	Assert(IsTransactionState());
 	if (IsInParallelMode())
 	{
 		work(arg);
-		return true;
+		return NULL;
 	}
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -49,14 +51,27 @@ fs_guard_run(void (*work) (void *arg), void *arg, char *message)
 	{
 		work(arg);
 		ReleaseCurrentSubTransaction();
-		done = true;
 	}
 	PG_CATCH();
 	{
-		judge_error(context, message);
+		error = take_error(context);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	return done;
+	return error;
+}
+
+/* See guard.h. */
+bool
+fs_guard_run(void (*work) (void *arg), void *arg, char *message)
+{
+	ErrorData  *error = fs_guard_catch(work, arg);
+
+	if (error == NULL)
+		return true;
+	if (message != NULL)
+		strlcpy(message, error->message, FS_ERROR_SIZE);
+	FreeErrorData(error);
+	return false;
 }

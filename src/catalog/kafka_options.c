@@ -101,6 +101,7 @@ option_has_name(const FsKafkaOption *option, const char *sql_name)
 	return *p == '\0' && *s == '\0';
 }
 
+/* See kafka_options.h. */
 const FsKafkaOption *
 fs_kafka_option_find(const char *sql_name)
 {
@@ -142,6 +143,7 @@ is_integer(const char *value, int min, int max)
 		number >= min && number <= max;
 }
 
+/* See kafka_options.h. */
 const char *
 fs_kafka_option_complaint(const FsKafkaOption *option, const char *value)
 {

@@ -223,6 +223,10 @@ read_option(const StreamOption *option, const char *value, FsStreamDef *def)
 	}
 }
 
+/*
+ * The option as a stream of that wrapper has it, or NULL: a name may mean
+ * different things to different wrappers.
+ */
 static const StreamOption *
 find_stream_option(FsWrapper wrapper, const char *name)
 {

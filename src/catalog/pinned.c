@@ -14,6 +14,7 @@ static const char *const pinned_settings[] = {
 	"bytea_output"
 };
 
+/* See pinned.h. */
 void
 fs_settings_capture(FsViewDef *view)
 {

@@ -177,6 +177,7 @@ const FsRedisOption fs_redis_options[] = {
 	{NULL, InvalidOid, false, false, NULL}
 };
 
+/* See redis_options.h. */
 const FsRedisOption *
 fs_redis_option_find(const char *name)
 {
@@ -188,6 +189,7 @@ fs_redis_option_find(const char *name)
 	return NULL;
 }
 
+/* See redis_options.h. */
 void
 fs_redis_option_check(const FsRedisOption *option, const char *value)
 {
@@ -216,6 +218,7 @@ has_option(List *options, const char *name)
 	return false;
 }
 
+/* See redis_options.h. */
 void
 fs_redis_server_check(List *options)
 {
@@ -292,6 +295,7 @@ has_user_mapping(Oid server, Oid user)
 								 ObjectIdGetDatum(server));
 }
 
+/* See redis_options.h. */
 FsRedisConfig *
 fs_redis_config_load(Oid server, Oid user)
 {

@@ -45,6 +45,7 @@ fs_run_as_begin(FsRunAs *scope, Oid role, List *settings)
 void
 fs_run_as_end(FsRunAs *scope)
 {
+	Assert(scope->guc_level > 0);
 	AtEOXact_GUC(false, scope->guc_level);
 	SetUserIdAndSecContext(scope->user, scope->security);
 }

@@ -5,26 +5,26 @@
  * The stream's range table entry becomes the subquery
  *
  *		SELECT <columns>, fs_group, fs_rank FROM <name>
- *		 ORDER BY fs_group, <the query's GROUP BY>, fs_rank
+ *		 ORDER BY fs_group, fs_rank
  *
- * whose order is that of the grouping above it.  So the one sort there is puts
- * events in the order in which aggregates are to meet them, and grouping needs
- * no other, which would not be stable.
+ * whose order is that of the grouping above it, GROUP BY fs_group.  So the one
+ * sort there is puts events in the order in which aggregates are to meet them,
+ * and grouping needs no other, which would not be stable.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/tlist.h"
 #include "parser/parse_clause.h"
 #include "parser/parse_oper.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 
+#include "catalog/ephemeral.h"
 #include "catalog/stand_in.h"
+
+#define GUESSED_EVENTS 1000		/* any number will do: there is but one plan */
 
 static const char *const extra_names[FS_STAND_IN_EXTRA] = {"fs_group", "fs_rank"};
 
@@ -32,69 +32,29 @@ static const char *const extra_names[FS_STAND_IN_EXTRA] = {"fs_group", "fs_rank"
 TupleDesc
 fs_stand_in_desc(const FsStreamDef *stream)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(stream->natts + FS_STAND_IN_EXTRA);
-
-	for (int attno = 1; attno <= stream->natts; attno++)
-	{
-		int			index = fs_stream_column_index(stream, attno);
-		const FsColumn *column = &stream->columns[index];
-
-		if (index < 0)
-		{
-			TupleDescInitEntry(desc, attno, "", INT4OID, -1, 0);
-			continue;
-		}
-		TupleDescInitEntry(desc, attno, column->name, column->typid, column->typmod, 0);
-		TupleDescInitEntryCollation(desc, attno, column->collation);
-	}
-	for (int i = 0; i < FS_STAND_IN_EXTRA; i++)
-		TupleDescInitEntry(desc, stream->natts + i + 1, extra_names[i], INT8OID, -1, 0);
-	return desc;
+	return fs_ephemeral_desc(stream, extra_names, FS_STAND_IN_EXTRA);
 }
 
-/* Range table entry of the ephemeral relation. */
-static RangeTblEntry *
-make_relation(TupleDesc desc, const char *name)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	rte->rtekind = RTE_NAMEDTUPLESTORE;
-	rte->enrname = pstrdup(name);
-	rte->enrtuples = 1000;		/* any number will do: there is but one plan */
-	rte->eref = makeAlias(name, NIL);
-	rte->inFromCl = true;
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, i);
-
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(pstrdup(NameStr(attr->attname))));
-		rte->coltypes = lappend_oid(rte->coltypes, attr->atttypid);
-		rte->coltypmods = lappend_int(rte->coltypmods, attr->atttypmod);
-		rte->colcollations = lappend_oid(rte->colcollations, attr->attcollation);
-	}
-	return rte;
-}
-
-/* A clause that sorts or groups by a bigint target, ascending. */
+/* A clause that sorts or groups by a bigint target of the list, ascending. */
 static SortGroupClause *
-make_bigint_clause(void)
+make_bigint_clause(TargetEntry *target, List *targets)
 {
 	SortGroupClause *clause = makeNode(SortGroupClause);
 
+	Assert(exprType((Node *) target->expr) == INT8OID);
 	get_sort_group_operators(INT8OID, true, true, false, &clause->sortop,
 							 &clause->eqop, NULL, &clause->hashable);
+	clause->tleSortGroupRef = assignSortGroupRef(target, targets);
 	return clause;
 }
 
-/* Sorts by one more column, as the clause says. */
+/* Sorts by one more column, of type bigint. */
 static void
-add_sort(Query *query, AttrNumber attno, SortGroupClause *clause)
+add_sort(Query *query, AttrNumber attno)
 {
-	TargetEntry *tle = list_nth_node(TargetEntry, query->targetList, attno - 1);
+	TargetEntry *target = list_nth_node(TargetEntry, query->targetList, attno - 1);
 
-	clause->tleSortGroupRef = assignSortGroupRef(tle, query->targetList);
-	query->sortClause = lappend(query->sortClause, clause);
+	query->sortClause = lappend(query->sortClause, make_bigint_clause(target, query->targetList));
 }
 
 /* The subquery, without its order. */
@@ -107,7 +67,7 @@ make_source(TupleDesc desc, const char *name)
 	query->commandType = CMD_SELECT;
 	query->querySource = QSRC_ORIGINAL;
 	query->canSetTag = true;
-	query->rtable = list_make1(make_relation(desc, name));
+	query->rtable = list_make1(fs_ephemeral_range(name, desc, GUESSED_EVENTS));
 	reference->rtindex = 1;
 	query->jointree = makeFromExpr(list_make1(reference), NULL);
 	for (int attno = 1; attno <= desc->natts; attno++)
@@ -125,35 +85,22 @@ make_source(TupleDesc desc, const char *name)
 
 /* The order in which grouping above wants the events, and then their own. */
 static void
-sort_source(Query *source, const Query *query, int natts, bool grouped)
+sort_source(Query *source, int natts, bool grouped)
 {
-	ListCell   *lc;
-
 	if (grouped)
-	{
-		add_sort(source, natts + 1, make_bigint_clause());
-		foreach(lc, query->groupClause)
-		{
-			SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
-			TargetEntry *tle = get_sortgroupclause_tle(clause, query->targetList);
-
-			if (!IsA(tle->expr, Var))
-				elog(ERROR, "grouping column of a feature view is no column of its stream");
-			add_sort(source, ((Var *) tle->expr)->varattno, copyObject(clause));
-		}
-	}
-	add_sort(source, natts + 2, make_bigint_clause());
+		add_sort(source, natts + 1);
+	add_sort(source, natts + 2);
 }
 
-/* Makes fs_group the first target, and what the query groups by first. */
+/* Makes fs_group the first target, and what the query groups by. */
 static void
 add_group(Query *query, Index varno, int natts, bool grouped)
 {
 	Expr	   *expr;
 	TargetEntry *group;
-	SortGroupClause *clause;
 	ListCell   *lc;
 
+	Assert(query->groupClause == NIL);
 	if (grouped)
 		expr = (Expr *) makeVar(varno, natts + 1, INT8OID, -1, InvalidOid, 0);
 	else
@@ -163,14 +110,8 @@ add_group(Query *query, Index varno, int natts, bool grouped)
 		lfirst_node(TargetEntry, lc)->resno++;
 	group = makeTargetEntry(expr, 1, pstrdup(extra_names[0]), false);
 	query->targetList = lcons(group, query->targetList);
-	if (!grouped)
-	{
-		query->groupClause = NIL;
-		return;
-	}
-	clause = make_bigint_clause();
-	clause->tleSortGroupRef = assignSortGroupRef(group, query->targetList);
-	query->groupClause = lcons(clause, query->groupClause);
+	if (grouped)
+		query->groupClause = list_make1(make_bigint_clause(group, query->targetList));
 }
 
 /* Throws for a column that the stand-in does not have. */
@@ -205,7 +146,7 @@ fs_stand_in_query(const Query *query, const FsStreamDef *stream, const char *nam
 	check_vars_walker(result->jointree->quals, NULL);
 	new->rtekind = RTE_SUBQUERY;
 	new->subquery = make_source(desc, name);
-	sort_source(new->subquery, result, stream->natts, grouped);
+	sort_source(new->subquery, stream->natts, grouped);
 	new->eref = makeAlias(old->eref->aliasname, NIL);
 	new->inFromCl = true;
 	foreach(lc, new->subquery->targetList)

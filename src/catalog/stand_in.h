@@ -2,11 +2,10 @@
  * stand_in.h
  *		The query of a feature view over given events, in PostgreSQL's own executor.
  *
- * A stream cannot be selected from.  What stands in for it is an ephemeral
- * named relation: a tuplestore of events with the stream's columns under their
- * attribute numbers and two more, fs_group and fs_rank.  The query then groups
- * by fs_group first, so that one execution computes the rows of many groups: of
- * window ends, windows, entities, whatever the caller numbers.
+ * What stands in for the stream is an ephemeral relation (ephemeral.h) with two
+ * more columns, fs_group and fs_rank.  The query then groups by fs_group alone,
+ * so that one execution computes the rows of many groups: of window ends,
+ * windows, entities, whatever the caller numbers.
  */
 #ifndef FS_CATALOG_STAND_IN_H
 #define FS_CATALOG_STAND_IN_H
@@ -30,20 +29,22 @@ fs_stand_in_group(const FsStreamDef *stream)
 }
 
 /*
- * Tuples of the stand-in: value i is the stream's attribute i + 1 (integer and
- * NULL when that was dropped), then fs_group and fs_rank, the event's place in
- * the order of its group.  Made in the current memory context.
+ * Tuples of the stand-in: as fs_ephemeral_desc() says, then fs_group and
+ * fs_rank, the event's place in the order of its group.  Made in the current
+ * memory context.
  */
 extern TupleDesc fs_stand_in_desc(const FsStreamDef *stream);
 
 /*
- * A copy of 'query', analyzed and accepted by fs_view_compile or made from such
- * a one, that reads the relation 'name' instead of the stream.  Its target list
- * has fs_group (bigint) as a new first column.
+ * A copy of 'query', made from one that was analyzed and accepted by
+ * fs_view_compile, that reads the relation 'name' instead of the stream.  Its
+ * target list has fs_group (bigint) as a new first column.  'query' comes
+ * without its GROUP BY: the events of a group are all of one entity, and its
+ * columns outside aggregates are those of any of them.
  *
- * grouped: it groups by fs_group and then by its own GROUP BY, if any; a group
- * without events (that pass WHERE) has no row.  Otherwise it has no GROUP BY
- * and gives exactly one row, over all events or none; fs_group is 0.
+ * grouped: it groups by fs_group; a group without events (that pass WHERE) has
+ * no row.  Otherwise it gives exactly one row, over all events or none; fs_group
+ * is 0.
  *
  * Aggregates meet the events of a group in order of fs_rank.
  */

@@ -13,9 +13,9 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/queryenvironment.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/ephemeral.h"
 #include "catalog/run_as.h"
 #include "catalog/stand_in.h"
 
@@ -121,29 +121,14 @@ end_rows(DestReceiver *self)
 {
 }
 
-/* An environment in which the plan's relation is 'events'. */
-static QueryEnvironment *
-make_environment(const FsStandInPlan *plan, Tuplestorestate *events)
-{
-	QueryEnvironment *environment = create_queryEnv();
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
-
-	relation->md.name = RELATION_NAME;
-	relation->md.tupdesc = plan->events;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = tuplestore_tuple_count(events);
-	relation->reldata = events;
-	register_ENR(environment, relation);
-	return environment;
-}
-
 /* Runs the plan, in the current context and as the current user. */
 static void
 execute(const FsStandInPlan *plan, Tuplestorestate *events, DestReceiver *dest)
 {
 	QueryDesc  *query = CreateQueryDesc(plan->stmt, "feature view", GetActiveSnapshot(),
 										InvalidSnapshot, dest, NULL,
-										make_environment(plan, events), 0);
+										fs_ephemeral_environment(RELATION_NAME, plan->events, events),
+										0);
 
 	ExecutorStart(query, 0);
 	ExecutorRun(query, ForwardScanDirection, 0, true);
@@ -165,6 +150,7 @@ fs_stand_in_run(FsStandInPlan *plan, Tuplestorestate *events, FsStandInReceiver 
 	MemoryContext old = MemoryContextSwitchTo(context);
 	FsRunAs		scope;
 
+	Assert(ActiveSnapshotSet());
 	fs_run_as_begin(&scope, plan->owner, plan->settings);
 	execute(plan, events, &dest.pub);
 	fs_run_as_end(&scope);

@@ -53,6 +53,7 @@ column_types_datum(const FsStreamDef *stream)
 										   sizeof(Oid), true, TYPALIGN_INT));
 }
 
+/* The row of stream_definition: what the state depends on, in the order of its columns. */
 static void
 set_parameters(const FsStreamDef *stream, Datum *values)
 {

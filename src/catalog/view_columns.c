@@ -55,6 +55,10 @@ check_name(const FsViewColumn *columns, int ncolumns)
 					 errhint("Give the column another name with AS.")));
 }
 
+/*
+ * Adds a column that stands for nothing yet; throws when it has the name of an
+ * earlier one.  The caller sets what it is.
+ */
 static FsViewColumn *
 add_column(FsViewColumn *columns, int *ncolumns, char *name, Oid typid, Oid collation)
 {

@@ -11,7 +11,6 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "catalog/feature_view_def.h"
 #include "catalog/window.h"
 
 /* Units of suffixes, largest first. */
@@ -123,9 +122,9 @@ check_multiple(const char *what, int64 span, const char *unit_what, int64 unit,
 			 errhint("%s", hint)));
 }
 
-/* See window.h. */
-void
-fs_window_check(int64 *windows, int nwindows, int64 slide, int64 slice)
+/* Throws unless there may be so many windows. */
+static void
+check_count(int nwindows)
 {
 	if (nwindows < 1)
 		ereport(ERROR,
@@ -138,17 +137,26 @@ fs_window_check(int64 *windows, int nwindows, int64 slide, int64 slice)
 				 errmsg("a feature view cannot have more than %d windows",
 						FS_MAX_WINDOWS),
 				 errhint("Create another feature view over the same stream for the others.")));
-	check_multiple("slide", slide, "slice", slice,
+}
+
+/* See window.h. */
+void
+fs_window_finish(FsViewDef *view, const FsStreamDef *stream)
+{
+	Assert(view->stream == stream->relid);
+	check_count(view->nwindows);
+	check_multiple("slide", view->slide, "slice", stream->slice,
 				   "Choose another slide, or a smaller slice for the stream.");
-	qsort(windows, nwindows, sizeof(int64), compare_spans);
-	for (int i = 0; i < nwindows; i++)
+	qsort(view->windows, view->nwindows, sizeof(int64), compare_spans);
+	view->suffixes = palloc(view->nwindows * sizeof(char *));
+	for (int i = 0; i < view->nwindows; i++)
 	{
-		check_multiple("window", windows[i], "slide", slide,
+		check_multiple("window", view->windows[i], "slide", view->slide,
 					   "Choose another window length, or a smaller slide.");
-		if (i > 0 && windows[i] == windows[i - 1])
+		view->suffixes[i] = fs_window_suffix(view->windows[i]);
+		if (i > 0 && view->windows[i] == view->windows[i - 1])
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("window %s is given twice",
-							fs_window_suffix(windows[i]))));
+					 errmsg("window %s is given twice", view->suffixes[i])));
 	}
 }

@@ -12,6 +12,8 @@
 
 #include "datatype/timestamp.h"
 
+#include "catalog/feature_view_def.h"
+
 /* The longest span anything can have: a hundred years. */
 #define FS_MAX_SPAN (INT64CONST(36525) * USECS_PER_DAY)
 
@@ -32,9 +34,10 @@ extern int64 fs_span_parse(const char *text, const char *what, int64 least);
 extern char *fs_window_suffix(int64 span);
 
 /*
- * Sorts the windows.  Throws unless there are 1 to FS_MAX_WINDOWS different
- * ones, each a multiple of 'slide', and 'slide' is a multiple of 'slice'.
+ * Sorts the view's windows and names their suffixes.  Throws unless there are 1
+ * to FS_MAX_WINDOWS different ones, each a multiple of the view's slide, and
+ * that is a multiple of the stream's slice.
  */
-extern void fs_window_check(int64 *windows, int nwindows, int64 slide, int64 slice);
+extern void fs_window_finish(FsViewDef *view, const FsStreamDef *stream);
 
 #endif							/* FS_CATALOG_WINDOW_H */

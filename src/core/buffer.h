@@ -55,6 +55,10 @@ fs_buffer_reserve(FsBuffer *buffer, size_t more)
 	return fs_buffer_grow(buffer, more);
 }
 
+/*
+ * Appends n bytes; false, and the buffer as before, when memory is out. 'bytes'
+ * may be NULL when there are none.
+ */
 static inline bool
 fs_buffer_append(FsBuffer *buffer, const void *bytes, size_t n)
 {
@@ -182,6 +186,7 @@ fs_put_varint(char *p, uint64_t v)
 	return p;
 }
 
+/* Appends a varint; false, and the buffer as before, when memory is out. */
 static inline bool
 fs_buffer_append_varint(FsBuffer *buffer, uint64_t v)
 {
@@ -251,6 +256,7 @@ fs_take_varint(FsCursor *cursor, uint64_t *value)
 	return fs_take_long_varint(cursor, value);
 }
 
+/* Takes a signed varint; false when the bytes end before it does. */
 static inline bool
 fs_take_zigzag(FsCursor *cursor, int64_t *value)
 {

@@ -19,6 +19,7 @@ static const uint32_t nibble_crc[16] = {
 	0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75
 };
 
+/* See crc32c.h. */
 uint32_t
 fs_crc32c_software(uint32_t crc, const void *bytes, size_t n)
 {

@@ -244,6 +244,7 @@ store_size(const FsDdStore *store)
 	return size;
 }
 
+/* Writes store_size() bytes: numbers of buckets as distances, which are small; returns the end. */
 static char *
 write_store(const FsDdStore *store, char *p)
 {
@@ -300,6 +301,10 @@ take_number(FsCursor *cursor, bool is_first, int32_t before, int32_t *number)
 	return n >= MIN_NUMBER && n <= MAX_NUMBER;
 }
 
+/*
+ * Reads what write_store() wrote, from bytes that anybody may have made.  An
+ * error leaves the store incomplete: the caller throws it away.
+ */
 static FsSketchStatus
 read_store(FsDdSketch *sketch, FsDdStore *store, FsCursor *cursor)
 {

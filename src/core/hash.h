@@ -65,6 +65,10 @@ fs_bytes_equal(const char *a, const char *b, size_t len)
 	return fs_hash_tail(a, len) == fs_hash_tail(b, len);
 }
 
+/*
+ * 32 good bits of any bytes, the same in every process and version: firings are
+ * durable by entities' hashes.
+ */
 static inline uint32_t
 fs_hash_bytes(const char *p, size_t len)
 {

@@ -27,6 +27,11 @@
 #define code_register(code) ((code) >> 20)
 #define code_rank(code)		((code) >> 15 & 31)
 
+/*
+ * Register (12 bits), rank (5) and 15 more bits of the hash: values that differ
+ * have different codes while they are few, and a register needs but the first
+ * two.
+ */
 static uint32_t
 make_code(uint64_t hash)
 {

@@ -53,6 +53,7 @@ fs_resp_bulk(FsBuffer *buf, const char *data, size_t len)
 		fs_buffer_append(buf, "\r\n", 2);
 }
 
+/* See resp.h. */
 bool
 fs_resp_bulk_int(FsBuffer *buf, int64_t value)
 {

@@ -219,6 +219,10 @@ decode_exceptions(FsCursor *in, FsType type, Target *target, FsValue *values)
 	return decode_list(in, type, (int) n, values, exceptions);
 }
 
+/*
+ * Texts that are a prefix and a number: "user-000042".  Exceptions come first;
+ * they take rows off the target.
+ */
 static bool
 decode_number_column(FsSegmentReader *reader, FsCursor *in, FsType type, Target *target, FsValue *values)
 {
@@ -241,6 +245,7 @@ decode_number_column(FsSegmentReader *reader, FsCursor *in, FsType type, Target 
 						  values, target->rows);
 }
 
+/* Codes into the dictionary of the column, which outlives the block: values point into it. */
 static bool
 decode_dictionary_column(const FsReaderColumn *column, FsCursor *in, FsType type, Target *target)
 {
@@ -259,6 +264,7 @@ decode_dictionary_column(const FsReaderColumn *column, FsCursor *in, FsType type
 	return true;
 }
 
+/* A column of a byte type, in the form that the block says. */
 static bool
 decode_bytes_column(FsSegmentReader *reader, FsCursor *in, int c, Target *target)
 {
@@ -330,6 +336,7 @@ decode_numbers(FsSegmentReader *reader, FsCursor *in, FsType type, const Target 
 	return true;
 }
 
+/* A column of a fixed-width type: as integers, floating point as its bits. */
 static bool
 decode_numbers_column(FsSegmentReader *reader, FsCursor *in, int c, const Target *target)
 {
@@ -481,6 +488,7 @@ decode_meta(FsSegmentReader *reader, FsCursor *in, int column)
 	return true;
 }
 
+/* One declared column of a block, from who has a value (the others are NULL) to the values. */
 static bool
 decode_declared(FsSegmentReader *reader, FsCursor *in, int c)
 {

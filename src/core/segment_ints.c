@@ -153,6 +153,7 @@ pack(char *p, const int64_t *v, int n, const Shape *shape)
 	fs_put_le64(p, pending);
 }
 
+/* All values with the same number of bits, over the least one, in units of the shape's step. */
 static bool
 encode_packed(FsBuffer *out, const int64_t *v, int n, int64_t origin, const Shape *shape)
 {
@@ -185,6 +186,7 @@ estimate_varint(const int64_t *v, int n, int64_t origin)
 	return size * (size_t) stride;
 }
 
+/* One varint a value: for a few large ones among small ones. */
 static bool
 encode_varint(FsBuffer *out, const int64_t *v, int n, int64_t origin)
 {
@@ -203,6 +205,7 @@ encode_varint(FsBuffer *out, const int64_t *v, int n, int64_t origin)
 
 static bool encode_stream(FsBuffer *out, const int64_t *v, int n, int64_t origin, bool may_run);
 
+/* Values and the lengths of their runs, each as a stream of its own that has no runs again. */
 static bool
 encode_runs(FsBuffer *out, const int64_t *v, int n, int64_t origin, int runs)
 {
@@ -272,6 +275,7 @@ fs_ints_encode(FsBuffer *out, const int64_t *v, int n, int64_t origin)
 	return n == 0 || encode_stream(out, v, n, origin, true);
 }
 
+/* One value, n times. */
 static bool
 decode_constant(FsCursor *in, int64_t *v, int n, int64_t origin)
 {
@@ -306,6 +310,10 @@ unpack(const char *p, int64_t *v, int n, int width, uint64_t least, uint64_t uni
 	}
 }
 
+/*
+ * What encode_packed() wrote.  Widths and steps that it never writes are
+ * refused, since unpack() relies on them.
+ */
 static bool
 decode_packed(FsCursor *in, int64_t *v, int n, int64_t origin)
 {
@@ -330,6 +338,7 @@ decode_packed(FsCursor *in, int64_t *v, int n, int64_t origin)
 	return true;
 }
 
+/* What encode_varint() wrote. */
 static bool
 decode_varint(FsCursor *in, int64_t *v, int n, int64_t origin)
 {
@@ -376,6 +385,7 @@ decode_runs(FsCursor *in, int64_t *v, int n, int64_t origin)
 	return done == n;
 }
 
+/* Any stream; runs of runs are refused, so that hostile bytes cannot nest. */
 static bool
 decode_stream(FsCursor *in, int64_t *v, int n, int64_t origin, bool may_run)
 {

@@ -224,6 +224,7 @@ fs_segment_reader_open(const char *bytes, size_t len, FsSegmentReader **reader)
 	return status;
 }
 
+/* See segment.h. */
 void
 fs_segment_reader_free(FsSegmentReader *reader)
 {
@@ -282,6 +283,7 @@ advance(FsSegmentReader *reader)
 	return reader->status;
 }
 
+/* See segment.h. */
 FsSegmentStatus
 fs_segment_next(FsSegmentReader *reader, FsEventMeta *meta, FsValue *values)
 {

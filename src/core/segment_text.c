@@ -37,6 +37,7 @@ fs_text_init(FsTextColumn *column, FsType type)
 		column->number_tries = NUMBER_TRIES;
 }
 
+/* See segment_format.h. */
 void
 fs_text_free(FsTextColumn *column)
 {
@@ -49,6 +50,7 @@ fs_text_free(FsTextColumn *column)
 	free(column->dictionary.slots);
 }
 
+/* Room for 'cap' numbers; false, and the array as before, when memory is out. */
 static bool
 resize_array(int64_t **array, int cap)
 {
@@ -176,6 +178,7 @@ parse_number(const char *p, size_t n, int64_t *number)
 	return true;
 }
 
+/* Does a value, which has at least as many bytes, start as the column's others do? */
 static inline bool
 starts_with_prefix(const FsTextColumn *column, const char *data)
 {

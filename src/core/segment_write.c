@@ -51,6 +51,10 @@ struct FsSegmentWriter
 	Column		columns[];
 };
 
+/*
+ * The header, with zeros for what is known at the end only (count, length,
+ * checksum); blocks follow it.
+ */
 static bool
 append_header(FsSegmentWriter *writer)
 {
@@ -79,6 +83,7 @@ append_header(FsSegmentWriter *writer)
 	return true;
 }
 
+/* Sets what follows from the column's type; times count from the slice's start. */
 static void
 init_column(Column *column, const FsSegmentColumn *def, bool is_declared, FsTime slice_start)
 {
@@ -118,6 +123,7 @@ resize_block(FsSegmentWriter *writer, int cap)
 	return true;
 }
 
+/* See segment.h. */
 FsSegmentWriter *
 fs_segment_writer_create(FsTime slice_start, const FsSegmentColumn *columns, int ncolumns)
 {
@@ -150,6 +156,7 @@ fs_segment_writer_create(FsTime slice_start, const FsSegmentColumn *columns, int
 	return writer;
 }
 
+/* See segment.h. */
 void
 fs_segment_writer_free(FsSegmentWriter *writer)
 {
@@ -179,6 +186,7 @@ fs_segment_size(const FsSegmentWriter *writer)
 	return writer->blocks_end + writer->dictionaries + writer->block_bytes;
 }
 
+/* See segment.h. */
 size_t
 fs_segment_memory(const FsSegmentWriter *writer)
 {

@@ -20,12 +20,12 @@ fs_clock_attach(pg_atomic_uint64 *test_clock)
 	shared_test_clock = test_clock;
 }
 
-FsTime
+TimestampTz
 fs_clock_now(void)
 {
 	uint64		test = shared_test_clock ? pg_atomic_read_u64(shared_test_clock) : 0;
 
-	return test != 0 ? (FsTime) test : GetCurrentTimestamp();
+	return test != 0 ? (TimestampTz) test : GetCurrentTimestamp();
 }
 
 int64

@@ -11,15 +11,14 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "port/atomics.h"
-
-#include "core/value.h"
 
 /* Where the test clock lives in shared memory; NULL before attach. */
 extern void fs_clock_attach(pg_atomic_uint64 *test_clock);
 
-/* Now, or what feature_stream.set_test_clock() said. */
-extern FsTime fs_clock_now(void);
+/* Now, or what feature_stream.set_test_clock() said; an FsTime (core/value.h) is the same. */
+extern TimestampTz fs_clock_now(void);
 
 /* Microseconds since some instant, never set back: how long a step has taken. */
 extern int64 fs_clock_monotonic(void);

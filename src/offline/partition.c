@@ -142,6 +142,7 @@ open_parent(Oid relid, LOCKMODE mode)
 	return rel;
 }
 
+/* See partition.h. */
 bool
 fs_partition_exists_for(Oid parent, const FsTime *instants, int n)
 {
@@ -237,6 +238,7 @@ reattach_partition(Oid parent, Oid child)
 	run_utility(psprintf("ALTER TABLE %s ATTACH PARTITION %s %s", whole, part, bounds));
 }
 
+/* See partition.h. */
 int
 fs_partition_ensure(Oid parent, int64 span, const FsTime *instants, int n)
 {
@@ -396,6 +398,7 @@ try_drop_partition(Oid parent, const Expired *expired)
 	return dropped;
 }
 
+/* See partition.h. */
 int
 fs_partition_drop_before(Oid parent, FsTime before)
 {

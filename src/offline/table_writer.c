@@ -45,6 +45,7 @@ struct FsTableWriter
 	MemoryContext context;		/* of the writer and its slots */
 };
 
+/* Throws for row triggers: we insert many rows at once and would not fire them. */
 static void
 refuse_triggers(Relation rel)
 {
@@ -57,6 +58,7 @@ refuse_triggers(Relation rel)
 				 errhint("Drop the trigger; read the table from a job of its own instead.")));
 }
 
+/* See table_writer.h. */
 FsTableWriter *
 fs_table_writer_open(Oid relid, Oid run_as)
 {
@@ -127,6 +129,7 @@ flush_buffer(FsTableWriter *writer)
 	writer->bytes = 0;
 }
 
+/* See table_writer.h. */
 void
 fs_table_writer_flush(FsTableWriter *writer)
 {
@@ -191,6 +194,7 @@ buffer_row(FsTableWriter *writer, ResultRelInfo *target)
 	writer->nslots++;
 }
 
+/* See table_writer.h. */
 void
 fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *nulls)
 {
@@ -217,6 +221,7 @@ fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *null
 	MemoryContextSwitchTo(old);
 }
 
+/* See table_writer.h. */
 void
 fs_table_writer_close(FsTableWriter *writer)
 {

@@ -5,7 +5,8 @@
  * The socket is ours and non-blocking (redis_socket.c), commands are encoded by
  * hand (core/resp.h), replies are parsed by hiredis (redis_reply.c), and each
  * row is one call of a script (redis_script.h), pipelined, answered in order.
- * What a connection goes through and what ends it is in redis_session.c.
+ * What a connection goes through and what ends it is in redis_session.c and
+ * redis_answer.c.
  *
  * Nothing here throws once open() has returned, and nothing blocks.  Owned by
  * the one ingest worker that opened it.
@@ -287,6 +288,10 @@ redis_put(FsOnline *online, const char *key, uint32 key_len, const char *window_
 	finish_row(redis, FS_REDIS_COMMAND_PUT, ok, begin, tag);
 }
 
+/*
+ * See online.h: deletes the key, if it is not newer than 'window_end'.  Without
+ * a session nothing is done; the caller resyncs then.
+ */
 static void
 redis_del(FsOnline *online, const char *key, uint32 key_len, const char *window_end,
 		  uint64 tag)
@@ -302,6 +307,7 @@ redis_del(FsOnline *online, const char *key, uint32 key_len, const char *window_
 	finish_row(redis, FS_REDIS_COMMAND_DEL, ok, begin, tag);
 }
 
+/* See online.h.  Replies are read even when sending failed: what came before the loss counts. */
 static int
 redis_service(FsOnline *online, FsOnlineResult *results, int max)
 {
@@ -354,6 +360,7 @@ redis_wait(FsOnline *online, pgsocket *sock, int *events)
 	return true;
 }
 
+/* See online.h.  Who has been fenced off waits for nothing. */
 static long
 redis_timeout(FsOnline *online)
 {

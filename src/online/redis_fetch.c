@@ -88,6 +88,7 @@ begin_step(FsRedisFetch *fetch, int timeout)
 	fetch->deadline = fs_redis_now() + (timeout > 0 ? timeout : fs_sink_timeout);
 }
 
+/* Connects, waiting interruptibly; throws after connect_timeout or when it fails. */
 static void
 connect_socket(FsRedisFetch *fetch)
 {

@@ -101,6 +101,7 @@ static redisReplyObjectFunctions parser_functions = {
 	.freeObject = free_object_cb
 };
 
+/* See redis_reply.h. */
 FsRedisReader *
 fs_redis_reader_create(void)
 {
@@ -137,6 +138,7 @@ fs_redis_reader_feed(FsRedisReader *reader, const char *data, size_t len)
 	return redisReaderFeed(parser, data, len) == REDIS_OK;
 }
 
+/* See redis_reply.h. */
 FsRedisReadStatus
 fs_redis_reader_next(FsRedisReader *reader, const FsRedisReply **reply)
 {

@@ -1,9 +1,11 @@
 /*
  * redis_session.h
- *		The life of a connection to Redis, shared by redis.c and redis_session.c.
+ *		The life of a connection to Redis, shared by redis.c, redis_session.c and
+ *		redis_answer.c.
  *
  * redis.c has the operations of the online store and moves bytes;
- * redis_session.c knows what a connection goes through and what replies mean.
+ * redis_session.c knows what a connection goes through, redis_answer.c what
+ * replies mean for it.
  */
 #ifndef FS_ONLINE_REDIS_SESSION_H
 #define FS_ONLINE_REDIS_SESSION_H
@@ -121,6 +123,15 @@ extern void fs_redis_continue_connection(FsRedis *redis);
  * the error.
  */
 extern void fs_redis_lose_connection(FsRedis *redis);
+
+/*
+ * Gives up a connection that is sound but for what the server lost, to come
+ * back at once; but not over and over.  The caller has set the error.
+ */
+extern void fs_redis_renew_connection(FsRedis *redis);
+
+/* Stops for good: a newer writer holds the fence.  'text' is what Redis said. */
+extern void fs_redis_become_fenced(FsRedis *redis, const char *text);
 
 /*
  * Takes one reply to the command it belongs to.  True: it made a result.  May

@@ -341,6 +341,7 @@ check_connect(FsRedisSocket *sock)
 	return connect_next(sock);
 }
 
+/* See redis_socket.h. */
 void
 fs_redis_socket_init(FsRedisSocket *sock, const char *host, int port, const char *path)
 {
@@ -352,6 +353,7 @@ fs_redis_socket_init(FsRedisSocket *sock, const char *host, int port, const char
 	sock->fd = PGINVALID_SOCKET;
 }
 
+/* See redis_socket.h. */
 bool
 fs_redis_socket_start(FsRedisSocket *sock)
 {
@@ -372,6 +374,7 @@ fs_redis_socket_start(FsRedisSocket *sock)
 	return true;
 }
 
+/* See redis_socket.h. */
 bool
 fs_redis_socket_progress(FsRedisSocket *sock)
 {
@@ -384,6 +387,7 @@ fs_redis_socket_progress(FsRedisSocket *sock)
 	return finish_resolve(sock) && connect_next(sock);
 }
 
+/* See redis_socket.h. */
 void
 fs_redis_socket_wait(const FsRedisSocket *sock, pgsocket *fd, int *events)
 {
@@ -400,6 +404,7 @@ fs_redis_socket_wait(const FsRedisSocket *sock, pgsocket *fd, int *events)
 	}
 }
 
+/* See redis_socket.h. */
 ssize_t
 fs_redis_socket_send(FsRedisSocket *sock, const char *data, size_t len)
 {
@@ -417,6 +422,7 @@ fs_redis_socket_send(FsRedisSocket *sock, const char *data, size_t len)
 	return -1;
 }
 
+/* See redis_socket.h. */
 ssize_t
 fs_redis_socket_recv(FsRedisSocket *sock, char *data, size_t size)
 {

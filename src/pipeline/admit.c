@@ -32,6 +32,7 @@ wake_up(FsShard *shard, FsPartition *partition, const FsEvent *event)
 	MemoryContext old = MemoryContextSwitchTo(shard->pending.context);
 	FsWakeup   *wakeup = palloc(sizeof(FsWakeup));
 
+	Assert(shard->closing > partition->clock.watermark);	/* it never falls */
 	wakeup->partition = partition->id;
 	wakeup->offset = event->meta.offset;
 	wakeup->watermark = shard->closing;
@@ -141,6 +142,7 @@ refuse_late(FsEvent *event, FsTime bound)
 static void
 note_accepted(FsShard *shard, FsPartition *partition, const FsEvent *event)
 {
+	Assert(event->meta.late_bound == FS_TIME_MIN || event->meta.late_bound > event->meta.event_time);
 	if (partition->covered_from == FS_TIME_MIN && !partition->covers_all)
 		partition->covered_from = event->meta.event_time + shard->def->watermark_delay;
 	fs_watermark_observe(&partition->clock, event->meta.event_time, event->meta.arrival,
@@ -164,6 +166,7 @@ fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 
 	if (event->reason != FS_REASON_NONE)
 		return;
+	Assert(event->meta.partition == partition->id);
 	Assert(value->presence == FS_PRESENT);
 	event->meta.event_time = value->i;
 	if (!check_event_time(shard, event) || !check_keys(shard, event))
@@ -187,8 +190,11 @@ fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event)
 		if (event->error_mask != 0)
 			fs_dead_letter_add_error(shard, event, partition->clock.watermark);
 		note_accepted(shard, partition, event);
-		return;
 	}
-	partition->dead_letter_count++;
-	fs_dead_letter_add(shard, event, partition->clock.watermark);
+	else
+	{
+		partition->dead_letter_count++;
+		fs_dead_letter_add(shard, event, partition->clock.watermark);
+	}
+	Assert(partition->read_count == partition->accepted_count + partition->dead_letter_count);
 }

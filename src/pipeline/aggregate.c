@@ -162,6 +162,7 @@ filter_events(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **even
 {
 	int			count = 0;
 
+	Assert(aggregate->filter < row->view->nkept);
 	if (row->max_filtered < n)
 	{
 		if (row->filtered != NULL)

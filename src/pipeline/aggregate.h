@@ -32,18 +32,21 @@ typedef struct FsAggregateWork
 static inline const FsCell *
 fs_aggregate_cell(const FsRingEvent *event, const FsAggregate *aggregate)
 {
+	Assert(aggregate->kept >= 0);
 	return &event->cells[aggregate->kept];
 }
 
 static inline FsAggregateWork *
 fs_aggregate_work(const FsRow *row, const FsAggregate *aggregate)
 {
+	Assert(aggregate - row->view->aggregates < row->view->naggregates);
 	return &row->work[aggregate - row->view->aggregates];
 }
 
 static inline FsRowColumn *
 fs_aggregate_column(const FsRow *row, const FsAggregate *aggregate)
 {
+	Assert(aggregate->kept >= 0 && aggregate->kept < row->view->nkept);
 	return &row->columns[aggregate->kept];
 }
 

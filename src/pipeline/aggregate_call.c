@@ -178,6 +178,7 @@ call_transition(FsAggregateCall *call, AggStatePerGroupData *group)
 	FunctionCallInfo info = trans->transfn_fcinfo;
 	Datum		value;
 
+	Assert(CurrentMemoryContext == call->state->tmpcontext->ecxt_per_tuple_memory);
 	info->args[0].value = group->transValue;
 	info->args[0].isnull = group->transValueIsNull;
 	info->isnull = false;
@@ -245,6 +246,7 @@ fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 	AggStatePerGroupData group;
 	Datum		result;
 
+	Assert(call != NULL);		/* fs_aggregate_prepare_call() made it */
 	begin_group(call, &group);
 	for (int i = 0; i < n && !row->stale; i++)
 		advance(row, aggregate, call, &group, events[i]);

@@ -73,6 +73,7 @@ fs_aggregate_prepare_order(FsRow *row, const FsAggregate *aggregate)
 {
 	FsAggregateWork *work = fs_aggregate_work(row, aggregate);
 
+	Assert(aggregate->nkeys > 0 && CurrentMemoryContext == row->context);
 	work->keys = palloc0(sizeof(SortSupportData) * aggregate->nkeys);
 	work->equals = palloc0(sizeof(FmgrInfo) * aggregate->nkeys);
 	for (int k = 0; k < aggregate->nkeys; k++)
@@ -216,6 +217,7 @@ interpolate(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events
 	double		low = DatumGetFloat8(value_at(row, aggregate, events, first));
 	double		high;
 
+	Assert(first >= 0 && second < n);
 	if (first == second)
 		return Float8GetDatum(low);
 	high = DatumGetFloat8(value_at(row, aggregate, events, second));

@@ -44,6 +44,7 @@ set_size_for(int n)
 static void
 prepare_set(FsRow *row, uint32 size)
 {
+	Assert((size & (size - 1)) == 0);	/* find_member() relies on it */
 	if (row->set_size < size)
 	{
 		if (row->set != NULL)

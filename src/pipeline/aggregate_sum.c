@@ -49,11 +49,14 @@ int128_numeric(int128 v)
 Datum
 fs_aggregate_of_integers(const FsAggregate *aggregate, int128 sum, int64 count)
 {
+	Assert(count > 0);
+	Assert(aggregate->result_type != INT8OID || (sum >= PG_INT64_MIN && sum <= PG_INT64_MAX));
 	if (fs_aggregate_what(aggregate) == FS_AGG_AVG)
 		return DirectFunctionCall2(numeric_div, int128_numeric(sum), NumericGetDatum(int64_to_numeric(count)));
 	return aggregate->result_type == INT8OID ? Int64GetDatum((int64) sum) : int128_numeric(sum);
 }
 
+/* The exact sum; 4 million events of 64 bits do not overflow 128. */
 static int128
 sum_integers(const FsAggregate *aggregate, const FsRingEvent **events, int n)
 {

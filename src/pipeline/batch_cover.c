@@ -42,9 +42,11 @@ get_count(int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+/* Sets the cover from the row at hand of the query in fs_batch_cover(). */
 static void
 set_cover(FsBatchCover *cover)
 {
+	Assert(SPI_processed == 1);
 	cover->frontier = get_time(1);
 	cover->log_complete = get_count(2) == get_count(3);
 	cover->log_from = get_time(4);

@@ -70,6 +70,7 @@ has_entity_walker(Node *node, void *arg)
 	return IsA(node, Var) || expression_tree_walker(node, has_entity_walker, arg);
 }
 
+/* Is the target one of the entity's columns? */
 static bool
 is_grouping(const Query *query, const TargetEntry *tle)
 {
@@ -211,6 +212,7 @@ receive_group(void *arg, int64 group, const Datum *values, const bool *nulls)
 	MemoryContext old = MemoryContextSwitchTo(features->result);
 
 	Assert(group >= 0);
+	Assert(plan->first + plan->n <= features->n);
 	if (features->has_row != NULL)
 		features->has_row[group] = true;
 	for (int i = 0; i < plan->n; i++)
@@ -240,6 +242,7 @@ run_plan(void *arg)
 static bool
 try_plan(FsBatchFeatures *features, const FeaturePlan *plan)
 {
+	Assert(plan->plan != NULL && features->events != NULL);
 	features->running = plan;
 	return fs_guard_run(run_plan, features, NULL);
 }
@@ -352,6 +355,7 @@ run_groups(FsBatchFeatures *features, Tuplestorestate *events)
 		int64		next = !more ? -1 :
 			DatumGetInt64(slot_getattr(slot, fs_stand_in_group(stream) + 1, &isnull));
 
+		Assert(!more || (!isnull && next >= group));	/* they come in order */
 		if (next != group && group >= 0)
 		{
 			run_group(features, group);

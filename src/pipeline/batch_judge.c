@@ -128,6 +128,7 @@ set_entity(FsBatchJudge *judge, FsBatchEvent *event)
 	return true;
 }
 
+/* One event's verdict, and its entity, as the view's owner; throws what the expressions throw. */
 static void
 judge_event(FsBatchJudge *judge, FsBatchEvent *event)
 {
@@ -191,6 +192,7 @@ fs_batch_judge(FsBatchJudge *judge, FsBatchEvent *events, int n)
 
 		if (fs_guard_run(judge_rest, judge, NULL))
 			break;
+		Assert(judge->next < n);
 		event = &events[judge->next++];
 		event->verdict = FS_BATCH_ERROR;
 		event->entity = NULL;

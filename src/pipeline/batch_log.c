@@ -274,6 +274,7 @@ sort_event(FsBatchLog *log, TupleTableSlot *out, const FsBatchEvent *event)
 	int			natts = batch->stream->natts;
 	Datum	   *own = out->tts_values + natts;
 
+	Assert(event->entity != NULL);
 	ExecClearTuple(out);
 	memcpy(out->tts_values, event->values, sizeof(Datum) * natts);
 	memcpy(out->tts_isnull, event->nulls, sizeof(bool) * natts);
@@ -358,6 +359,7 @@ fetch(FsBatchLog *log)
 static bool
 is_same_entity(const FsBatchLog *log)
 {
+	Assert(log->entity != NULL && !log->at_end);
 	for (int i = 0; i < log->batch->nentity; i++)
 	{
 		int			at = entity_attribute(log->batch, i);

@@ -121,6 +121,7 @@ ensure_history(FsShard *shard, FsTime upto)
 	FsTime		boundary = fs_fire_next(shard);
 	FsTime		day;
 
+	Assert(boundary > shard->frontier);
 	if (upto == FS_TIME_MIN || boundary > upto)
 		return upto;
 	day = fs_time_floor(boundary, FS_HISTORY_PARTITION_SPAN);
@@ -167,6 +168,7 @@ write_segment(FsShard *shard, FsCheckpoint *checkpoint, FsTableWriter *writer, F
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
+	Assert(slice->writer != NULL);
 	fs_segment_check(fs_segment_finish(slice->writer, &bytes, &len), start);
 	segment = MemoryContextAllocHuge(TopTransactionContext, VARHDRSZ + len);
 	SET_VARSIZE(segment, VARHDRSZ + len);
@@ -191,15 +193,17 @@ static void
 write_segments(FsShard *shard, FsCheckpoint *checkpoint)
 {
 	FsPending  *pending = &checkpoint->pending;
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	MemoryContext old;
 	FsTableWriter *writer;
 	int			part = 0;
 
 	if (pending->nslices == 0)
 		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
 	writer = fs_table_writer_open(fs_event_log_relation(shard->def->relid), InvalidOid);
 	for (int i = 0; i < pending->nslices; i++)
 	{
+		Assert(i == 0 || pending->slices[i].slice >= pending->slices[i - 1].slice);
 		part = i > 0 && pending->slices[i].slice == pending->slices[i - 1].slice ? part + 1 : 0;
 		write_segment(shard, checkpoint, writer, &pending->slices[i], part);
 		fs_pace(shard, checkpoint);
@@ -212,6 +216,8 @@ write_segments(FsShard *shard, FsCheckpoint *checkpoint)
 static void
 publish_durable(FsShard *shard, const FsCheckpoint *checkpoint)
 {
+	Assert(shard->frontier >= shard->durable_frontier);
+	Assert(checkpoint->npartitions <= shard->npartitions);
 	shard->checkpoint = checkpoint->number;
 	shard->durable_frontier = shard->frontier;
 	shard->durable_fire.active = shard->fire.active;
@@ -245,6 +251,7 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	TimestampTz begin = GetCurrentTimestamp();
 	uint64		requested = pg_atomic_read_u64(&shard->slot->checkpoint_requested);
 
+	Assert(!IsTransactionState());
 	checkpoint.interleave = interleave;
 	checkpoint.ingested = fs_clock_monotonic();
 	shard->checkpoint_pause = 0;

@@ -41,6 +41,7 @@ execute(Statement *statement, Datum *values, const char *nulls)
 	uint64		changed;
 	int			result;
 
+	Assert(statement->n <= MAX_PARAMETERS);
 	SPI_connect();
 	if (statement->plan == NULL)
 	{
@@ -59,6 +60,7 @@ execute(Statement *statement, Datum *values, const char *nulls)
 	return changed;
 }
 
+/* Writes where a partition stands; 'start' is of its first row only and is never updated. */
 static void
 write_position(FsShard *shard, const FsPartition *p)
 {
@@ -78,6 +80,7 @@ write_position(FsShard *shard, const FsPartition *p)
 	Datum		values[15];
 	char		nulls[15];
 
+	Assert(p->started && p->read_count == p->accepted_count + p->dead_letter_count);
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = ObjectIdGetDatum(shard->def->relid);
 	values[1] = Int32GetDatum(p->id);
@@ -97,6 +100,10 @@ write_position(FsShard *shard, const FsPartition *p)
 	execute(&statement, values, nulls);
 }
 
+/*
+ * Writes where idle partitions woke up behind the frontier: with it lateness
+ * can be judged again from what is recorded.
+ */
 static void
 write_wakeups(FsShard *shard, FsCheckpoint *checkpoint)
 {
@@ -112,11 +119,16 @@ write_wakeups(FsShard *shard, FsCheckpoint *checkpoint)
 		Datum		values[4] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(wakeup->partition),
 		Int64GetDatum(wakeup->offset), TimestampTzGetDatum(wakeup->watermark)};
 
+		Assert(wakeup->watermark != FS_TIME_MIN);
 		execute(&statement, values, NULL);
 		fs_pace(shard, checkpoint);
 	}
 }
 
+/*
+ * Writes what was fired since the last checkpoint, and how far, so that
+ * recovery knows when rows became known.
+ */
 static void
 write_firings(FsShard *shard, FsCheckpoint *checkpoint)
 {
@@ -133,6 +145,7 @@ write_firings(FsShard *shard, FsCheckpoint *checkpoint)
 			TimestampTzGetDatum(firing->window_end), Int64GetDatum(firing->upto_hash),
 		TimestampTzGetDatum(firing->computed_at), Int64GetDatum(firing->rows)};
 
+		Assert(firing->rows > 0 && firing->window_end <= checkpoint->upto);
 		execute(&statement, values, NULL);
 		fs_pace(shard, checkpoint);
 	}
@@ -154,6 +167,7 @@ write_state(FsShard *shard, const FsCheckpoint *checkpoint)
 	char		nulls[9];
 	Datum		values[9];
 
+	Assert(checkpoint->number > shard->checkpoint);
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = ObjectIdGetDatum(shard->def->relid);
 	values[1] = Int64GetDatum(shard->epoch);
@@ -194,6 +208,7 @@ write_view_state(FsShard *shard, FsCheckpoint *checkpoint)
 	}
 }
 
+/* See shard.h. */
 void
 fs_checkpoint_write_state(FsShard *shard, FsCheckpoint *checkpoint)
 {

@@ -69,6 +69,7 @@ add_item(FsShard *shard, uint32 hash, uint32 item)
 	FsFireCursor *fire = &shard->fire;
 	uint64		due = (uint64) hash << 32 | item;
 
+	Assert(fire->ndue < fire->maxdue);
 	for (int pass = 0; pass < PASSES; pass++)
 		fire->collector->start[pass][digit_of(due, pass)]++;
 	fire->due[fire->ndue++] = due;
@@ -204,6 +205,7 @@ begin_sort(FsShard *shard)
 	collector->pass = 0;
 	collector->moved = 0;
 	collector->other = grow(shard, collector->other, &collector->maxother, shard->fire.ndue);
+	Assert(collector->maxother >= shard->fire.ndue);
 	for (int pass = 0; pass < PASSES; pass++)
 	{
 		uint32		position = 0;
@@ -227,6 +229,7 @@ end_pass(FsFireCursor *fire)
 	uint64	   *due = collector->other;
 	uint32		max = collector->maxother;
 
+	Assert(collector->moved == fire->ndue);
 	collector->other = fire->due;
 	collector->maxother = fire->maxdue;
 	fire->due = due;
@@ -277,11 +280,13 @@ skip_done(FsFireCursor *fire)
 	fire->next = low;
 }
 
+/* See shard.h. */
 void
 fs_collect_begin(FsShard *shard)
 {
 	FsFireCursor *fire = &shard->fire;
 
+	Assert(fire->active && fire->view < shard->nviews);
 	if (fire->collector == NULL)
 		fire->collector = MemoryContextAllocZero(shard->context, sizeof(struct FsCollector));
 	fire->collector->source = 0;
@@ -295,6 +300,7 @@ fs_collect_begin(FsShard *shard)
 	fire->phase = FS_FIRE_COLLECT;
 }
 
+/* See shard.h. */
 bool
 fs_collect_step(FsShard *shard)
 {
@@ -302,6 +308,7 @@ fs_collect_step(FsShard *shard)
 	struct FsCollector *collector = shard->fire.collector;
 	int64		begin = fs_clock_monotonic();
 
+	Assert(shard->fire.phase == FS_FIRE_COLLECT);
 	if (fs_time_floor(shard->fire.boundary, def->slide) != shard->fire.boundary)
 		return true;
 	if (!collector->gathered)

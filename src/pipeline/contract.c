@@ -21,13 +21,12 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/guard.h"
 #include "catalog/run_as.h"
 #include "pipeline/recover.h"
 #include "pipeline/shard.h"
@@ -67,6 +66,17 @@ typedef struct FsContract
 	int			view;			/* evaluating its expressions; -1 none */
 	bool		only_views;		/* an event of the log: its values are final */
 } FsContract;
+
+StaticAssertDecl(FS_MAX_VIEWS <= 32, "a view is a bit of an event's where_mask");
+
+/* Events that are being evaluated. */
+typedef struct Evaluation
+{
+	FsShard    *shard;
+	FsEvent    *events;
+	int			n;
+	int			next;			/* the first one still to do */
+} Evaluation;
 
 /* Marks the columns that an expression reads. */
 static void
@@ -121,6 +131,10 @@ evaluate_default(FsContract *contract, const FsColumn *column)
 	return isnull ? null : fs_datum_value(column, datum);
 }
 
+/*
+ * The decoder of the stream's records, in memory of its own (core/ has no
+ * contexts); throws when there is none.
+ */
 static FsJsonDecoder *
 create_decoder(const FsStreamDef *def)
 {
@@ -198,6 +212,7 @@ fs_contract_create(FsShard *shard)
 static void
 refuse(FsShard *shard, FsEvent *event, FsReason reason, const char *message)
 {
+	Assert(event->reason == FS_REASON_NONE && reason != FS_REASON_NONE);
 	event->reason = reason;
 	event->message = MemoryContextStrdup(shard->batch, message);
 }
@@ -354,6 +369,10 @@ describe_values(FsShard *shard, FsContract *contract, Node *expr)
 	return text.data;
 }
 
+/*
+ * Refuses the event for the first CHECK that is false (NULL passes, as in SQL);
+ * throws what they throw.
+ */
 static void
 evaluate_checks(FsShard *shard, FsContract *contract, FsEvent *event)
 {
@@ -427,6 +446,7 @@ book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 {
 	FsEvent    *event = contract->event;
 
+	Assert(event->reason == FS_REASON_NONE);
 	if (contract->view >= 0)
 	{
 		event->error_mask |= (uint32) 1 << contract->view;
@@ -446,52 +466,47 @@ book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 	return true;
 }
 
+/* Evaluates events up to the first that raises; the argument is the Evaluation. */
+static void
+evaluate_rest(void *arg)
+{
+	Evaluation *evaluation = arg;
+	FsRunAs		scope;
+
+	fs_run_as_begin(&scope, evaluation->shard->def->owner, NIL);
+	for (; evaluation->next < evaluation->n; evaluation->next++)
+	{
+		FsEvent    *event = &evaluation->events[evaluation->next];
+
+		if (event->reason == FS_REASON_NONE)
+			evaluate_event(evaluation->shard, evaluation->shard->contract, event);
+	}
+	fs_run_as_end(&scope);
+}
+
 /*
- * Evaluates events[*next .. n - 1] in one subtransaction, up to the first that
- * raises.  *next is left at the first one still to do.
+ * Evaluates events[0 .. n - 1], in one subtransaction for as long as none
+ * raises.  Messages are in the current memory context.
  */
 static void
-evaluate_guarded(FsShard *shard, FsContract *contract, FsEvent *events, int n, volatile int *next)
+evaluate_guarded(FsShard *shard, FsEvent *events, int n)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Oid			user;
-	int			security;
-	int			guc_level = NewGUCNestLevel();
+	FsContract *contract = shard->contract;
+	Evaluation	evaluation = {.shard = shard, .events = events, .n = n};
 
-	GetUserIdAndSecContext(&user, &security);
-	contract->column = contract->check = contract->view = -1;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		for (; *next < n; ++*next)
-			if (events[*next].reason == FS_REASON_NONE)
-				evaluate_event(shard, contract, &events[*next]);
-		SetUserIdAndSecContext(user, security);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
+	while (evaluation.next < n)
 	{
 		ErrorData  *error;
 
-		MemoryContextSwitchTo(shard->batch);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		SetUserIdAndSecContext(user, security);
-
-		/* Only what an expression may raise belongs to the event. */
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			ReThrowError(error);
+		contract->column = contract->check = contract->view = -1;
+		error = fs_guard_catch(evaluate_rest, &evaluation);
+		if (error == NULL)
+			break;
+		Assert(contract->event == &events[evaluation.next]);
 		if (book_error(shard, contract, error))
-			++*next;
+			evaluation.next++;
+		FreeErrorData(error);
 	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	AtEOXact_GUC(false, guc_level);
 }
 
 /* Room for 'n' values of a batch; that of the batch before is used again. */
@@ -522,7 +537,6 @@ fs_contract_decode(FsShard *shard, FsEvent *events, int n)
 	MemoryContext old = MemoryContextSwitchTo(shard->batch);
 	FsValue    *values = reserve_values(shard, n * shard->nvalues);
 	bool		own_transaction = !IsTransactionState();
-	volatile int next = 0;
 
 	fs_json_decoder_reset(contract->decoder);
 	for (int i = 0; i < n; i++)
@@ -544,8 +558,7 @@ fs_contract_decode(FsShard *shard, FsEvent *events, int n)
 			StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		MemoryContextSwitchTo(shard->batch);
-		while (next < n)
-			evaluate_guarded(shard, contract, events, n, &next);
+		evaluate_guarded(shard, events, n);
 		PopActiveSnapshot();
 		if (own_transaction)
 			CommitTransactionCommand();
@@ -562,7 +575,6 @@ uint32
 fs_contract_views(FsShard *shard, FsEvent *event)
 {
 	FsContract *contract = shard->contract;
-	volatile int next = 0;
 	bool		any = false;
 
 	event->reason = FS_REASON_NONE;
@@ -574,8 +586,7 @@ fs_contract_views(FsShard *shard, FsEvent *event)
 		return event->where_mask;
 	contract->only_views = true;
 	contract->value_context = contract->econtext->ecxt_per_tuple_memory;
-	while (next < 1)
-		evaluate_guarded(shard, contract, event, 1, &next);
+	evaluate_guarded(shard, event, 1);
 	contract->only_views = false;
 	return event->where_mask & ~event->error_mask;
 }

@@ -35,6 +35,7 @@ make_bytea(const char *data, size_t len)
 	return result;
 }
 
+/* Copies an event into a dead letter, to be written by the next checkpoint. */
 static void
 add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *message, FsTime watermark)
 {
@@ -44,6 +45,7 @@ add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *me
 	FsDeadLetter *letter = palloc0(sizeof(FsDeadLetter));
 	size_t		kept = Min(record->value_len, (size_t) shard->def->max_record_bytes);
 
+	Assert(message != NULL && reason != FS_REASON_NONE);
 	letter->partition = record->partition;
 	letter->offset = record->offset;
 	letter->received_at = event->meta.arrival;
@@ -88,6 +90,7 @@ set_time(Datum *values, bool *nulls, int column, FsTime t)
 	values[column] = TimestampTzGetDatum(t);
 }
 
+/* One row of feature_stream.dead_letter. */
 static void
 write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
 {
@@ -119,6 +122,7 @@ write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
 	fs_table_writer_put(writer, values, nulls);
 }
 
+/* See dead_letters.h. */
 void
 fs_dead_letters_write(FsShard *shard, FsCheckpoint *checkpoint)
 {

@@ -47,6 +47,7 @@ put_key_value(FsType type, const FsValue *value, char *key)
 	int			n = 0;
 	uint32		len = value->len;
 
+	Assert(value->presence == FS_PRESENT);
 	if (!fs_type_is_bytes(type))
 	{
 		memcpy(key, &value->i, 8);
@@ -59,6 +60,7 @@ put_key_value(FsType type, const FsValue *value, char *key)
 	return n + value->len;
 }
 
+/* See row.h. */
 int
 fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_of, char *key)
 {
@@ -74,6 +76,7 @@ fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_
 			return -1;
 		len += put_key_value(type, value, key + len);
 	}
+	Assert(len <= FS_ENTITY_MAX_KEY);
 	return len;
 }
 
@@ -84,6 +87,7 @@ fs_key_of_values(const FsView *view, const FsValue *values, char *key)
 	return fs_key_of_inputs(view->def, values, view->value_of, key);
 }
 
+/* See row.h. */
 int
 fs_key_encode(const FsViewDef *view, const Datum *values, char *key)
 {
@@ -101,6 +105,7 @@ fs_key_encode(const FsViewDef *view, const Datum *values, char *key)
 	return len;
 }
 
+/* See row.h. */
 void
 fs_key_decode(const FsViewDef *view, const char *key, int key_len, Datum *values)
 {
@@ -132,4 +137,5 @@ fs_key_decode(const FsViewDef *view, const char *key, int key_len, Datum *values
 		Assert(p <= key + key_len);
 		values[i] = fs_value_datum(column, &value);
 	}
+	Assert(p == key + key_len);
 }

@@ -113,6 +113,7 @@ compute_aggregate(FsRow *row, FeatureTask *task)
 	const FsRingEvent **events = row->order + task->first;
 	int			n = task->n - task->first;
 
+	Assert(n >= 0 && task->item < row->view->naggregates);
 	if (aggregate->kind == FS_AGG_REPLAY)
 	{
 		fs_replay_run(row, events, n, task->item);
@@ -150,6 +151,7 @@ evaluate(FsRow *row, const FeatureTask *task, int f)
 	int16		len;
 	Datum		value;
 
+	Assert(row->exprs[f] != NULL && task->window < row->view->nwindows);
 	value = ExecEvalExprSwitchContext(row->exprs[f], row->econtext, &task->nulls[at]);
 	get_typlenbyval(type, &len, &byval);
 	task->values[at] = task->nulls[at] ? (Datum) 0 : datumCopy(value, byval, len);
@@ -176,6 +178,7 @@ fill_entity_slot(FsRow *row, const char *key, int key_len)
 {
 	TupleTableSlot *slot = row->entity_slot;
 
+	Assert(slot != NULL && slot->tts_tupleDescriptor->natts == row->view->nentity);
 	ExecClearTuple(slot);
 	fs_key_decode(row->view, key, key_len, slot->tts_values);
 	memset(slot->tts_isnull, false, sizeof(bool) * row->view->nentity);
@@ -324,6 +327,7 @@ fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end,
 {
 	FeatureTask task = {.window_end = window_end, .n = n, .values = values, .nulls = nulls};
 
+	Assert(n <= row->max_order);
 	if (row->exprs != NULL)
 		fill_entity_slot(row, key, key_len);
 	if (!row->view->may_raise)

@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -53,6 +54,7 @@ fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint3
 {
 	uint32		index = (uint32) (view - shard->views);
 
+	Assert(index < (uint32) shard->nviews);
 	if (row <= (uint32) pg_atomic_read_u64(&view->shared->durable_frontier))
 		return true;
 	if (!shard->durable_fire.active || row != row_index(shard, shard->durable_fire.boundary))
@@ -124,6 +126,7 @@ write_history(FsShard *shard, FsView *view, const FsEntity *entity, Datum *value
 	const FsViewDef *def = view->def;
 	int			at = def->nentity + def->nwindows * def->nfeatures;
 
+	Assert(OidIsValid(def->history));
 	if (view->history == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
@@ -142,6 +145,10 @@ write_history(FsShard *shard, FsView *view, const FsEntity *entity, Datum *value
 	fs_table_writer_put(view->history, values, nulls);
 }
 
+/*
+ * Says in the entity that the window end at hand is its row in force; the row
+ * before is kept as the durable one if it is that.
+ */
 static void
 stamp(FsShard *shard, FsView *view, FsEntity *entity)
 {
@@ -170,6 +177,7 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 
 	if (entity->row == row_index(shard, end))
 		return false;			/* it came by another list as well */
+	Assert(entity->row < row_index(shard, end));
 	if (render || verify || view->def->emit_every_slide)
 		fs_entity_events(entity, &view->layout, &view->set);
 	if (view->def->emit_every_slide)
@@ -247,6 +255,7 @@ fire_some(FsShard *shard, int64 *rows_left)
 	int64		begin = fs_clock_monotonic();
 	MemoryContext old = MemoryContextSwitchTo(shard->cycle);
 
+	Assert(fire->phase == FS_FIRE_ROWS);
 	while (fire->next < fire->ndue)
 	{
 		uint64		due = fire->due[fire->next++];
@@ -274,6 +283,7 @@ finish_boundary(FsShard *shard)
 {
 	FsFireCursor *fire = &shard->fire;
 
+	Assert(fire->active && fire->boundary > shard->frontier);
 	shard->frontier = fire->boundary;
 	fire->active = false;
 	for (int v = 0; v < shard->nviews; v++)
@@ -286,6 +296,7 @@ finish_boundary(FsShard *shard)
 static void
 begin_boundary(FsShard *shard, FsTime boundary)
 {
+	Assert(!shard->fire.active && boundary > shard->frontier);
 	shard->fire.active = true;
 	shard->fire.boundary = boundary;
 	shard->fire.view = 0;
@@ -303,6 +314,7 @@ fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left)
 	FsFireCursor *fire = &shard->fire;
 	FsTime		target = target_of(shard, upto);
 
+	Assert(IsTransactionState());
 	if (!fire->active)
 	{
 		FsTime		boundary;

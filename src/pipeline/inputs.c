@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
-#include "miscadmin.h"
 
+#include "catalog/run_as.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
@@ -33,11 +33,9 @@ fs_inputs_prepare(FsView *view)
 	const FsViewDef *def = view->def;
 	List	   *expressions = NIL;
 	ListCell   *lc;
-	Oid			user;
-	int			security;
+	FsRunAs		scope;
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(def->owner, security | SECURITY_RESTRICTED_OPERATION);
+	fs_run_as_begin(&scope, def->owner, def->settings);
 	if (def->where != NULL)
 		view->where = prepare_expression(def->where, &expressions);
 	view->inputs = palloc0(sizeof(ExprState *) * Max(def->ninputs, 1));
@@ -50,7 +48,7 @@ fs_inputs_prepare(FsView *view)
 	foreach(lc, def->guards)
 		view->guards[foreach_current_index(lc)] = prepare_expression(lfirst(lc), &expressions);
 	view->has_expressions = expressions != NIL;
-	SetUserIdAndSecContext(user, security);
+	fs_run_as_end(&scope);
 	return expressions;
 }
 

@@ -10,6 +10,7 @@
 #include "pipeline/row.h"
 #include "pipeline/values.h"
 
+/* See online_key.h. */
 char *
 fs_online_key_of_values(const FsViewDef *view, const FsKeyPart *parts, int nparts,
 						const Datum *values, uint32 *len)

@@ -71,11 +71,13 @@ allowance(const FsShard *shard)
 	return FS_STEP_USEC;
 }
 
+/* See pace.h. */
 void
 fs_pace(FsShard *shard, FsCheckpoint *checkpoint)
 {
 	int64		behind = unflushed();
 
+	Assert(IsTransactionState());
 	if (behind > WAL_HAND_OVER)
 		XLogSetAsyncXactLSN(XactLastRecEnd);
 	if (behind > Min(WAL_AHEAD, (int64) XLOGbuffers * XLOG_BLCKSZ / 2))

@@ -22,10 +22,12 @@ is_extreme(FsAggKind kind)
 	return kind == FS_AGG_MIN || kind == FS_AGG_MAX;
 }
 
+/* See partial.h. */
 void
 fs_partial_layout(FsRingLayout *layout, const FsViewDef *view)
 {
 	StaticAssertStmt(FS_MAX_KEPT_COLUMNS <= FS_RING_MAX_CELLS, "rings hold every partial aggregate");
+	Assert(view->is_sliced && view->npartial <= FS_RING_MAX_CELLS);
 	layout->ncells = view->npartial;
 	for (int i = 0; i < view->npartial; i++)
 		layout->kinds[i] = FS_CELL_INT;
@@ -33,6 +35,7 @@ fs_partial_layout(FsRingLayout *layout, const FsViewDef *view)
 		layout->has_nulls |= is_extreme(view->aggregates[a].kind);
 }
 
+/* See partial.h. */
 void
 fs_partial_of_event(const FsView *view, const FsValue *values, FsCell *cells)
 {
@@ -47,6 +50,7 @@ fs_partial_of_event(const FsView *view, const FsValue *values, FsCell *cells)
 			fs_input_value(view, values, def->kept[aggregate->kept]);
 		bool		counts = value == NULL || value->presence == FS_PRESENT;
 
+		Assert(aggregate->partial < def->npartial);
 		if (aggregate->filter >= 0)
 			counts = counts && fs_input_value(view, values, def->kept[aggregate->filter])->i != 0;
 		if (is_extreme(aggregate->kind))
@@ -61,6 +65,7 @@ fs_partial_of_event(const FsView *view, const FsValue *values, FsCell *cells)
 	}
 }
 
+/* See partial.h. */
 bool
 fs_partial_merge(void *arg, FsCell *into, const FsCell *from)
 {
@@ -104,6 +109,7 @@ extreme_datum(Oid type, int64 i)
 	}
 }
 
+/* The least or greatest of the slides' partial ones; NULL when there is none. */
 static Datum
 compute_extreme(const FsAggregate *aggregate, const FsRingEvent **records, int n, bool *isnull)
 {
@@ -123,6 +129,7 @@ compute_extreme(const FsAggregate *aggregate, const FsRingEvent **records, int n
 	return extreme_datum(aggregate->input_type, best);
 }
 
+/* See partial.h. */
 Datum
 fs_partial_compute(FsRow *row, const FsAggregate *aggregate,
 				   const FsRingEvent **records, int n, bool *isnull)

@@ -29,6 +29,7 @@ fs_partitions_add(FsShard *shard, int32 id)
 {
 	FsPartition *partition;
 
+	Assert(fs_partitions_find(shard, id) == NULL);
 	if (shard->npartitions == FS_MAX_PARTITIONS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -51,6 +52,7 @@ fs_partitions_add(FsShard *shard, int32 id)
 static void
 take_start(FsShard *shard, FsPartition *partition, const FsSourcePartition *known)
 {
+	Assert(!partition->started && known->state == FS_PARTITION_RESOLVED);
 	partition->started = true;
 	partition->new_start = true;
 	partition->start = known->start;
@@ -103,6 +105,7 @@ fs_partitions_update(FsShard *shard)
 static const FsSourcePartition *
 known_of(const FsShard *shard, const FsPartition *partition)
 {
+	Assert(partition->source_index < shard->source->npartitions);
 	return partition->source_index < 0 ? NULL :
 		&shard->source->partitions[partition->source_index];
 }
@@ -235,4 +238,5 @@ fs_partitions_advance(FsShard *shard, FsTime now)
 	if (least > shard->watermark)
 		shard->watermark = least;
 	fs_shard_move_live_end(shard, shard->watermark);
+	Assert(shard->live_end >= shard->watermark);
 }

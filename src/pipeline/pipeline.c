@@ -42,6 +42,7 @@ static FsShard *my_shard = NULL;
 static void
 advance_position(FsShard *shard, FsPartition *partition, const FsEvent *event)
 {
+	Assert(event->meta.partition == partition->id);
 	partition->position.offset = event->meta.offset +
 		(shard->def->kind == FS_SOURCE_KAFKA ? 1 : 0);
 	partition->position.xid = event->meta.xid;
@@ -58,6 +59,7 @@ work_off(FsShard *shard)
 {
 	FsPartition *partition = shard->batch_partition;
 
+	Assert(shard->next_event <= shard->nevents);
 	for (; shard->next_event < shard->nevents; shard->next_event++)
 	{
 		FsEvent    *event = &shard->events[shard->next_event];
@@ -99,6 +101,7 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 {
 	FsTime		now = fs_clock_now();
 
+	Assert(shard->nevents == 0 && n > 0 && n <= FS_POLL_BATCH_MAX);
 	reserve_events(shard, n);
 	memset(shard->events, 0, sizeof(FsEvent) * n);
 	for (int i = 0; i < n; i++)
@@ -322,6 +325,7 @@ turn(FsShard *shard)
 {
 	bool		busy;
 
+	Assert(!IsTransactionState());
 	shard->source->ops->service(shard->source);
 	fs_partitions_update(shard);
 	busy = ingest(shard);
@@ -403,6 +407,7 @@ open_peers(FsShard *shard)
 {
 	MemoryContext old;
 
+	Assert(shard->source == NULL);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	old = MemoryContextSwitchTo(shard->context);
@@ -415,6 +420,7 @@ open_peers(FsShard *shard)
 	CommitTransactionCommand();
 }
 
+/* See pipeline.h. */
 void
 fs_pipeline_cleanup(void)
 {
@@ -505,6 +511,7 @@ load(FsSharedStream *slot, FsPipelineEnd *end)
 	return shard;
 }
 
+/* See pipeline.h. */
 FsPipelineEnd
 fs_pipeline_run(FsSharedStream *slot)
 {
@@ -513,6 +520,7 @@ fs_pipeline_run(FsSharedStream *slot)
 
 	if (shard == NULL)
 		return end == FS_END_STOP ? wait_for_views(slot) : end;
+	Assert(my_shard == NULL);	/* a process has one in its life */
 	my_shard = shard;
 	if (shard->exhausted || !recover(shard))
 	{

@@ -35,6 +35,7 @@ oldest_slice(const FsShard *shard, const FsView *view)
 static FsEntity *
 entity_at(const FsTouchBlock *block, int i)
 {
+	Assert(i < block->n);
 	return fs_arena_ptr(block->items[i] & ~FS_TOUCH_VERIFY);
 }
 
@@ -59,6 +60,7 @@ trim_block(FsShard *shard, FsView *view, FsTouchBlock *block)
 	uint32		oldest = (uint32) (view->prune.list.slice + 1);
 	int			kept = 0;
 
+	Assert(view->prune.phase == FS_PRUNE_TRIM);
 	for (int i = 0; i < block->n; i++)
 	{
 		FsEntity   *entity = entity_at(block, i);
@@ -133,6 +135,7 @@ prune_view(FsShard *shard, FsView *view, int64 needed, int64 begin)
 			if (view->touches.n == 0 || view->touches.lists[0].slice >= needed)
 				return;
 			view->prune.list = fs_touch_take_first(&view->touches);
+			Assert(view->prune.list.slice < needed);
 			view->prune.block = view->prune.list.head;
 			view->prune.phase = FS_PRUNE_TRIM;
 		}
@@ -179,6 +182,7 @@ fs_prune_step(FsShard *shard)
 	int64		oldest = PG_INT64_MAX;
 	int64		begin = fs_clock_monotonic();
 
+	Assert(shard->durable_frontier <= shard->frontier);
 	if (shard->durable_frontier == FS_TIME_MIN || shard->fire.active)
 		return;
 	for (int v = 0; v < shard->nviews; v++)

@@ -53,6 +53,7 @@ fs_publish_open(FsShard *shard)
 	}
 }
 
+/* See shard.h. */
 void
 fs_publish_close(FsShard *shard)
 {
@@ -88,11 +89,17 @@ enqueue(FsView *view, FsHandle handle)
 	view->queue[(view->queue_head + view->queue_count++) % view->queue_max] = handle;
 }
 
+/*
+ * Takes the oldest entity off the queue, which must not be empty; it may be
+ * queued again from here on.
+ */
 static FsHandle
 dequeue(FsView *view)
 {
 	FsHandle	handle = view->queue[view->queue_head];
 
+	Assert(view->queue_count > 0);
+	Assert((((FsEntity *) fs_arena_ptr(handle))->flags & FS_ENTITY_DIRTY) != 0);
 	view->queue_head = (view->queue_head + 1) % view->queue_max;
 	view->queue_count--;
 	((FsEntity *) fs_arena_ptr(handle))->flags &= ~FS_ENTITY_DIRTY;
@@ -118,6 +125,7 @@ remove_if_empty(FsShard *shard, FsView *view, FsHandle handle)
 {
 	FsEntity   *entity = fs_arena_ptr(handle);
 
+	Assert((entity->flags & FS_ENTITY_DIRTY) == 0);
 	if (entity->nevents == 0 && (entity->flags & FS_ENTITY_DOOMED) == 0)
 		fs_entity_remove(&shard->arena, &view->shared->entities, handle);
 }
@@ -216,6 +224,7 @@ render_fields(FsShard *shard, FsView *view, const FsEntity *entity, FsTime windo
 	fields[out++].value = epoch_text(window_end);
 	fields[out].name = "computed_at";
 	fields[out++].value = epoch_text(computed_at);
+	Assert(out == n + 2);
 	for (int i = n; i < out; i++)
 	{
 		fields[i].name_len = strlen(fields[i].name);
@@ -263,6 +272,7 @@ take_results(FsView *view, const FsOnlineResult *results, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
+		Assert(results[i].tag == TAG_PUT || results[i].tag == TAG_DELETE);
 		if (!results[i].acknowledged)
 			view->online_errors++;
 		else if (results[i].tag == TAG_DELETE)
@@ -303,6 +313,7 @@ put_some(FsShard *shard, FsView *view)
 	bool		busy = false;
 	FsRunAs		scope;
 
+	Assert(!IsTransactionState());
 	if (view->queue_count == 0 && !view->resync)
 		return false;
 	StartTransactionCommand();

@@ -96,12 +96,17 @@ set_cursor(FsShard *shard, HeapTuple tuple)
 			break;
 		}
 	}
+	Assert(shard->fire.view <= shard->nviews);
 	shard->durable_fire.active = shard->fire.active;
 	shard->durable_fire.boundary = shard->fire.boundary;
 	shard->durable_fire.view = shard->fire.view;
 	shard->durable_fire.hash = shard->fire.hash;
 }
 
+/*
+ * Raises the epoch, which fences off every older worker of the stream, and
+ * reads frontier and cursor.
+ */
 static void
 load_state_row(FsShard *shard)
 {
@@ -123,9 +128,11 @@ load_state_row(FsShard *shard)
 	shard->frontier = shard->durable_frontier = get_time(SPI_tuptable->vals[0], 3);
 	shard->watermark = get_time(SPI_tuptable->vals[0], 4);
 	set_cursor(shard, SPI_tuptable->vals[0]);
+	Assert(shard->epoch > 0 && (!shard->fire.active || shard->fire.boundary > shard->frontier));
 	shard->closing = shard->fire.active ? shard->fire.boundary : shard->frontier;
 }
 
+/* One row of partition_position: the partition goes on there. */
 static void
 load_position(FsShard *shard, HeapTuple tuple)
 {
@@ -145,8 +152,10 @@ load_position(FsShard *shard, HeapTuple tuple)
 	p->accepted_count = get_int64(tuple, 11, 0);
 	p->partially_late_count = get_int64(tuple, 12, 0);
 	p->dead_letter_count = get_int64(tuple, 13, 0);
+	Assert(p->read_count == p->accepted_count + p->dead_letter_count);
 }
 
+/* All partitions that a checkpoint ever saw; without any this is the stream's first start. */
 static void
 load_positions(FsShard *shard)
 {
@@ -172,6 +181,7 @@ load_positions(FsShard *shard)
 void
 fs_recover_state(FsShard *shard)
 {
+	Assert(!IsTransactionState());
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
@@ -238,6 +248,7 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 
 	if (row <= entity->row)
 		return;
+	Assert(entity->row == entity->durable_row);	/* nothing fires here */
 	if (window_end > shard->frontier &&
 		!(shard->fire.active && window_end == shard->fire.boundary &&
 		  (v < shard->fire.view || (v == shard->fire.view && (int64) entity->entry.hash <= shard->fire.hash))))
@@ -305,6 +316,7 @@ map_columns(FsShard *shard, const FsSegmentColumn *columns, int n, int *map)
 	}
 }
 
+/* For stat_progress_recovery. */
 static void
 report_progress(Recovery *recovery)
 {
@@ -365,6 +377,7 @@ scan(Recovery *recovery, FsTime from, FsTime until, bool stamps)
 {
 	FsTime		first;
 
+	Assert(from <= until);
 	recovery->stamps = stamps;
 	recovery->bytes_done = 0;
 	recovery->bytes_total = fs_event_log_size(recovery->shard->def->relid, from, until, &first);
@@ -432,6 +445,7 @@ fs_recover_log(FsShard *shard)
 	FsTime		from = FS_TIME_MIN;
 	FsTime		until;
 
+	Assert(!IsTransactionState() && shard->npartitions <= FS_MAX_PARTITIONS);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (shard->frontier != FS_TIME_MIN)

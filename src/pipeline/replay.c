@@ -18,12 +18,12 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/queryenvironment.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
+#include "catalog/ephemeral.h"
 #include "pipeline/replay.h"
 #include "pipeline/values.h"
 
@@ -65,51 +65,6 @@ typedef struct FsReplay
 static dlist_head sessions = DLIST_STATIC_INIT(sessions);
 static bool registered = false;
 
-/* The stream's columns, by their numbers; dropped ones are there, and never read. */
-static TupleDesc
-make_desc(const FsStreamDef *stream)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(stream->natts);
-
-	for (int i = 1; i <= stream->natts; i++)
-	{
-		int			at = fs_stream_column_index(stream, i);
-
-		if (at < 0)
-		{
-			TupleDescInitEntry(desc, i, psprintf("dropped_%d", i), INT4OID, -1, 0);
-			continue;
-		}
-		TupleDescInitEntry(desc, i, stream->columns[at].name, stream->columns[at].typid,
-						   stream->columns[at].typmod, 0);
-		TupleDescInitEntryCollation(desc, i, stream->columns[at].collation);
-	}
-	return desc;
-}
-
-/* The ephemeral relation as a range table entry. */
-static RangeTblEntry *
-make_range(TupleDesc desc)
-{
-	RangeTblEntry *range = makeNode(RangeTblEntry);
-
-	range->rtekind = RTE_NAMEDTUPLESTORE;
-	range->enrname = EVENTS_NAME;
-	range->enrtuples = GUESSED_EVENTS;
-	range->inFromCl = true;
-	range->eref = makeAlias(EVENTS_NAME, NIL);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(desc, i);
-
-		range->eref->colnames = lappend(range->eref->colnames, makeString(pstrdup(NameStr(column->attname))));
-		range->coltypes = lappend_oid(range->coltypes, column->atttypid);
-		range->coltypmods = lappend_int(range->coltypmods, column->atttypmod);
-		range->colcollations = lappend_oid(range->colcollations, column->attcollation);
-	}
-	return range;
-}
-
 /* SELECT <aggregates of the plan> FROM <events>, planned. */
 static PlannedStmt *
 plan_query(const FsReplay *replay, const FsReplayPlan *plan)
@@ -121,7 +76,7 @@ plan_query(const FsReplay *replay, const FsReplayPlan *plan)
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
 	query->hasAggs = true;
-	query->rtable = list_make1(make_range(replay->desc));
+	query->rtable = list_make1(fs_ephemeral_range(EVENTS_NAME, replay->desc, GUESSED_EVENTS));
 	from->rtindex = 1;
 	query->jointree = makeFromExpr(list_make1(from), NULL);
 	for (int i = 0; i < plan->naggregates; i++)
@@ -186,6 +141,7 @@ end_replay_cb(void *arg)
 			end_session(replay->single[i].session, false);
 }
 
+/* See replay.h. */
 struct FsReplay *
 fs_replay_create(const FsViewDef *view, const FsStreamDef *stream)
 {
@@ -195,7 +151,7 @@ fs_replay_create(const FsViewDef *view, const FsStreamDef *stream)
 	Assert(view->nreplayed > 0);
 	replay->view = view;
 	replay->context = CurrentMemoryContext;
-	replay->desc = make_desc(stream);
+	replay->desc = fs_ephemeral_desc(stream, NULL, 0);
 	replay->values = palloc0(sizeof(Datum) * stream->natts);
 	replay->nulls = palloc(sizeof(bool) * stream->natts);
 	replay->scratch = AllocSetContextCreate(CurrentMemoryContext, "feature_stream replay event",
@@ -216,23 +172,6 @@ fs_replay_create(const FsViewDef *view, const FsStreamDef *stream)
 	return replay;
 }
 
-/* The query's environment: one ephemeral relation, the events. */
-static QueryEnvironment *
-make_environment(TupleDesc desc, Tuplestorestate *events)
-{
-	QueryEnvironment *environment = create_queryEnv();
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
-
-	relation->md.name = EVENTS_NAME;
-	relation->md.reliddesc = InvalidOid;
-	relation->md.tupdesc = desc;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = GUESSED_EVENTS;
-	relation->reldata = events;
-	register_ENR(environment, relation);
-	return environment;
-}
-
 /* Starts the executor on a plan, under the session's own resource owner. */
 static void
 start_executor(Session *session, const FsReplay *replay, PlannedStmt *statement)
@@ -240,10 +179,16 @@ start_executor(Session *session, const FsReplay *replay, PlannedStmt *statement)
 	session->events = tuplestore_begin_heap(true, false, work_mem);
 	session->query = CreateQueryDesc(statement, "feature_stream replay", GetActiveSnapshot(),
 									 InvalidSnapshot, None_Receiver, NULL,
-									 make_environment(replay->desc, session->events), 0);
+									 fs_ephemeral_environment(EVENTS_NAME, replay->desc, session->events),
+									 0);
 	standard_ExecutorStart(session->query, EXEC_FLAG_SKIP_TRIGGERS);
 }
 
+/*
+ * Starts a plan for the transaction at hand.  It counts as running until the
+ * executor has started: what an error leaves behind is thrown away by the next
+ * one.
+ */
 static Session *
 start_session(const FsReplay *replay, FsReplayPlan *plan)
 {
@@ -346,6 +291,7 @@ run_query(FsRow *row, Session *session)
 	ResetPerTupleExprContext(estate);
 }
 
+/* See replay.h. */
 void
 fs_replay_run(FsRow *row, const FsRingEvent **events, int n, int only)
 {

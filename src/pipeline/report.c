@@ -31,6 +31,10 @@ fs_shard_set_state(FsShard *shard, FsStreamState state)
 	fs_report(shard);
 }
 
+/*
+ * A partition as stat_partition shows it: our own position, and what the source
+ * knows of it, which may be nothing yet.
+ */
 static void
 report_partition(const FsShard *shard, const FsPartition *p, FsSharedPartition *out)
 {
@@ -111,6 +115,7 @@ count_accepted(const FsShard *shard)
 	return count;
 }
 
+/* A view as stat_feature_view and stat_online show it. */
 static void
 report_view(FsShard *shard, FsView *view, FsSharedView *out)
 {
@@ -145,6 +150,7 @@ fs_report(FsShard *shard)
 {
 	FsSharedStats *stats = &shard->slot->stats;
 
+	Assert(shard->npartitions <= FS_MAX_PARTITIONS && shard->nviews <= FS_MAX_VIEWS);
 	fs_stats_begin_change(shard->slot);
 	stats->state = shard->state;
 	stats->state_since = shard->state_since;

@@ -31,6 +31,11 @@ find_dictionary(const FsSharedRoot *root, AttrNumber attnum)
 	elog(ERROR, "column %d has no dictionary in shared memory", attnum);
 }
 
+/*
+ * Prepares the computing of a view's rows.  The current memory context is the
+ * result's for as long as it lives.  Throws when a column that the view keeps is
+ * not in shared memory.
+ */
 FsRow *
 fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRoot *root)
 {
@@ -68,6 +73,7 @@ counts_in(const FsViewDef *view, const FsRingEvent *event, FsTime end, int64 siz
 		event->counts_from <= end;
 }
 
+/* See row.h. */
 bool
 fs_row_is_due(const FsViewDef *view, const FsEventSet *set, FsTime window_end)
 {
@@ -79,6 +85,7 @@ fs_row_is_due(const FsViewDef *view, const FsEventSet *set, FsTime window_end)
 	return false;
 }
 
+/* See row.h. */
 bool
 fs_row_is_empty(const FsViewDef *view, const FsEventSet *set, FsTime window_end)
 {

@@ -52,6 +52,7 @@ place_inputs(FsShard *shard, FsView *view)
 {
 	const FsViewDef *def = view->def;
 
+	Assert(shard->nvalues >= shard->def->ncolumns);
 	view->value_of = palloc(sizeof(int) * def->ninputs);
 	for (int i = 0; i < def->ninputs; i++)
 		view->value_of[i] = def->inputs[i].stream_column >= 0 ? def->inputs[i].stream_column :
@@ -88,6 +89,8 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 {
 	FsView	   *view = &shard->views[index];
 
+	Assert(index < FS_MAX_VIEWS && def->nkept <= FS_MAX_KEPT);
+	Assert(def->stream == shard->def->relid);
 	view->def = def;
 	view->shared = &shard->root->views[index];
 	view->shared->relid = def->relid;
@@ -161,9 +164,11 @@ fs_shard_create(FsSharedStream *slot)
 	FsShard    *shard = palloc0(sizeof(FsShard));
 	List	   *views;
 
+	Assert(IsTransactionState());
 	shard->context = context;
 	shard->slot = slot;
 	shard->slot_index = slot - fs_shared->streams;
+	Assert(shard->slot_index >= 0 && shard->slot_index < fs_shared->max_streams);
 	shard->generation = pg_atomic_read_u64(&slot->generation);
 	shard->def = fs_stream_load(slot->relid);
 	shard->nvalues = shard->def->ncolumns;

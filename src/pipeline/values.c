@@ -73,6 +73,10 @@ numeric_datum(const char *data, uint32 len, int32 typmod)
 	return input_bytes(numeric_in, data, len, typmod);
 }
 
+/*
+ * Bytes of a column as its type, palloc'd.  Throws what the input functions of
+ * numeric and jsonb throw.
+ */
 static Datum
 bytes_datum(const FsColumn *column, const char *data, uint32 len)
 {
@@ -96,6 +100,7 @@ bytes_datum(const FsColumn *column, const char *data, uint32 len)
 	}
 }
 
+/* A kept integer as its type; it has come from a value of that type. */
 static Datum
 integer_datum(FsType type, int64 i)
 {
@@ -117,6 +122,7 @@ integer_datum(FsType type, int64 i)
 	}
 }
 
+/* See values.h. */
 Datum
 fs_value_datum(const FsColumn *column, const FsValue *value)
 {
@@ -130,6 +136,7 @@ fs_value_datum(const FsColumn *column, const FsValue *value)
 	return integer_datum(column->type, value->i);
 }
 
+/* The reverse of integer_datum(). */
 static int64
 datum_integer(FsType type, Datum datum)
 {
@@ -151,6 +158,7 @@ datum_integer(FsType type, Datum datum)
 	}
 }
 
+/* See values.h. */
 FsValue
 fs_datum_value(const FsColumn *column, Datum datum)
 {
@@ -190,6 +198,7 @@ fs_datum_value(const FsColumn *column, Datum datum)
 	return value;
 }
 
+/* See values.h. */
 Datum
 fs_cell_datum(FsRow *row, const FsRowColumn *column, const FsCell *cell, bool *isnull)
 {
@@ -225,6 +234,7 @@ is_json_scalar(Oid type)
 		type == FLOAT8OID || type == NUMERICOID;
 }
 
+/* An element as JSON has it; what JSON has no form for is a string. */
 static void
 append_json_value(StringInfo out, Oid type, FmgrInfo *output, Datum value, bool isnull)
 {
@@ -247,6 +257,10 @@ append_json_value(StringInfo out, Oid type, FmgrInfo *output, Datum value, bool 
 		escape_json(out, text);
 }
 
+/*
+ * An array as JSON for the online store, palloc'd: one list of its elements,
+ * whatever its dimensions.
+ */
 static char *
 array_json(Oid element, Datum array, uint32 *len)
 {
@@ -279,6 +293,7 @@ array_json(Oid element, Datum array, uint32 *len)
 	return out.data;
 }
 
+/* See values.h. */
 char *
 fs_datum_online_text(Oid type, Datum value, uint32 *len)
 {

@@ -143,6 +143,10 @@ take_good_topic(FsKafkaWatch *watch, int64 now, const FsKafkaInquiry *inquiry)
 		add_partitions(watch, inquiry->npartitions);
 }
 
+/*
+ * Takes the answer about the topic: whether it is there, whose it is, how many
+ * partitions it has; and says when to ask next.
+ */
 static void
 take_topic(FsKafkaWatch *watch, int64 now, const FsKafkaInquiry *inquiry)
 {
@@ -282,6 +286,10 @@ finish_verify(FsKafkaWatch *watch, int index, const FsKafkaAskItem *item)
 		part->phase = FS_KAFKA_FETCH;
 }
 
+/*
+ * Takes the answer about one partition.  Its phase goes on only if it is still
+ * the one that was asked in.
+ */
 static void
 take_item(FsKafkaWatch *watch, int64 now, const FsKafkaAskItem *item)
 {

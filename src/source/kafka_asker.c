@@ -64,6 +64,10 @@ do_work(FsKafkaAsker *asker)
 		return;					/* full: it is readable anyway */
 }
 
+/*
+ * The thread: works until it is told to quit and nothing is left to do.
+ * Nothing of PostgreSQL may be called in it.
+ */
 static void *
 asker_main(void *arg)
 {
@@ -92,6 +96,7 @@ free_asker(FsKafkaAsker *asker)
 	free(asker);
 }
 
+/* See kafka_asker.h. */
 FsKafkaAsker *
 fs_kafka_asker_start(const FsKafkaAskerWork *work, int fd)
 {
@@ -121,6 +126,7 @@ fs_kafka_asker_start(const FsKafkaAskerWork *work, int fd)
 	return NULL;
 }
 
+/* See kafka_asker.h. */
 FsKafkaInquiry *
 fs_kafka_asker_idle(FsKafkaAsker *asker)
 {
@@ -142,6 +148,7 @@ fs_kafka_asker_post(FsKafkaAsker *asker)
 	pthread_mutex_unlock(&asker->lock);
 }
 
+/* See kafka_asker.h. */
 const FsKafkaInquiry *
 fs_kafka_asker_take(FsKafkaAsker *asker)
 {
@@ -155,6 +162,7 @@ fs_kafka_asker_take(FsKafkaAsker *asker)
 	return done ? &asker->inquiry : NULL;
 }
 
+/* See kafka_asker.h. */
 void
 fs_kafka_asker_turn(FsKafkaAsker *asker, FsKafkaPeer peer, void *doomed)
 {
@@ -179,6 +187,7 @@ deadline_in(int ms)
 	return ts;
 }
 
+/* See kafka_asker.h. */
 void
 fs_kafka_asker_await(FsKafkaAsker *asker, int ms)
 {
@@ -191,6 +200,7 @@ fs_kafka_asker_await(FsKafkaAsker *asker, int ms)
 	pthread_mutex_unlock(&asker->lock);
 }
 
+/* See kafka_asker.h. */
 bool
 fs_kafka_asker_end(FsKafkaAsker *asker, void *doomed, int ms)
 {

@@ -112,6 +112,7 @@ append_settings(FsKafkaProperty *properties, int *count, const FsStreamDef *stre
 				 errhint("Set option \"brokers\" of its server.")));
 }
 
+/* See kafka_config.h. */
 FsKafkaProperty *
 fs_kafka_config(const FsStreamDef *stream, int npartitions, int *count)
 {

@@ -33,6 +33,7 @@ append_bytes(StringInfo json, const char *name, const char *data, int len)
 	pfree(text);
 }
 
+/* See kafka_header.h. */
 void
 fs_kafka_header_append(StringInfo json, const char *key, const void *value, size_t size)
 {

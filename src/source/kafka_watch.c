@@ -71,6 +71,7 @@ is_waiting(const FsKafkaPartition *part)
 	return part->phase == FS_KAFKA_RESOLVE || part->phase == FS_KAFKA_VERIFY;
 }
 
+/* Adds what a partition has to ask. */
 static void
 add_item(FsKafkaWatch *watch, FsKafkaInquiry *inquiry, int index)
 {
@@ -161,7 +162,7 @@ fs_kafka_watch_ask(FsKafkaWatch *watch, int64 now, FsKafkaInquiry *inquiry)
 }
 
 /*
- * A question about the ends alone, out of turn; see kafka.c on why one is
+ * A question about the ends alone, out of turn; see kafka_read.c on why one is
  * needed.  False when there is nobody to ask about.
  */
 bool
@@ -188,6 +189,7 @@ hurry(FsKafkaPartition *part)
 	part->ask_at = 0;
 }
 
+/* See kafka_watch.h. */
 void
 fs_kafka_watch_resolve(FsKafkaWatch *watch, int index, bool from_beginning)
 {
@@ -240,6 +242,7 @@ is_at_end(const FsKafkaWatch *watch, int index, int64 now)
 		watch->base.connected && now - part->answered_at < LIFE_TIME;
 }
 
+/* See kafka_watch.h. */
 void
 fs_kafka_watch_update(FsKafkaWatch *watch, int index, int64 now)
 {
@@ -324,6 +327,7 @@ fs_kafka_watch_unreadable(FsKafkaWatch *watch, int index, int64 now, int64 offse
 	part->eof = -1;
 }
 
+/* See kafka_watch.h. */
 void
 fs_kafka_watch_tick(FsKafkaWatch *watch, int64 now)
 {

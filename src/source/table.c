@@ -83,6 +83,10 @@ make_poll_sql(const FsStreamDef *def, const char *table_name)
 	return sql.data;
 }
 
+/*
+ * See source.h: looks up nothing but the table's name; the worker is in a
+ * transaction here and may be in none later.
+ */
 static FsSource *
 table_open_source(const FsStreamDef *stream)
 {
@@ -234,6 +238,10 @@ copy_bytes(FsTableSource *source, Datum datum, bool isnull, size_t *len)
 	return copy;
 }
 
+/*
+ * One row as a record, copied into source->rows: SPI's memory goes before the
+ * batch is done with.
+ */
 static void
 fill_record(FsTableSource *source, HeapTuple tuple, FsRecord *record)
 {
@@ -274,6 +282,7 @@ execute_poll(FsTableSource *source, int max)
 		elog(ERROR, "could not read the table of stream %s", source->source.stream->name);
 }
 
+/* See source.h.  An empty look is not repeated at once: there is nothing that would wake us. */
 static int
 table_poll(FsSource *base, int index, FsRecord *records, int max)
 {

@@ -41,11 +41,7 @@ fs_approx_count_distinct_trans(PG_FUNCTION_ARGS)
 	FsHyperLogLog *state;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(PG_GETARG_POINTER(0));
-	}
+		return fs_agg_unchanged(fcinfo);
 	state = get_state(fcinfo, context);
 	if (!fs_hyperloglog_add(state, fs_agg_hash(type, PG_GETARG_DATUM(1))))
 		fs_agg_check(FS_SKETCH_NO_MEMORY);
@@ -60,11 +56,7 @@ fs_approx_count_distinct_combine(PG_FUNCTION_ARGS)
 	FsHyperLogLog *state;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(PG_GETARG_POINTER(0));
-	}
+		return fs_agg_unchanged(fcinfo);
 	state = get_state(fcinfo, context);
 	if (!fs_hyperloglog_merge(state, (FsHyperLogLog *) PG_GETARG_POINTER(1)))
 		fs_agg_check(FS_SKETCH_NO_MEMORY);

@@ -28,6 +28,7 @@ typedef struct PercentileState
 	FsDdSketch	sketch;
 } PercentileState;
 
+/* A state over nothing, in 'context'. */
 static PercentileState *
 make_state(MemoryContext context, double p)
 {
@@ -93,11 +94,7 @@ fs_approx_percentile_combine(PG_FUNCTION_ARGS)
 	PercentileState *state;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(PG_GETARG_POINTER(0));
-	}
+		return fs_agg_unchanged(fcinfo);
 	other = (PercentileState *) PG_GETARG_POINTER(1);
 	state = get_state(fcinfo, context, other->p);
 	if (!fs_ddsketch_merge(&state->sketch, &other->sketch))

@@ -53,6 +53,7 @@ name_of(bool is_approximate)
 	return is_approximate ? "approx_top_k" : "top_k";
 }
 
+/* A state over nothing, in 'context'; 'type' must outlive it. */
 static TopKState *
 make_state(MemoryContext context, const FsAggType *type, int32 k, bool is_approximate)
 {
@@ -116,11 +117,7 @@ fs_top_k_combine(PG_FUNCTION_ARGS)
 	TopKState  *state;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(PG_GETARG_POINTER(0));
-	}
+		return fs_agg_unchanged(fcinfo);
 	other = (TopKState *) PG_GETARG_POINTER(1);
 	type = fs_agg_type_of_state(fcinfo, other->values.type->typid, other->values.type->collation, TYPE_FLAGS);
 	if (PG_ARGISNULL(0))

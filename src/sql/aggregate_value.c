@@ -37,6 +37,7 @@ fs_agg_context(FunctionCallInfo fcinfo)
 	return context;
 }
 
+/* FsAllocator's resize; raises an ERROR rather than return NULL for lack of memory. */
 static void *
 resize_in_context(void *context, void *piece, size_t size)
 {
@@ -246,6 +247,7 @@ value_bytes(const FsAggType *type, Datum value, const char **bytes)
 	return datumGetSize(value, type->typbyval, type->typlen);
 }
 
+/* FsFrequentOps: bytes that write_value() writes. */
 static size_t
 size_of_value(void *context, uint64_t value)
 {
@@ -300,6 +302,7 @@ take_pointer(const FsAggValues *values, FsCursor *cursor, uint64_t *kept)
 	return true;
 }
 
+/* FsFrequentOps: a value that another process wrote, copied into the state's memory. */
 static FsSketchStatus
 read_value(void *context, FsCursor *cursor, uint64_t *kept)
 {

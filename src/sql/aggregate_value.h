@@ -41,6 +41,15 @@ typedef struct FsAggValues
 /* The aggregate's memory context; throws when called outside an aggregate. */
 extern MemoryContext fs_agg_context(FunctionCallInfo fcinfo);
 
+/* The state so far, or NULL when there is none: what adding nothing to it returns. */
+static inline Datum
+fs_agg_unchanged(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
 /* An allocator on a memory context; it raises an ERROR when memory is out. */
 extern FsAllocator fs_agg_allocator(MemoryContext context);
 

@@ -53,9 +53,6 @@ fs_candidate_compile(char *text, ArrayType *windows, Interval *slide, FsStreamDe
 	view->schema = view->name = "preview";
 	view->force_replay = fs_force_replay;
 	fs_view_compile(view, *query, *stream);
-	fs_window_check(view->windows, view->nwindows, view->slide, (*stream)->slice);
-	view->suffixes = palloc(view->nwindows * sizeof(char *));
-	for (int i = 0; i < view->nwindows; i++)
-		view->suffixes[i] = fs_window_suffix(view->windows[i]);
+	fs_window_finish(view, *stream);
 	return view;
 }

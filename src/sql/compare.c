@@ -22,6 +22,10 @@ is_float(Oid typid)
 	return typid == FLOAT4OID || typid == FLOAT8OID;
 }
 
+/*
+ * Looks up how values of the column are compared.  No equality is taken that
+ * calls different texts equal.
+ */
 static void
 init_column(FsCompareColumn *column, const FsViewColumn *def)
 {

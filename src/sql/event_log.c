@@ -28,6 +28,7 @@
 #include "core/segment.h"
 #include "core/slice.h"
 #include "pipeline/values.h"
+#include "sql/arguments.h"
 
 PG_FUNCTION_INFO_V1(fs_read_event_log);
 
@@ -50,6 +51,7 @@ typedef struct LogReader
 	MemoryContext event_context;	/* of one event */
 } LogReader;
 
+/* SQL's type for values of a segment's column. */
 static Oid
 type_oid(FsType type)
 {
@@ -172,6 +174,7 @@ event_jsonb(LogReader *reader, const FsValue *values)
 						 HeapTupleGetDatum(heap_form_tuple(reader->desc, datums, nulls)));
 }
 
+/* Gives one event as a row. */
 static void
 emit_event(LogReader *reader, const FsEventMeta *meta, const FsValue *event)
 {
@@ -287,10 +290,7 @@ fs_read_event_log(PG_FUNCTION_ARGS)
 	LogReader	reader = {0};
 	FsOwnerScope scope;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("stream must not be null")));
+	fs_argument_require(fcinfo, 0, "stream");
 	check_stream(PG_GETARG_OID(0));
 	InitMaterializedSRF(fcinfo, 0);
 	reader.result = (ReturnSetInfo *) fcinfo->resultinfo;

@@ -23,6 +23,7 @@
 #include "catalog/extension.h"
 #include "catalog/stand_in.h"
 #include "pipeline/row.h"
+#include "sql/arguments.h"
 #include "sql/batch_output.h"
 #include "sql/refused_events.h"
 
@@ -57,6 +58,7 @@ find_feature(const FsBatch *batch, const char *name)
 	return -1;					/* not reached */
 }
 
+/* Throws: the entity is not one of the view's, because of 'detail'. */
 static void
 throw_entity(const FsBatch *batch, const char *detail)
 {
@@ -123,6 +125,7 @@ typedef struct FilterSearch
 	bool		unfiltered;		/* an aggregate has none: it takes every event */
 } FilterSearch;
 
+/* Collects the FILTERs of aggregates; the argument is the FilterSearch. */
 static bool
 find_filters_walker(Node *node, void *arg)
 {
@@ -208,6 +211,7 @@ event_jsonb(Explain *explain, const FsBatchEvent *event)
 	return fs_json_row_make(&explain->event, values, nulls);
 }
 
+/* Gives one event as a row; 'reason' is why it was refused, or NULL. */
 static void
 put_event(Explain *explain, const FsBatchEvent *event, const char *status, const char *reason)
 {
@@ -302,11 +306,9 @@ fs_explain_feature(PG_FUNCTION_ARGS)
 	char		key[FS_ENTITY_MAX_KEY];
 	int			key_len;
 
-	for (int i = 0; i < 3; i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("view, feature and entity must not be null")));
+	fs_argument_require(fcinfo, 0, "view");
+	fs_argument_require(fcinfo, 1, "feature");
+	fs_argument_require(fcinfo, 2, "entity");
 	view = fs_view_load(PG_GETARG_OID(0));
 	stream = fs_stream_load(view->stream);
 	fs_batch_check_right(view->relid);

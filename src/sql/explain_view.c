@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/cost.h"
+#include "sql/arguments.h"
 #include "sql/batch_output.h"
 #include "sql/candidate.h"
 
@@ -188,14 +189,10 @@ get_view(FunctionCallInfo fcinfo, FsStreamDef **stream)
 static FsViewDef *
 get_candidate(FunctionCallInfo fcinfo, FsStreamDef **stream)
 {
-	static const char *const names[] = {"query", "windows"};
 	Query	   *query;
 
-	for (int i = 0; i < lengthof(names); i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not be null", names[i])));
+	fs_argument_require(fcinfo, 0, "query");
+	fs_argument_require(fcinfo, 1, "windows");
 	return fs_candidate_compile(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_ARRAYTYPE_P(1),
 								PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2), stream, &query);
 }

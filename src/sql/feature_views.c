@@ -14,6 +14,7 @@
 
 #include "catalog/definition.h"
 #include "catalog/feature_view.h"
+#include "sql/arguments.h"
 #include "state/shared.h"
 #include "worker/wakeup.h"
 
@@ -35,16 +36,6 @@ enum
 	ALTER_VIEW, ALTER_QUERY, ALTER_ONLINE, ALTER_ONLINE_KEY, ALTER_ONLINE_TTL,
 	ALTER_ON_EMPTY, ALTER_HISTORY_RETENTION, ALTER_RESET
 };
-
-/* Throws for a NULL where something must be said. */
-static void
-require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
-}
 
 static char *
 text_argument(FunctionCallInfo fcinfo, int arg)
@@ -99,10 +90,10 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	FsViewDef  *view;
 
 	fs_require_preload();
-	require_argument(fcinfo, ARG_NAME, "name");
-	require_argument(fcinfo, ARG_QUERY, "query");
-	require_argument(fcinfo, ARG_WINDOWS, "windows");
-	require_argument(fcinfo, ARG_SLIDE, "slide");
+	fs_argument_require(fcinfo, ARG_NAME, "name");
+	fs_argument_require(fcinfo, ARG_QUERY, "query");
+	fs_argument_require(fcinfo, ARG_WINDOWS, "windows");
+	fs_argument_require(fcinfo, ARG_SLIDE, "slide");
 	refuse_unsupported(fcinfo);
 	request.name = text_argument(fcinfo, ARG_NAME);
 	request.query = text_argument(fcinfo, ARG_QUERY);
@@ -130,7 +121,7 @@ fs_alter_feature_view(PG_FUNCTION_ARGS)
 	Oid			stream;
 
 	fs_require_preload();
-	require_argument(fcinfo, ALTER_VIEW, "view");
+	fs_argument_require(fcinfo, ALTER_VIEW, "view");
 	if (!PG_ARGISNULL(ALTER_QUERY))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "core/slice.h"
+#include "sql/arguments.h"
 #include "sql/batch_output.h"
 #include "sql/candidate.h"
 
@@ -50,15 +51,6 @@ put_row(void *arg, const FsBatchRow *row)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(preview->row_context);
 	return preview->limit < 0 || --preview->limit > 0;
-}
-
-static void
-require_argument(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
 }
 
 /*
@@ -110,8 +102,8 @@ fs_preview_feature_view(PG_FUNCTION_ARGS)
 	FsBatch    *batch;
 	Query	   *query;
 
-	require_argument(fcinfo, ARG_QUERY, "query");
-	require_argument(fcinfo, ARG_WINDOWS, "windows");
+	fs_argument_require(fcinfo, ARG_QUERY, "query");
+	fs_argument_require(fcinfo, ARG_WINDOWS, "windows");
 	if (!PG_ARGISNULL(ARG_LIMIT))
 		preview.limit = PG_GETARG_INT64(ARG_LIMIT);
 	if (!PG_ARGISNULL(ARG_LIMIT) && preview.limit < 0)

@@ -23,6 +23,7 @@
 #include "catalog/extension.h"
 #include "catalog/lineage.h"
 #include "catalog/window.h"
+#include "sql/arguments.h"
 
 PG_FUNCTION_INFO_V1(fs_get_feature);
 PG_FUNCTION_INFO_V1(fs_get_feature_lineage);
@@ -149,10 +150,8 @@ fs_set_feature_tags(PG_FUNCTION_ARGS)
 	Datum		values[3];
 	Jsonb	   *tags;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("arguments \"view\" and \"feature\" must not be null")));
+	fs_argument_require(fcinfo, 0, "view");
+	fs_argument_require(fcinfo, 1, "feature");
 	for (int i = 0; i < 3; i++)
 		values[i] = PG_GETARG_DATUM(i);
 	check_feature(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), types, values);

@@ -159,6 +159,10 @@ put_last_error(StatRow *row, const StreamStats *stream)
 			  worker_ended ? stream->last_error_time : stream->stats->error_time);
 }
 
+/*
+ * A row of stat_stream.  What only a worker knows is NULL without one; counts
+ * of checkpoints stay.
+ */
 static void
 emit_stream(ReturnSetInfo *result, const StreamStats *stream)
 {
@@ -196,6 +200,7 @@ fs_stat_get_stream(PG_FUNCTION_ARGS)
 	return emit_streams(fcinfo, emit_stream);
 }
 
+/* The state as stat_partition shows it. */
 static const char *
 partition_state_name(FsPartitionState state)
 {
@@ -228,6 +233,7 @@ put_lag(StatRow *row, const FsSharedPartition *partition)
 		!partition->at_end && (partition->end_offset < 0 || partition->pending_offset < 0));
 }
 
+/* A row of stat_partition. */
 static void
 emit_partition(ReturnSetInfo *result, Oid stream, const FsSharedPartition *partition)
 {
@@ -265,6 +271,7 @@ fs_stat_get_partition(PG_FUNCTION_ARGS)
 	return emit_streams(fcinfo, emit_partitions);
 }
 
+/* Rows of stat_feature_view, of a stream's views. */
 static void
 emit_feature_views(ReturnSetInfo *result, const StreamStats *stream)
 {
@@ -295,6 +302,7 @@ fs_stat_get_feature_view(PG_FUNCTION_ARGS)
 	return emit_streams(fcinfo, emit_feature_views);
 }
 
+/* Rows of stat_online, of a stream's views. */
 static void
 emit_online(ReturnSetInfo *result, const StreamStats *stream)
 {
@@ -331,6 +339,7 @@ recovery_phase(const FsSharedStats *stats)
 		"reading event log" : "finishing";
 }
 
+/* A row of stat_progress_recovery, while there is a recovery. */
 static void
 emit_recovery(ReturnSetInfo *result, const StreamStats *stream)
 {

@@ -96,6 +96,7 @@ read_list(const char *query, Oid parameter, void *(*read) (SPITupleTable *, uint
 	return list;
 }
 
+/* Reads an EventObject from a row; see read_list(). */
 static void *
 read_event_object(SPITupleTable *table, uint64 row)
 {
@@ -107,6 +108,7 @@ read_event_object(SPITupleTable *table, uint64 row)
 	return object;
 }
 
+/* Reads ViewParts from a row; see read_list(). */
 static void *
 read_view_parts(SPITupleTable *table, uint64 row)
 {

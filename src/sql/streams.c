@@ -113,6 +113,7 @@ request_checkpoint(Oid relid)
 	return target;
 }
 
+/* Has the stream's worker answered the request? A stream without a slot has not. */
 static bool
 is_checkpoint_done(Oid relid, uint64 target)
 {

@@ -27,6 +27,7 @@
 #include "catalog/extension.h"
 #include "catalog/guard.h"
 #include "core/slice.h"
+#include "sql/arguments.h"
 #include "sql/batch_output.h"
 #include "sql/compare.h"
 #include "sql/found_rows.h"
@@ -421,10 +422,7 @@ fs_verify_feature_view(PG_FUNCTION_ARGS)
 	Verify	   *verify = palloc0(sizeof(Verify));
 	FsViewDef  *view;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "view")));
+	fs_argument_require(fcinfo, 0, "view");
 	view = fs_view_load(PG_GETARG_OID(0));
 	fs_batch_check_right(view->relid);
 	InitMaterializedSRF(fcinfo, 0);

@@ -53,6 +53,10 @@ typedef struct OnlineCheck
 	int			ndifferences;
 } OnlineCheck;
 
+/*
+ * Notes a difference of the key at hand, for which the array has room; strings
+ * live in check->context.
+ */
 static void
 add_difference(OnlineCheck *check, const char *feature, char *expected, char *found,
 			   const char *problem)

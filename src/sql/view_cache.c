@@ -103,6 +103,7 @@ load_entry(Oid relid)
 	return entry;
 }
 
+/* See view_cache.h. */
 const FsViewEntry *
 fs_view_cache_get(Oid relid)
 {
@@ -137,6 +138,7 @@ unpin_cb(void *arg)
 		MemoryContextDelete(entry->context);
 }
 
+/* See view_cache.h. */
 const FsViewEntry *
 fs_view_cache_pin(Oid relid, MemoryContext context)
 {

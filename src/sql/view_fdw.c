@@ -148,6 +148,7 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 						es);
 }
 
+/* The wrapper of feature views' foreign tables: reading only. */
 Datum
 fs_view_fdw_handler(PG_FUNCTION_ARGS)
 {

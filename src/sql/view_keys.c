@@ -164,6 +164,7 @@ match_restriction(PlannerInfo *root, RelOptInfo *rel, int nentity, RestrictInfo 
 	return match_boolean(root, rel, nentity, clause, column);
 }
 
+/* See view_keys.h. */
 List *
 fs_view_keys_choose(PlannerInfo *root, RelOptInfo *rel, int nentity, List *restrictions)
 {
@@ -228,6 +229,7 @@ is_column_cb(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, Equivalen
 	return entity_column((Node *) member->em_expr, rel, column) == column;
 }
 
+/* See view_keys.h. */
 List *
 fs_view_keys_outer_relids(PlannerInfo *root, RelOptInfo *rel, int nentity)
 {
@@ -252,6 +254,7 @@ fs_view_keys_outer_relids(PlannerInfo *root, RelOptInfo *rel, int nentity)
 	return sets;
 }
 
+/* See view_keys.h. */
 double
 fs_view_keys_estimate(List *keys)
 {

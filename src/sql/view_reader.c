@@ -179,6 +179,7 @@ pause_reading(const FsViewReader *reader, int attempt)
 		pg_usleep(RETRY_PAUSE);
 }
 
+/* See view_reader.h. */
 FsViewReader *
 fs_view_reader_open(Oid relid)
 {
@@ -360,6 +361,7 @@ read_key(FsViewReader *reader, const char *key, int key_len, uint32 hash, Datum 
 	return result == READ_GONE ? READ_AGAIN : result;
 }
 
+/* See view_reader.h. */
 bool
 fs_view_reader_lookup(FsViewReader *reader, const char *key, int key_len, Datum *values, bool *nulls)
 {
@@ -386,6 +388,7 @@ check_attached(const FsViewReader *reader)
 		fs_view_interrupted(reader->view);
 }
 
+/* See view_reader.h. */
 void
 fs_view_reader_begin(FsViewReader *reader)
 {
@@ -497,6 +500,7 @@ read_found(FsViewReader *reader, const FoundEntity *found, Datum *values, bool *
 	return result == READ_ROW;
 }
 
+/* See view_reader.h. */
 bool
 fs_view_reader_next(FsViewReader *reader, Datum *values, bool *nulls)
 {
@@ -520,6 +524,7 @@ fs_view_reader_frontier(FsViewReader *reader)
 	return slice_time(reader, pg_atomic_read_u64(&reader->state->durable_frontier));
 }
 
+/* See view_reader.h. */
 int64
 fs_view_entities(Oid stream, Oid relid)
 {

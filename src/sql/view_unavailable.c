@@ -33,6 +33,7 @@ state_hint(FsStreamState state)
 	return "Try again when feature_stream.stat_stream shows the stream as running.";
 }
 
+/* See view_unavailable.h. */
 void
 fs_view_unavailable(const FsViewDef *view)
 {

@@ -75,6 +75,7 @@ fs_arena_total(void)
 	return (int64) fs_arena_bytes;
 }
 
+/* See arena.h. */
 void
 fs_arena_release_slot(int slot)
 {
@@ -175,6 +176,7 @@ take_blocks(FsArena *arena, int n)
 	return Max((FsHandle) ((uint64) found * (FS_ARENA_BLOCK / FS_ARENA_UNIT)), 1);
 }
 
+/* Gives whole blocks back to all: other slots may take them. */
 static void
 give_blocks(FsArena *arena, FsHandle handle, int n)
 {
@@ -208,6 +210,7 @@ retire_bump(FsArena *arena)
 	}
 }
 
+/* See arena.h. */
 FsHandle
 fs_arena_alloc(FsArena *arena, Size size)
 {
@@ -248,6 +251,7 @@ fs_arena_alloc(FsArena *arena, Size size)
 	return handle;
 }
 
+/* See arena.h. */
 void
 fs_arena_free(FsArena *arena, FsHandle handle, Size size)
 {
@@ -266,6 +270,7 @@ fs_arena_free(FsArena *arena, FsHandle handle, Size size)
 	arena->used -= rounded;
 }
 
+/* See arena.h. */
 int64
 fs_arena_available(const FsArena *arena)
 {

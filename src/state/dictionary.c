@@ -30,6 +30,7 @@ entry_size(uint32 len)
 	return offsetof(DictionaryEntry, data) + len;
 }
 
+/* See dictionary.h. */
 bool
 fs_dictionary_create(FsArena *arena, FsDictionary *dictionary)
 {
@@ -123,6 +124,7 @@ add_value(FsArena *arena, FsDictionary *dictionary, const char *data, uint32 len
 	return code;
 }
 
+/* See dictionary.h. */
 uint32
 fs_dictionary_code(FsArena *arena, FsDictionary *dictionary,
 				   const char *data, uint32 len, uint32 hash, uint32 slice)
@@ -145,6 +147,7 @@ fs_dictionary_code(FsArena *arena, FsDictionary *dictionary,
 	return add_value(arena, dictionary, data, len, hash, slice);
 }
 
+/* See dictionary.h. */
 const char *
 fs_dictionary_value(const FsDictionary *dictionary, uint32 code, uint32 *len)
 {
@@ -171,6 +174,7 @@ prefetch_code(const FsDictionary *dictionary, uint32 code)
 		__builtin_prefetch(fs_arena_ptr(*slot));
 }
 
+/* See dictionary.h. */
 int
 fs_dictionary_sweep(FsArena *arena, FsDictionary *dictionary, uint32 *cursor, int n, uint32 oldest)
 {

@@ -16,6 +16,7 @@ entity_size(uint16 key_len)
 	return offsetof(FsEntity, key) + key_len;
 }
 
+/* See entity.h. */
 FsHandle
 fs_entity_find(const FsTable *table, const char *key, uint16 key_len, uint32 hash)
 {
@@ -33,6 +34,7 @@ fs_entity_find(const FsTable *table, const char *key, uint16 key_len, uint32 has
 	return 0;
 }
 
+/* See entity.h. */
 FsHandle
 fs_entity_add(FsArena *arena, FsTable *table, const char *key, uint16 key_len, uint32 hash)
 {
@@ -58,6 +60,7 @@ fs_entity_add(FsArena *arena, FsTable *table, const char *key, uint16 key_len, u
 	return handle;
 }
 
+/* See entity.h. */
 void
 fs_entity_remove(FsArena *arena, FsTable *table, FsHandle handle)
 {
@@ -138,6 +141,7 @@ copy_event(FsChunk *chunk, const uint8 *bytes, int len)
 		memcpy(end, bytes, len);
 }
 
+/* See entity.h. */
 bool
 fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 				 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells)
@@ -194,6 +198,7 @@ encode_records(const FsRingLayout *layout, const FsChunk *chunk, const FsRingEve
 	return len;
 }
 
+/* See entity.h. */
 bool
 fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time,
 				FsTime counts_from, const FsCell *cells,
@@ -228,6 +233,7 @@ fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, Fs
 							counts_from, cells);
 }
 
+/* See entity.h. */
 void
 fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest)
 {
@@ -267,6 +273,7 @@ reserve_events(FsEventSet *set, const FsRingLayout *layout, int n)
 										sizeof(FsCell) * (Size) set->max * Max(layout->ncells, 1));
 }
 
+/* See entity.h. */
 void
 fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet *set)
 {
@@ -316,6 +323,7 @@ fs_entity_unchanged(FsHandle handle, const FsEntityCopy *copy)
 	return *(volatile uint32 *) &entity->seq == copy->seq;
 }
 
+/* See entity.h. */
 bool
 fs_entity_copy(FsHandle handle, const FsRingLayout *layout, FsEntityCopy *copy)
 {
@@ -354,6 +362,7 @@ fs_entity_copy(FsHandle handle, const FsRingLayout *layout, FsEntityCopy *copy)
 	return copy->set.n == copy->header.nevents && fs_entity_unchanged(handle, copy);
 }
 
+/* See entity.h. */
 FsHandle
 fs_entity_search(const FsTable *table, const char *key, uint16 key_len, uint32 hash, bool *sure)
 {

@@ -25,6 +25,7 @@ fs_event_log_relation(Oid stream)
 		InvalidOid;
 }
 
+/* See event_log.h. */
 void
 fs_segment_check(FsSegmentStatus status, FsTime slice)
 {
@@ -52,6 +53,7 @@ bound_parameters(Oid stream, FsTime from, FsTime until, Datum *values)
 
 static Oid	bound_types[3] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 
+/* See event_log.h. */
 void
 fs_event_log_scan(Oid stream, FsTime from, FsTime until, FsSegmentVisitor visit, void *arg)
 {
@@ -91,6 +93,7 @@ fs_event_log_scan(Oid stream, FsTime from, FsTime until, FsSegmentVisitor visit,
 	SPI_finish();
 }
 
+/* See event_log.h. */
 int64
 fs_event_log_size(Oid stream, FsTime from, FsTime until, FsTime *first)
 {

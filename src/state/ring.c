@@ -9,6 +9,7 @@
 
 #define MAX_VARINT 10
 
+/* Writes a varint at 'p', which has room for it; returns the byte after it. */
 static inline uint8 *
 put_varint(uint8 *p, uint64 v)
 {
@@ -65,6 +66,10 @@ put_time(uint8 *p, int64 difference)
 	return put_varint(p, zigzag(difference) << 1 | 1);
 }
 
+/*
+ * Writes a cell at 'p', which has room for the widest; NULLs take no bytes but
+ * in codes, whose 0 they are.
+ */
 static uint8 *
 put_cell(uint8 *p, FsCellKind kind, const FsCell *cell)
 {
@@ -91,6 +96,7 @@ put_cell(uint8 *p, FsCellKind kind, const FsCell *cell)
 	pg_unreachable();
 }
 
+/* See ring.h. */
 int
 fs_ring_encode(const FsRingLayout *layout, FsTime previous, FsTime time, int32 partition,
 			   FsTime counts_from, const FsCell *cells, uint8 *out)
@@ -118,6 +124,10 @@ fs_ring_encode(const FsRingLayout *layout, FsTime previous, FsTime time, int32 p
 	return p - out;
 }
 
+/*
+ * Reads what put_cell() wrote; NULL when the bytes end before, as they may for
+ * a reader of what is being changed.
+ */
 static const uint8 *
 get_cell(const uint8 *p, const uint8 *end, FsCellKind kind, bool isnull, FsCell *cell)
 {
@@ -195,6 +205,7 @@ get_event(const FsRingLayout *layout, const uint8 *p, const uint8 *end, FsTime p
 	return p;
 }
 
+/* See ring.h. */
 bool
 fs_ring_decode(const FsRingLayout *layout, const FsChunk *chunk,
 			   FsRingEvent *events, FsCell *cells, int *n, int max)
@@ -247,6 +258,7 @@ skip_cells(const FsRingLayout *layout, const uint8 *p, const uint8 *bitmap)
 	return p;
 }
 
+/* See ring.h. */
 int
 fs_ring_count(const FsRingLayout *layout, const FsChunk *chunk)
 {

@@ -25,6 +25,7 @@
 
 FsShared   *fs_shared = NULL;
 
+/* See shared.h. */
 const char *
 fs_stream_state_name(FsStreamState state)
 {
@@ -135,6 +136,7 @@ claim_stream(FsSharedStream *stream, Oid database, Oid relid)
 	fs_stats_end_change(stream);
 }
 
+/* See shared.h. */
 FsSharedStream *
 fs_shared_stream(Oid database, Oid relid, bool create)
 {
@@ -184,6 +186,7 @@ reusable_database(void)
 	return oldest;
 }
 
+/* See shared.h. */
 FsSharedDatabase *
 fs_shared_database(Oid database, bool create)
 {
@@ -204,6 +207,7 @@ fs_shared_database(Oid database, bool create)
 	return entry;
 }
 
+/* See shared.h. */
 void
 fs_shared_free_stream(FsSharedStream *stream)
 {
@@ -274,6 +278,7 @@ copy_stats(FsSharedStream *stream, FsSharedStats *copy)
 	}
 }
 
+/* See shared.h. */
 FsSharedStats *
 fs_stats_copy(Oid database, Oid relid, pid_t *pid, char *last_error, FsTime *last_error_time)
 {

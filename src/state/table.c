@@ -117,6 +117,7 @@ split_bucket(FsArena *arena, FsTable *table)
 	end_change(table);
 }
 
+/* See table.h. */
 void
 fs_table_insert(FsArena *arena, FsTable *table, FsHandle handle)
 {
@@ -133,6 +134,7 @@ fs_table_insert(FsArena *arena, FsTable *table, FsHandle handle)
 	table->count++;
 }
 
+/* See table.h. */
 void
 fs_table_remove(FsTable *table, FsHandle handle)
 {
@@ -150,6 +152,7 @@ fs_table_remove(FsTable *table, FsHandle handle)
 	end_change(table);
 }
 
+/* See table.h. */
 FsHandle
 fs_table_read_bucket(const FsTable *table, uint32 bucket)
 {

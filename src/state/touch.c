@@ -16,6 +16,7 @@ fs_touch_init(FsTouchLists *touches, MemoryContext context)
 	touches->context = context;
 }
 
+/* See touch.h. */
 int
 fs_touch_seek(const FsTouchLists *touches, int64 slice)
 {
@@ -69,6 +70,7 @@ block_size(int max)
 	return offsetof(FsTouchBlock, items) + sizeof(uint32) * max;
 }
 
+/* See touch.h. */
 bool
 fs_touch_add(FsArena *arena, FsTouchLists *touches, int64 slice, uint32 item)
 {
@@ -98,6 +100,7 @@ fs_touch_add(FsArena *arena, FsTouchLists *touches, int64 slice, uint32 item)
 	return true;
 }
 
+/* See touch.h. */
 FsTouchList
 fs_touch_take_first(FsTouchLists *touches)
 {

@@ -165,6 +165,7 @@ read_wishes(List **wishes)
 	return is_here;
 }
 
+/* Is the stream among the wishes? */
 static bool
 is_wished(List *wishes, Oid relid)
 {
@@ -327,6 +328,7 @@ look_after_database(void)
 	is_done = true;
 }
 
+/* See export_worker.h. */
 void
 fs_export_worker_main(Datum main_arg)
 {

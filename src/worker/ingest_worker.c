@@ -166,6 +166,7 @@ consume_stream(void)
 			(errmsg("ingest worker for stream with oid %u stopped", my_stream->relid)));
 }
 
+/* See ingest_worker.h. */
 void
 fs_ingest_worker_main(Datum main_arg)
 {

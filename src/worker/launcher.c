@@ -60,6 +60,7 @@ static MemoryContext cycle_context;
 static TimestampTz wake_at;		/* end of the nap of this cycle */
 static TimestampTz exhausted_logged_at = 0;
 
+/* See launcher.h. */
 void
 fs_launcher_register(void)
 {
@@ -152,6 +153,7 @@ list_databases(void)
 	return databases;
 }
 
+/* The database among those that are there, or NULL. */
 static DatabaseName *
 find_database(List *databases, Oid oid)
 {
@@ -311,6 +313,10 @@ claim_export_start(int index, TimestampTz now, int *looks)
 	return true;
 }
 
+/*
+ * Starts the worker that was claimed; when there is no free worker slot the
+ * claim is given back, for later.
+ */
 static void
 start_export_worker(int index, DatabaseName *database, TimestampTz now)
 {
@@ -334,6 +340,10 @@ start_export_worker(int index, DatabaseName *database, TimestampTz now)
 	LWLockRelease(fs_shared->lock);
 }
 
+/*
+ * Starts export workers where there is none and it is time.  Claimed under the
+ * lock, started without it: starting takes long.
+ */
 static void
 start_export_workers(List *databases, TimestampTz now)
 {
@@ -376,6 +386,7 @@ claim_ingest_start(int slot, TimestampTz now)
 	return true;
 }
 
+/* The same for an ingest worker, whose stream is told why it waits. */
 static void
 start_ingest_worker(int slot, FsIngestArgs *args, TimestampTz now)
 {
@@ -400,6 +411,10 @@ start_ingest_worker(int slot, FsIngestArgs *args, TimestampTz now)
 	LWLockRelease(fs_shared->lock);
 }
 
+/*
+ * Starts ingest workers where one is wanted and it is time; claimed and started
+ * as export workers are.
+ */
 static void
 start_ingest_workers(TimestampTz now)
 {
@@ -430,6 +445,10 @@ take_nap(void)
 					 Max(msec, 10), PG_WAIT_EXTENSION);
 }
 
+/*
+ * The launcher's loop.  Each turn looks at everything anew: databases that are
+ * there, workers that died, what is wanted.
+ */
 static void
 launch_workers(void)
 {
@@ -457,6 +476,7 @@ launch_workers(void)
 	}
 }
 
+/* The launcher; see launcher.h.  The postmaster starts it again when it dies. */
 void
 fs_launcher_main(Datum main_arg)
 {

@@ -104,6 +104,7 @@ keep_failure(void)
 	LWLockReleaseAll();
 }
 
+/* See process.h. */
 void
 fs_process_run(void (*loop) (void))
 {
@@ -153,6 +154,7 @@ recover_from_error(void)
 	RESUME_INTERRUPTS();
 }
 
+/* See process.h. */
 bool
 fs_process_try(void (*duty) (void *arg), void *arg)
 {

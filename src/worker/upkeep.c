@@ -271,6 +271,7 @@ drop_expired(void *arg)
 		(void) fs_partition_drop_before(chore->parent, chore->drop_before);
 }
 
+/* See upkeep.h. */
 bool
 fs_upkeep_run(void)
 {

@@ -290,6 +290,10 @@ concerns_extension(Node *parsetree)
 	}
 }
 
+/*
+ * The hook: before a command workers are made to let go of what it needs; after
+ * it they hear of the extension's coming and going.
+ */
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,

@@ -34,6 +34,10 @@ wake_stream(FsSharedStream *stream)
 		SetLatch(stream->latch);
 }
 
+/*
+ * At commit: tells the workers of what was touched, and the launcher, that
+ * definitions are new.  It must not throw.
+ */
 static void
 wake_touched(void)
 {
@@ -60,6 +64,10 @@ wake_touched(void)
 	LWLockRelease(fs_shared->lock);
 }
 
+/*
+ * Transactions end here: commit wakes, all forget.  Touches would not survive
+ * PREPARE, so that is refused.
+ */
 static void
 finish_transaction_cb(XactEvent event, void *arg)
 {
@@ -90,6 +98,7 @@ fs_wakeup_init(void)
 	RegisterXactCallback(finish_transaction_cb, NULL);
 }
 
+/* See wakeup.h. */
 void
 fs_ddl_touch_stream(Oid relid)
 {

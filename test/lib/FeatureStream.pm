@@ -32,7 +32,7 @@ our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
-  create_example_servers create_example create_session_view create_wide_view generate oracle_agrees verifies
+  create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
 );
 
 my $scratch;
@@ -220,23 +220,30 @@ sub create_example_servers
 	return;
 }
 
-# The stream "clicks" and the feature view "session_features" of the example over
-# a topic, with whatever further options; what the oracle knows.
-sub create_example
+# A stream of the example's clicks over a topic, with whatever further options.
+sub create_stream
 {
-	my ($node, $topic, %options) = @_;
-	my %all = (
-		start => 'earliest', slice => '1 min', watermark_delay => '30 s', max_future => '60 s',
-		idle_after => '1 s', log_retention => '7 days', %options);
+	my ($node, $name, $topic, %options) = @_;
+	my %all = (slice => '1 min', watermark_delay => '30 s', max_future => '60 s', %options);
 	my $options = join '', map { ", $_ '$all{$_}'" } sort keys %all;
 
 	$node->safe_psql('postgres', qq(
-		CREATE FOREIGN TABLE clicks (
+		CREATE FOREIGN TABLE $name (
 			user_id    text        NOT NULL CHECK (user_id <> ''),
 			item_id    text        NOT NULL,
 			category   text        DEFAULT 'unknown',
 			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
 		) SERVER kafka OPTIONS (topic '$topic', format 'json', event_time 'clicked_at'$options)));
+	return;
+}
+
+# The stream "clicks" and the feature view "session_features" of the example over
+# a topic, with whatever further options of the stream; what the oracle knows.
+sub create_example
+{
+	my ($node, $topic, %options) = @_;
+
+	create_stream($node, 'clicks', $topic, start => 'earliest', idle_after => '1 s', log_retention => '7 days', %options);
 	create_session_view($node, online => 'redis', online_key => 'user:{user_id}:session_features', online_ttl => '2 hours');
 	return;
 }

@@ -131,10 +131,9 @@ sub expected_session_history
 SQL
 }
 
-my $session_history = q(
-	SELECT user_id, window_end, items_clicked_10m, item_count_10m, distinct_items_10m, distinct_categories_10m,
-	       top_category_10m, items_clicked_30m, item_count_30m, distinct_items_30m, distinct_categories_30m,
-	       top_category_30m FROM session_features_history);
+my $session_features = join ', ', map { ("items_clicked_$_", "item_count_$_", "distinct_items_$_", "distinct_categories_$_",
+		"top_category_$_") } '10m', '30m';
+my $session_history = "SELECT user_id, window_end, $session_features FROM session_features_history";
 
 sub expected_shop_history
 {
@@ -172,11 +171,10 @@ sub wait_until_settled
 }
 
 # The rows that SELECT from the views should give: the newest of each key, unless its windows are empty.
-my $in_force = q(
+my $in_force = qq(
 	SELECT * FROM (
-		SELECT DISTINCT ON (user_id) user_id, items_clicked_10m, item_count_10m, distinct_items_10m, distinct_categories_10m,
-		       top_category_10m, items_clicked_30m, item_count_30m, distinct_items_30m, distinct_categories_30m,
-		       top_category_30m, window_end, computed_at FROM session_features_history ORDER BY user_id, window_end DESC) r
+		SELECT DISTINCT ON (user_id) user_id, $session_features, window_end, computed_at
+		  FROM session_features_history ORDER BY user_id, window_end DESC) r
 	 WHERE item_count_30m > 0);
 my $shop_in_force = q(
 	SELECT * FROM (

@@ -16,24 +16,7 @@ my $now = 1705322400;    # 2024-01-15 12:40:00+00
 sub set_clock { $node->safe_psql('postgres', "SELECT feature_stream.set_test_clock(to_timestamp($_[0]))"); return; }
 set_clock($now);
 
-# Defines a stream of clicks over a topic, and a feature view over it that counts.
-sub create_stream
-{
-	my ($name, $topic, $options, $server) = @_;
-
-	$server //= 'kafka';
-	$options = $options ? ", $options" : '';
-	$node->safe_psql('postgres', qq(
-		CREATE FOREIGN TABLE $name (
-			user_id    text        NOT NULL CHECK (user_id <> ''),
-			item_id    text        NOT NULL,
-			category   text        DEFAULT 'unknown',
-			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
-		) SERVER $server OPTIONS (topic '$topic', format 'json', event_time 'clicked_at', slice '1 min',
-			watermark_delay '30 s', max_future '60 s', idle_after '1 min'$options)));
-	return;
-}
-
+# A feature view over a stream of clicks that counts.
 sub create_counts
 {
 	my ($stream) = @_;
@@ -53,12 +36,9 @@ sub click
 }
 
 # --- Brokers that do not answer, a topic that is not there.
-$node->safe_psql('postgres', sprintf(q(
-	CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s');
-	CREATE SERVER redis FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '%s');
-	CREATE USER MAPPING FOR CURRENT_USER SERVER redis;
-	), $kafka->brokers, $redis->port));
-create_stream('clicks', 'click-events', "start 'earliest'");
+create_example_servers($node, $kafka, $redis);
+$node->safe_psql('postgres', 'CREATE USER MAPPING FOR CURRENT_USER SERVER redis');
+create_stream($node, 'clicks', 'click-events', idle_after => '1 min', start => 'earliest');
 create_session_view($node, online => 'redis', online_key => 'user:{user_id}:session_features', online_ttl => '2 hours');
 wait_for_state($node, 'clicks', 'disconnected');
 $node->poll_query_until('postgres', "SELECT last_error ~* 'refused|broker' FROM feature_stream.stat_stream");
@@ -208,7 +188,7 @@ for my $codec (qw(none gzip snappy lz4 zstd))
 {
 	$kafka->produce('codecs', 0, [ map { click("codec $codec", 'i' x 100, 'c', $now + $_ / 1000) } 1 .. 200 ], '-z', $codec);
 }
-create_stream('codec_clicks', 'codecs', "start 'earliest'");
+create_stream($node, 'codec_clicks', 'codecs', idle_after => '1 min', start => 'earliest');
 create_counts('codec_clicks');
 wait_for_read($node, 'codec_clicks', 1000);
 query_is($node, q(SELECT string_agg(n::text, ' ') FROM (SELECT count(*) AS n FROM feature_stream.read_event_log('codec_clicks')
@@ -222,14 +202,14 @@ $kafka->create_topic('starts', 2);
 $kafka->produce_records('starts', [ map { my $p = $_; map {
 	{ partition => $p, timestamp => 1000 * ($now - 600 + 60 * $_), value => click("p$p", "i$_", 'c', $now) } } 0 .. 9 } 0, 1 ]);
 my %starts = (
-	from_latest => "start 'latest'",
-	from_earliest => "start 'earliest'",
-	from_time => sprintf("start '%s'", $node->safe_psql('postgres', "SET TimeZone = 'UTC'; SELECT to_timestamp($now - 600 + 60 * 4 - 30)")),
-	from_offsets => "start 'offsets 0:7,1:3'",
-	from_nowhere => "start 'offsets 0:99'");
+	from_latest => 'latest',
+	from_earliest => 'earliest',
+	from_time => $node->safe_psql('postgres', "SET TimeZone = 'UTC'; SELECT to_timestamp($now - 600 + 60 * 4 - 30)"),
+	from_offsets => 'offsets 0:7,1:3',
+	from_nowhere => 'offsets 0:99');
 for my $name (sort keys %starts)
 {
-	create_stream($name, 'starts', $starts{$name});
+	create_stream($node, $name, 'starts', idle_after => '1 min', start => $starts{$name});
 	create_counts($name);
 }
 my $resolved = q(SELECT count(*) = 9 FROM feature_stream.partition_position);
@@ -252,7 +232,7 @@ $node->safe_psql('postgres', "DROP FOREIGN TABLE $_ CASCADE") for sort keys %sta
 
 # --- What transactions took back is not read.
 $kafka->create_topic('transactions', 1);
-create_stream('committed', 'transactions', "start 'earliest'");
+create_stream($node, 'committed', 'transactions', idle_after => '1 min', start => 'earliest');
 create_counts('committed');
 my $batch = sub { my ($user, $n) = @_; [ map { { partition => 0, value => click($user, "i$_", 'c', $now) } } 1 .. $n ] };
 $kafka->produce_records('transactions', $batch->('good', 5), transaction => 'commit');
@@ -270,7 +250,7 @@ $node->safe_psql('postgres', 'DROP FOREIGN TABLE committed CASCADE');
 
 # --- Retention that removed what was to be read next; a topic that vanishes.
 $kafka->create_topic('retention', 2);
-create_stream('retained', 'retention', "start 'earliest'");
+create_stream($node, 'retained', 'retention', idle_after => '1 min', start => 'earliest');
 create_counts('retained');
 $kafka->produce('retention', $_, [ map { click("p$_", "i$_", 'c', $now) } 1 .. 10 ]) for 0, 1;
 wait_for_read($node, 'retained', 20);

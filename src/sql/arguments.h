@@ -1,0 +1,15 @@
+/*
+ * arguments.h
+ *		Arguments of our SQL functions that are not strict.
+ */
+#ifndef FS_SQL_ARGUMENTS_H
+#define FS_SQL_ARGUMENTS_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+/* Throws 22004 for a NULL where something must be said; 'name' is the argument's in SQL. */
+extern void fs_argument_require(FunctionCallInfo fcinfo, int arg, const char *name);
+
+#endif							/* FS_SQL_ARGUMENTS_H */
