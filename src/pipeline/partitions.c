@@ -178,9 +178,10 @@ update_idleness(FsShard *shard, FsPartition *partition, FsTime now)
 		known->at_end && shard->source->connected;
 	FsTime		since;
 
+	/* A clock that was set back begins anew, else nothing were idle until it is there again. */
 	if (!at_end)
 		partition->at_end_since = FS_TIME_MIN;
-	else if (partition->at_end_since == FS_TIME_MIN)
+	else if (partition->at_end_since == FS_TIME_MIN || partition->at_end_since > now)
 		partition->at_end_since = now;
 	since = partition->at_end_since;
 	if (since != FS_TIME_MIN && partition->clock.last_arrival > since)
