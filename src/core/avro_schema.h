@@ -24,7 +24,7 @@
 #define FS_AVRO_MAX_TEXT		(1024 * 1024)	/* bytes of JSON, references included */
 #define FS_AVRO_MAX_NODES		65536
 #define FS_AVRO_MAX_NAMES		4096	/* named types */
-#define FS_AVRO_MAX_MEMBERS		10000	/* of one type */
+#define FS_AVRO_MAX_MEMBERS		4096	/* of one type */
 #define FS_AVRO_MAX_SOURCES		256
 #define FS_AVRO_MAX_PRECISION	1000	/* of a decimal; PostgreSQL's bound for numeric(p) */
 #define FS_AVRO_MAX_DEFAULTS	(1024 * 1024)	/* bytes of all defaults together */

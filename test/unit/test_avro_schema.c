@@ -204,12 +204,13 @@ test_bounds(void)
 	for (int i = 0; i < FS_AVRO_MAX_MEMBERS; i++)
 		p += sprintf(p, ",\"s%d\"", i);
 	strcpy(p, "]}");
-	CHECK(parse(text, message) == NULL && strstr(message, "more than 10000 parts") != NULL);
+	CHECK(parse(text, message) == NULL && strstr(message, "more than 4096 parts") != NULL);
 
-	p = text + sprintf(text, "[\"null\"");
-	for (int i = 0; i < FS_AVRO_MAX_NAMES + 1; i++)
-		p += sprintf(p, ",{\"type\":\"fixed\",\"name\":\"F%d\",\"size\":1}", i);
-	strcpy(p, "]");
+	p = text + sprintf(text, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":[\"null\"");
+	for (int i = 0; i < FS_AVRO_MAX_NAMES; i++)
+		p += sprintf(p, "%s{\"type\":\"fixed\",\"name\":\"F%d\",\"size\":1}",
+					 i == 3000 ? "]},{\"name\":\"b\",\"type\":[" : ",", i);
+	strcpy(p, "]}]}");
 	CHECK(parse(text, message) == NULL && strstr(message, "more than 4096 named types") != NULL);
 
 	/* 2^30 values from 30 records */
