@@ -47,7 +47,7 @@
  *		partition.c			create ahead, drop after retention
  *		table_writer.c		fast inserts, as COPY does them
  *	catalog/	From catalog rows to structs, and back.
- *		stream*.c, start.c, options.c, *_options.c, option_hint.c
+ *		stream*.c, payload.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
  *		stand_in*.c			the query over given events, in PostgreSQL's own executor
