@@ -47,7 +47,7 @@
  *		partition.c			create ahead, drop after retention
  *		table_writer.c		fast inserts, as COPY does them
  *	catalog/	From catalog rows to structs, and back.
- *		stream*.c, start.c, options.c, *_options.c, option_hint.c
+ *		stream*.c, payload.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
  *		stand_in*.c, ephemeral.c	the query over given events, in PostgreSQL's own executor
@@ -59,7 +59,7 @@
  *		table.c, dictionary.c, ring.c, entity.c, touch.c	what is built in the arena
  *		event_log.c			reading the event log's table
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
- *		decode*.c, json*.c, number.c, time_text.c, utf8.c	records
+ *		decode*.c, json*.c, avro*.c, wire_header.c, number.c, time_text.c, utf8.c	records
  *		segment*.c, crc32c.c			the event log's format
  *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h

@@ -76,6 +76,7 @@ static const StreamOption stream_options[] =
 	{"max_record_bytes", ON_STREAM, OPTION_BYTES, FIELD(max_record_bytes)},
 	{"on_stopped", ON_STREAM, OPTION_CHOICE, FIELD(exclude_stopped), false, {"wait", "exclude"}},
 	{"order_by", ON_TABLE, OPTION_STRING, FIELD(order_by), true},
+	{"schema", ON_STREAM, OPTION_STRING, FIELD(schema)},
 	{"slice", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(slice)},
 	{"start", ON_STREAM, OPTION_START, 0},
 	{"table", ON_TABLE, OPTION_NAME, 0, true},
@@ -136,16 +137,18 @@ throw_invalid_value(const char *name, const char *value, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/* Only JSON so far; what is to come is told apart from what is misspelt. */
-static void
-check_format(const char *value)
+static FsFormat
+read_format(const char *value)
 {
 	if (strcmp(value, "json") == 0)
-		return;
+		return FS_FORMAT_JSON;
+	if (strcmp(value, "avro") == 0)
+		return FS_FORMAT_AVRO;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("format \"%s\" is not supported", value),
-			 errhint("The only format so far is \"json\".")));
+			 errhint("Available formats: \"json\", \"avro\".")));
+	return FS_FORMAT_JSON;		/* not reached */
 }
 
 /* Reads a size such as "1MB" or "65536". */
@@ -215,7 +218,7 @@ read_option(const StreamOption *option, const char *value, FsStreamDef *def)
 			*(bool *) field = read_choice(option, value);
 			break;
 		case OPTION_FORMAT:
-			check_format(value);
+			def->format = read_format(value);
 			break;
 		case OPTION_START:
 			fs_start_parse(def, value);
@@ -416,6 +419,11 @@ throw_unknown_option(FsWrapper wrapper, Oid catalog, const char *name)
 {
 	FsOptionHint hint;
 
+	if (strcmp(name, "registry") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("schema registries are not supported"),
+				 errhint("Give the schema itself to the stream: OPTIONS (format 'avro', schema '...').")));
 	fs_option_hint_start(&hint, name);
 	for (int i = 0; i < lengthof(stream_options); i++)
 		if (catalog == ForeignTableRelationId &&
@@ -458,6 +466,25 @@ required_hint(const char *name)
 	return "Name the column of the table that holds the payload.";
 }
 
+/* Throws for a schema without the format that has one, and the other way round. */
+static void
+validate_format(List *options)
+{
+	char	   *format = fs_option_value(options, "format");
+	bool		is_avro = format != NULL && strcmp(format, "avro") == 0;
+
+	if (is_avro && fs_option_value(options, "schema") == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("format \"avro\" needs the option \"schema\""),
+				 errhint("Give the Avro schema that the records were written with, as JSON.")));
+	if (!is_avro && fs_option_value(options, "schema") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"schema\" needs format 'avro'"),
+				 errhint("Add the option format 'avro', or leave out the schema: JSON has none.")));
+}
+
 /* Throws when an option that must be there is not, or when options contradict. */
 static void
 validate_whole(FsWrapper wrapper, Oid catalog, List *options)
@@ -488,6 +515,7 @@ validate_whole(FsWrapper wrapper, Oid catalog, List *options)
 					 errmsg("a stream needs the option \"%s\"",
 							stream_options[i].name),
 					 errhint("%s", required_hint(stream_options[i].name))));
+	validate_format(options);
 }
 
 /* See options.h. */

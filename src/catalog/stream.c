@@ -28,6 +28,7 @@
 
 #include "catalog/extension.h"
 #include "catalog/options.h"
+#include "catalog/payload.h"
 #include "catalog/stream.h"
 #include "catalog/stream_contract.h"
 #include "catalog/stream_table.h"
@@ -248,6 +249,7 @@ fs_stream_load(Oid relid)
 	fs_options_read(def, table->options);
 	fs_contract_load(def, rel);
 	load_event_time(def, fs_option_value(table->options, "event_time"));
+	fs_payload_check(def);
 	check_spans(def);
 	if (def->kind == FS_SOURCE_KAFKA)
 		load_kafka(def, table->options);

@@ -24,6 +24,12 @@ typedef enum FsSourceKind
 	FS_SOURCE_TABLE
 } FsSourceKind;
 
+typedef enum FsFormat
+{
+	FS_FORMAT_JSON = 0,
+	FS_FORMAT_AVRO				/* one datum a record, by the schema given on the stream */
+} FsFormat;
+
 typedef enum FsStartKind
 {
 	FS_START_LATEST,
@@ -43,7 +49,7 @@ typedef struct FsColumn
 {
 	AttrNumber	attnum;
 	char	   *name;			/* SQL name */
-	char	   *field;			/* key in the payload: option 'field', default the name */
+	char	   *field;			/* key in the payload (Avro: path): option 'field', default the name */
 	Oid			typid;
 	int32		typmod;
 	Oid			collation;
@@ -76,6 +82,8 @@ typedef struct FsStreamDef
 	FsSourceKind kind;
 
 	/* Columns and the data contract */
+	FsFormat	format;
+	char	   *schema;			/* of format Avro, as JSON; else NULL */
 	int			natts;			/* attributes of the relation, dropped ones included */
 	int			ncolumns;
 	FsColumn   *columns;		/* in attnum order */

@@ -204,6 +204,7 @@ fs_stream_table_load(FsStreamDef *def, const char *name)
 	static const Oid order_types[] = {INT8OID, InvalidOid};
 	static const Oid xid_types[] = {XID8OID, InvalidOid};
 	static const Oid value_types[] = {BYTEAOID, TEXTOID, JSONOID, JSONBOID, InvalidOid};
+	static const Oid bytes_types[] = {BYTEAOID, InvalidOid};
 	static const Oid key_types[] = {BYTEAOID, TEXTOID, InvalidOid};
 	static const Oid arrival_types[] = {TIMESTAMPTZOID, InvalidOid};
 	Relation	rel;
@@ -214,8 +215,9 @@ fs_stream_table_load(FsStreamDef *def, const char *name)
 	check_not_null(def, check_column(def, rel, "order_by", def->order_by,
 									 order_types, "bigint"), "order_by");
 	check_xid(def, rel, check_column(def, rel, "xid", def->xid, xid_types, "xid8"));
-	(void) check_column(def, rel, "value", def->value, value_types,
-						"bytea, text, json or jsonb");
+	(void) check_column(def, rel, "value", def->value,
+						def->format == FS_FORMAT_AVRO ? bytes_types : value_types,
+						def->format == FS_FORMAT_AVRO ? "bytea" : "bytea, text, json or jsonb");
 	if (def->key != NULL)
 		(void) check_column(def, rel, "key", def->key, key_types, "bytea or text");
 	if (def->arrival != NULL)

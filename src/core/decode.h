@@ -17,7 +17,7 @@
 typedef enum FsReason
 {
 	FS_REASON_NONE = 0,
-	FS_REASON_MALFORMED,		/* not JSON, not an object, not UTF-8, too deep, empty */
+	FS_REASON_MALFORMED,		/* not JSON, not an object, not Avro by its schema, not UTF-8, too deep, empty */
 	FS_REASON_MISSING_FIELD,	/* NOT NULL column absent (without default) or null */
 	FS_REASON_CHECK_VIOLATION,	/* a CHECK of the stream is false */
 	FS_REASON_BAD_VALUE,		/* the field cannot be a value of the column's type */
@@ -43,7 +43,7 @@ typedef enum FsTimeUnit
 /* One declared column, as far as decoding is concerned. */
 typedef struct FsField
 {
-	const char *name;			/* key in the payload, UTF-8 */
+	const char *name;			/* key in the payload, UTF-8; in Avro a path: a.b.c */
 	size_t		name_len;
 	FsType		type;
 	FsTimeUnit	unit;			/* for timestamptz */
@@ -87,5 +87,29 @@ extern void fs_json_decoder_reset(FsJsonDecoder *decoder);
  */
 extern bool fs_json_decode(FsJsonDecoder *decoder, const char *bytes, size_t len,
 						   FsValue *values, FsDecodeError *error);
+
+/*
+ * The same for Avro.  A program knows schemas and columns (core/avro_resolve.h
+ * makes it); a decoder is working memory, for any number of programs.
+ */
+typedef struct FsAvroProgram FsAvroProgram;
+typedef struct FsAvroDecoder FsAvroDecoder;
+
+extern void fs_avro_program_free(FsAvroProgram *program);
+
+/* NULL when memory is out. */
+extern FsAvroDecoder *fs_avro_decoder_create(void);
+extern void fs_avro_decoder_free(FsAvroDecoder *decoder);
+
+/* As fs_json_decoder_reset. */
+extern void fs_avro_decoder_reset(FsAvroDecoder *decoder);
+
+/*
+ * As fs_json_decode: 'bytes' are one datum without any header.  Values may
+ * also point into the program.
+ */
+extern bool fs_avro_decode(FsAvroDecoder *decoder, const FsAvroProgram *program,
+						   const char *bytes, size_t len, FsValue *values,
+						   FsDecodeError *error);
 
 #endif							/* FS_CORE_DECODE_H */

@@ -69,20 +69,11 @@ take_uuid(FsScratch *scratch, const char *text, size_t len, FsValue *value)
 	return FS_MISFIT_NONE;
 }
 
-/* A string as a text, uuid, date or timestamptz. */
-static inline FsMisfit
-take_string(FsScratch *scratch, FsType type, const FsJsonToken *token,
-			FsValue *value)
+/* See json_column.h. */
+FsMisfit
+fs_json_take_text(FsScratch *scratch, FsType type, const char *data, size_t len,
+				  FsValue *value)
 {
-	const char *data;
-	size_t		len;
-	FsMisfit		misfit;
-
-	if (token->kind != FS_JSON_STRING)
-		return FS_MISFIT_KIND;
-	misfit = take_characters(scratch, token, &data, &len);
-	if (misfit != FS_MISFIT_NONE)
-		return misfit;
 	switch (type)
 	{
 		case FS_TYPE_UUID:
@@ -98,6 +89,23 @@ take_string(FsScratch *scratch, FsType type, const FsJsonToken *token,
 			value->len = (uint32_t) len;
 			return FS_MISFIT_NONE;
 	}
+}
+
+/* A string as a text, uuid, date or timestamptz. */
+static inline FsMisfit
+take_string(FsScratch *scratch, FsType type, const FsJsonToken *token,
+			FsValue *value)
+{
+	const char *data;
+	size_t		len;
+	FsMisfit		misfit;
+
+	if (token->kind != FS_JSON_STRING)
+		return FS_MISFIT_KIND;
+	misfit = take_characters(scratch, token, &data, &len);
+	if (misfit != FS_MISFIT_NONE)
+		return misfit;
+	return fs_json_take_text(scratch, type, data, len, value);
 }
 
 /* The text of a number, where numeric_in takes it. */

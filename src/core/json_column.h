@@ -2,9 +2,10 @@
  * json_column.h
  *		From one JSON value to the value of a declared column.
  *
- * For the JSON decoder only.  Coercions are strict, so that a producer's change
- * of type is seen at once: a text is made of a string only, an integer of a
- * number without fraction only, and so on.  The caller has dealt with null.
+ * For the JSON decoder; characters and sentences for Avro's, too.  Coercions are
+ * strict, so that a producer's change of type is seen at once: a text is made of
+ * a string only, an integer of a number without fraction only, and so on.  The
+ * caller has dealt with null.
  */
 #ifndef FS_CORE_JSON_COLUMN_H
 #define FS_CORE_JSON_COLUMN_H
@@ -32,6 +33,10 @@ typedef enum FsMisfit
  */
 extern FsMisfit fs_json_take_value(FsScratch *scratch, const FsField *field,
 								   const FsJsonToken *token, FsValue *value);
+
+/* Makes characters (valid UTF-8 without NUL) a text, uuid, date or timestamptz. */
+extern FsMisfit fs_json_take_text(FsScratch *scratch, FsType type,
+								  const char *data, size_t len, FsValue *value);
 
 /*
  * Writes to 'out' the end of a sentence that began with the value: what is

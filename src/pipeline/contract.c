@@ -27,6 +27,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog/guard.h"
+#include "catalog/payload.h"
 #include "catalog/run_as.h"
 #include "pipeline/recover.h"
 #include "pipeline/shard.h"
@@ -46,7 +47,7 @@ typedef struct SimpleCheck
 
 typedef struct FsContract
 {
-	FsJsonDecoder *decoder;
+	FsPayloadDecoder *decoder;
 	FsValue    *values;			/* of the batch, used again */
 	int			maxvalues;
 	FsValue    *defaults;		/* per column; FS_ABSENT: none */
@@ -132,33 +133,6 @@ evaluate_default(FsContract *contract, const FsColumn *column)
 }
 
 /*
- * The decoder of the stream's records, in memory of its own (core/ has no
- * contexts); throws when there is none.
- */
-static FsJsonDecoder *
-create_decoder(const FsStreamDef *def)
-{
-	FsField    *fields = palloc0(sizeof(FsField) * def->ncolumns);
-	FsJsonDecoder *decoder;
-
-	for (int i = 0; i < def->ncolumns; i++)
-	{
-		fields[i].name = def->columns[i].field;
-		fields[i].name_len = strlen(def->columns[i].field);
-		fields[i].type = def->columns[i].type;
-		fields[i].unit = def->columns[i].unit;
-	}
-	decoder = fs_json_decoder_create(fields, def->ncolumns);
-	if (decoder == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("Could not create the decoder of stream %s.", def->name)));
-	pfree(fields);
-	return decoder;
-}
-
-/*
  * Prepares the contract of the shard's stream and the expressions of its views, in
  * shard->context.  The caller is in a transaction.
  */
@@ -203,7 +177,7 @@ fs_contract_create(FsShard *shard)
 		foreach(lc, fs_inputs_prepare(&shard->views[v]))
 			mark_columns(shard, contract, lfirst(lc));
 	}
-	contract->decoder = create_decoder(def);
+	contract->decoder = fs_payload_create(def);
 	MemoryContextSwitchTo(old);
 	return contract;
 }
@@ -276,8 +250,8 @@ decode_record(FsShard *shard, FsContract *contract, FsEvent *event)
 		refuse(shard, event, FS_REASON_MALFORMED,
 			   psprintf("value has %zu bytes, more than max_record_bytes (" INT64_FORMAT ")",
 						record->value_len, shard->def->max_record_bytes));
-	else if (!fs_json_decode(contract->decoder, record->value, record->value_len,
-							 event->values, &error))
+	else if (!fs_payload_decode(contract->decoder, record->value, record->value_len,
+								event->values, &error))
 	{
 		if (error.reason == FS_REASON_NONE)
 			ereport(ERROR,
@@ -538,7 +512,7 @@ fs_contract_decode(FsShard *shard, FsEvent *events, int n)
 	FsValue    *values = reserve_values(shard, n * shard->nvalues);
 	bool		own_transaction = !IsTransactionState();
 
-	fs_json_decoder_reset(contract->decoder);
+	fs_payload_reset(contract->decoder);
 	for (int i = 0; i < n; i++)
 	{
 		events[i].values = values + (Size) i * shard->nvalues;

@@ -18,6 +18,7 @@
 
 #include "catalog/extension.h"
 #include "catalog/guard.h"
+#include "catalog/payload.h"
 #include "core/decode.h"
 #include "pipeline/row.h"
 #include "pipeline/values.h"
@@ -34,43 +35,11 @@ typedef struct Refused
 	int			key_len;
 	FsRefusedReceiver receive;
 	void	   *arg;
-	FsJsonDecoder *decoder;
+	FsPayloadDecoder *decoder;
 	FsValue    *values;			/* by stream column */
 	FsBatchEvent event;			/* the one at hand */
 	MemoryContext context;		/* of one dead letter */
 } Refused;
-
-/* Memory context callback: the decoder is malloc'd. */
-static void
-free_decoder_cb(void *decoder)
-{
-	fs_json_decoder_free(decoder);
-}
-
-/* Makes the decoder, which goes with the current memory context. */
-static void
-create_decoder(Refused *refused)
-{
-	const FsStreamDef *stream = refused->batch->stream;
-	FsField    *fields = palloc0(sizeof(FsField) * stream->ncolumns);
-	MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
-
-	for (int i = 0; i < stream->ncolumns; i++)
-	{
-		fields[i].name = stream->columns[i].field;
-		fields[i].name_len = strlen(stream->columns[i].field);
-		fields[i].type = stream->columns[i].type;
-		fields[i].unit = stream->columns[i].unit;
-	}
-	refused->decoder = fs_json_decoder_create(fields, stream->ncolumns);
-	if (refused->decoder == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	callback->func = free_decoder_cb;
-	callback->arg = refused->decoder;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-}
 
 /* The decoded values as those of an event; the argument is the Refused. */
 static void
@@ -100,9 +69,9 @@ decode_payload(Refused *refused, const bytea *payload)
 	FsBatchEvent *event = &refused->event;
 	FsDecodeError error;
 
-	fs_json_decoder_reset(refused->decoder);
-	if (!fs_json_decode(refused->decoder, VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload),
-						refused->values, &error) ||
+	fs_payload_reset(refused->decoder);
+	if (!fs_payload_decode(refused->decoder, VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload),
+						   refused->values, &error) ||
 		time->presence != FS_PRESENT || time->i < refused->from || time->i >= refused->until)
 		return false;
 	event->time = time->i;
@@ -204,7 +173,7 @@ fs_refused_events(const FsBatch *batch, FsTime from, FsTime until, const char *k
 		.key_len = key_len, .receive = receive, .arg = arg};
 	FsOwnerScope scope;
 
-	create_decoder(&refused);
+	refused.decoder = fs_payload_create(refused.batch->stream);
 	refused.values = palloc(sizeof(FsValue) * batch->stream->ncolumns);
 	refused.context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream dead letter",
 											ALLOCSET_SMALL_SIZES);

@@ -1,0 +1,47 @@
+/*
+ * payload.h
+ *		The payload of a stream's records: from its format to declared columns.
+ */
+#ifndef FS_CATALOG_PAYLOAD_H
+#define FS_CATALOG_PAYLOAD_H
+
+#include "catalog/stream_def.h"
+
+/* The decoder of one stream: for JSON or for Avro; see core/decode.h. */
+typedef struct FsPayloadDecoder
+{
+	FsJsonDecoder *json;		/* NULL: Avro */
+	FsAvroDecoder *avro;
+	FsAvroProgram *program;
+} FsPayloadDecoder;
+
+/*
+ * Throws, with column, what and hint, when the stream's schema is none or does
+ * not go with its columns; does nothing for JSON.  'def' has its columns.
+ */
+extern void fs_payload_check(const FsStreamDef *def);
+
+/* Makes the decoder, which lives as long as the current memory context.  Throws. */
+extern FsPayloadDecoder *fs_payload_create(const FsStreamDef *def);
+
+/* Forgets the values decoded so far; once a batch. */
+static inline void
+fs_payload_reset(FsPayloadDecoder *decoder)
+{
+	if (decoder->json != NULL)
+		fs_json_decoder_reset(decoder->json);
+	else
+		fs_avro_decoder_reset(decoder->avro);
+}
+
+/* Decodes one record; as fs_json_decode. */
+static inline bool
+fs_payload_decode(FsPayloadDecoder *decoder, const char *bytes, size_t len,
+				  FsValue *values, FsDecodeError *error)
+{
+	if (decoder->json != NULL)
+		return fs_json_decode(decoder->json, bytes, len, values, error);
+	return fs_avro_decode(decoder->avro, decoder->program, bytes, len, values, error);
+}
+
+#endif							/* FS_CATALOG_PAYLOAD_H */

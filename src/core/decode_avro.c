@@ -1,0 +1,541 @@
+/*
+ * decode_avro.c
+ *		Avro records: running the program that was made of schemas and columns.
+ *
+ * The bytes of a record are read once, front to back, one operation a field;
+ * every read is checked against the end.  Loops, routines and defaults call
+ * run() again, to a bounded depth.  Items that take no bytes could be counted
+ * without end, and defaults be repeated: both are paid for from a budget.
+ *
+ * As with JSON there are two kinds of failure: the record is malformed, which
+ * ends it; or a value does not fit its column, which is noted, and reading goes
+ * on, since the rest may be malformed.  A text points into the record.
+ */
+#include "core/decode.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/avro_program.h"
+#include "core/number.h"
+#include "core/utf8.h"
+
+#define MAX_RECORD	((size_t) INT32_MAX)
+#define SHOWN_BYTES	60			/* of a name in a message */
+
+/*
+ * What went wrong
+ */
+
+/* The place of a byte in the record; 0 for one of a default. */
+static size_t
+position_of(const FsAvroDecoder *decoder, const char *at)
+{
+	if (at == NULL || (uintptr_t) at < (uintptr_t) decoder->begin ||
+		(uintptr_t) at > (uintptr_t) decoder->end)
+		return 0;
+	return (size_t) (at - decoder->begin);
+}
+
+/* See avro_program.h. */
+void
+fs_avro_refuse(FsAvroDecoder *decoder, int column, const char *at, const char *format,...)
+{
+	FsDecodeError *error = decoder->error;
+	const FsField *field = &decoder->program->fields[column];
+	char		name[SHOWN_BYTES + 4];
+	char		what[FS_DECODE_MESSAGE_SIZE];
+	va_list		args;
+	size_t		len;
+
+	if (decoder->refused)
+		return;
+	decoder->refused = true;
+	error->reason = FS_REASON_BAD_VALUE;
+	error->field = column;
+	error->position = position_of(decoder, at);
+	fs_utf8_print(name, SHOWN_BYTES, field->name, field->name_len);
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	len = (size_t) snprintf(error->message, sizeof(error->message), "field \"%s\" %s", name, what);
+	if (len >= sizeof(error->message))
+		len = sizeof(error->message) - 1;
+	error->message[fs_utf8_valid_length(error->message, len)] = '\0';
+}
+
+/*
+ * Reading
+ */
+
+/* See avro_program.h. */
+const char *
+fs_avro_long_varint(FsAvroDecoder *decoder, const char *p, uint64_t *value)
+{
+	const char *start = p;
+	uint64_t	result = 0;
+
+	for (int shift = 0; shift < 64; shift += 7)
+	{
+		uint64_t	byte;
+
+		if (p == decoder->end)
+			return fs_avro_malformed(decoder, start, "value runs beyond the end");
+		byte = (unsigned char) *p++;
+		if (shift == 63 && byte > 1)
+			break;
+		result |= (byte & 0x7F) << shift;
+		if (byte < 0x80)
+		{
+			*value = result;
+			return p;
+		}
+	}
+	return fs_avro_malformed(decoder, start, "number has more than 64 bits");
+}
+
+/* Are these characters ASCII, and none NUL?  'end' bounds what may be looked at. */
+static inline bool
+is_plain_text(const char *p, size_t len, const char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t	hit = 0;
+
+	while (len >= 8)
+	{
+		uint64_t	word = fs_utf8_load(p);
+
+		hit |= ((word - ones) & ~word) | word;
+		p += 8;
+		len -= 8;
+	}
+	if (len > 0 && end - p >= 8)
+	{
+		uint64_t	kept = (UINT64_C(1) << (8 * len)) - 1;
+		uint64_t	word = (fs_utf8_load(p) & kept) | (ones & ~kept);
+
+		hit |= ((word - ones) & ~word) | word;
+	}
+	else
+		for (size_t i = 0; i < len; i++)
+			hit |= (signed char) p[i] <= 0 ? ones * 0x80 : 0;
+	return (hit & (ones * 0x80)) == 0;
+}
+
+/* The same for text that is not so plain. */
+static bool
+check_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
+{
+	size_t		valid = fs_utf8_valid_length(p, len);
+
+	if (valid < len && is_string)
+		return fs_avro_malformed(decoder, p + valid, "invalid UTF-8") != NULL;
+	if (valid < len)
+		fs_avro_refuse(decoder, column, p + valid, "has bytes that are not UTF-8");
+	else if (memchr(p, 0, len) != NULL)
+		fs_avro_refuse(decoder, column, p, "has a character U+0000, which text cannot hold");
+	return true;
+}
+
+/* See avro_program.h. */
+bool
+fs_avro_put_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
+{
+	FsValue    *value = &decoder->values[column];
+
+	if (!is_plain_text(p, len, decoder->end) && !check_text(decoder, p, len, column, is_string))
+		return false;
+	value->presence = FS_PRESENT;
+	value->len = (uint32_t) len;
+	value->data = p;
+	return true;
+}
+
+/*
+ * Operations that are not of every record
+ */
+
+static const char *run(FsAvroDecoder *decoder, int pc, const char *p, int depth);
+
+/* Takes from the budget of the record; false when it is used up. */
+static bool
+pay(FsAvroDecoder *decoder, const char *p, size_t cost)
+{
+	decoder->items -= (long) cost;
+	return decoder->items >= 0 ||
+		fs_avro_malformed(decoder, p, "too many items that take no bytes") != NULL;
+}
+
+static bool
+append_literal(FsAvroDecoder *decoder, const char *text, size_t len)
+{
+	if (decoder->json.len + len > FS_AVRO_MAX_JSON)
+	{
+		fs_avro_refuse(decoder, decoder->json_column, NULL, "is too long as JSON");
+		return true;
+	}
+	return fs_buffer_append(&decoder->json, text, len) || fs_avro_no_memory(decoder);
+}
+
+/* The key of a map's item, and what stands before it in JSON. */
+static const char *
+take_key(FsAvroDecoder *decoder, const char *p, bool is_json)
+{
+	FsAvroConv	conv = {.wire = FS_AVRO_STRING, .as = FS_AVRO_STRING};
+	size_t		len;
+
+	if (!is_json)
+	{
+		p = fs_avro_length(decoder, p, &len);
+		return p == NULL ? NULL : p + len;
+	}
+	p = fs_avro_take_value(decoder, p, &conv);
+	return p == NULL || !append_literal(decoder, ":", 1) ? NULL : p;
+}
+
+/*
+ * The number of items of the next block; 0 at the end.  A block that says how
+ * many bytes it has is passed over when its items are skipped: then *count is 0
+ * and *passed is set.
+ */
+static const char *
+take_block(FsAvroDecoder *decoder, const char *p, bool is_skipped, uint64_t *count, bool *passed)
+{
+	const char *start = p;
+	uint64_t	value;
+	int64_t		n;
+
+	*passed = false;
+	p = fs_avro_varint(decoder, p, &value);
+	if (p == NULL)
+		return NULL;
+	n = fs_unzigzag(value);
+	*count = n < 0 ? -(uint64_t) n : (uint64_t) n;
+	if (n >= 0)
+		return p;
+	p = fs_avro_varint(decoder, p, &value);
+	if (p == NULL)
+		return NULL;
+	n = fs_unzigzag(value);
+	if (n < 0 || (uint64_t) n > (uint64_t) (decoder->end - p))
+		return fs_avro_malformed(decoder, start, "block runs beyond the end");
+	*passed = is_skipped;
+	return is_skipped ? p + n : p;
+}
+
+/* An array or map: the body behind the operation for each item of each block. */
+static const char *
+take_items(FsAvroDecoder *decoder, int pc, const char *p, int depth)
+{
+	const FsAvroOp *op = &decoder->program->ops[pc];
+	bool		is_json = (op->b & FS_AVRO_ITEMS_JSON) != 0;
+	bool		is_map = (op->b & FS_AVRO_ITEMS_MAP) != 0;
+	bool		is_first = true;
+	bool		passed;
+	uint64_t	count;
+
+	if (is_json && !append_literal(decoder, is_map ? "{" : "[", 1))
+		return NULL;
+	for (;;)
+	{
+		p = take_block(decoder, p, !is_json, &count, &passed);
+		if (p == NULL)
+			return NULL;
+		if (count == 0)
+			break;
+		for (; count > 0 && !passed; count--)
+		{
+			const char *before = p;
+
+			if (is_json && !is_first && !append_literal(decoder, ",", 1))
+				return NULL;
+			is_first = false;
+			if (is_map)
+				p = take_key(decoder, p, is_json);
+			if (p != NULL)
+				p = run(decoder, pc + 1, p, depth + 1);
+			if (p == NULL || (p == before && !pay(decoder, p, 1)))
+				return NULL;
+		}
+	}
+	if (is_json && !append_literal(decoder, is_map ? "}" : "]", 1))
+		return NULL;
+	return p;
+}
+
+/* Runs the body behind the operation over a default instead of the record. */
+static bool
+take_default(FsAvroDecoder *decoder, int pc, const char *p, int depth)
+{
+	const FsAvroDefault *bytes = &decoder->program->defaults[decoder->program->ops[pc].b];
+	const char *end = decoder->end;
+	const char *after;
+
+	if (!pay(decoder, p, 1 + bytes->len / 16))
+		return false;
+	decoder->end = bytes->bytes + bytes->len;
+	after = run(decoder, pc + 1, bytes->bytes, depth + 1);
+	FS_ASSERT(after == NULL || after == decoder->end);
+	decoder->end = end;
+	/* whatever is wrong is not wrong in the default */
+	if (after == NULL && decoder->wrong != NULL)
+		decoder->wrong_at = p;
+	return after != NULL;
+}
+
+/* The JSON text is the value of its column. */
+static bool
+end_json(FsAvroDecoder *decoder, int column)
+{
+	FsValue    *value = &decoder->values[column];
+	char	   *copy = fs_scratch_take(&decoder->scratch, decoder->json.len);
+
+	decoder->json_column = -1;
+	if (copy == NULL)
+		return fs_avro_no_memory(decoder);
+	if (decoder->json.len > 0)
+		memcpy(copy, decoder->json.data, decoder->json.len);
+	value->presence = FS_PRESENT;
+	value->len = (uint32_t) decoder->json.len;
+	value->data = copy;
+	return true;
+}
+
+/* A long as a timestamptz; refuses what is out of range. */
+static void
+put_time(FsAvroDecoder *decoder, const char *at, int64_t raw, int64_t factor, int column)
+{
+	FsValue    *value = &decoder->values[column];
+	int64_t		time;
+
+	if (__builtin_mul_overflow(raw, factor, &time) ||
+		__builtin_add_overflow(time, FS_UNIX_EPOCH, &time) ||
+		time < FS_TIMESTAMP_MIN || time >= FS_TIMESTAMP_END)
+	{
+		fs_avro_refuse(decoder, column, at, "has value %lld, out of range for timestamptz",
+					   (long long) raw);
+		time = 0;
+	}
+	value->presence = FS_PRESENT;
+	value->i = time;
+}
+
+static void
+fail_value(FsAvroDecoder *decoder, const FsAvroOp *op, const char *at)
+{
+	fs_avro_refuse(decoder, op->column >= 0 ? op->column : decoder->json_column, at, "%.*s",
+				   op->b, decoder->program->text.data + op->a);
+}
+
+/*
+ * Runs operations from 'pc' to their END over the bytes at 'p'.  Returns the
+ * byte after what was read, or NULL: malformed, or memory is out.
+ */
+static const char *
+run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
+{
+	const FsAvroProgram *program = decoder->program;
+	uint64_t	raw;
+	size_t		len;
+
+	if (depth >= FS_AVRO_MAX_DEPTH)
+		return fs_avro_malformed(decoder, p, "nested deeper than 64 levels");
+	for (;; pc++)
+	{
+		const FsAvroOp *op = &program->ops[pc];
+		FsValue    *value;
+
+		FS_ASSERT(pc >= 0 && pc < program->nops);
+		switch ((FsAvroOpCode) op->code)
+		{
+			case FS_AVRO_OP_END:
+				return p;
+			case FS_AVRO_OP_TEXT:
+				p = fs_avro_length(decoder, p, &len);
+				if (p == NULL || !fs_avro_put_text(decoder, p, len, op->column, true))
+					return NULL;
+				p += len;
+				break;
+			case FS_AVRO_OP_INT8:
+				p = fs_avro_varint(decoder, p, &raw);
+				if (p == NULL)
+					return NULL;
+				value = &decoder->values[op->column];
+				value->presence = FS_PRESENT;
+				value->i = fs_unzigzag(raw);
+				break;
+			case FS_AVRO_OP_MILLIS:
+			case FS_AVRO_OP_MICROS:
+				p = fs_avro_varint(decoder, p, &raw);
+				if (p == NULL)
+					return NULL;
+				put_time(decoder, p, fs_unzigzag(raw), op->code == FS_AVRO_OP_MILLIS ? 1000 : 1,
+						 op->column);
+				break;
+			case FS_AVRO_OP_VALUE:
+			case FS_AVRO_OP_JSON_VALUE:
+				p = fs_avro_take_value(decoder, p, &program->convs[op->a]);
+				break;
+			case FS_AVRO_OP_NULL:
+				decoder->values[op->column].presence = FS_NULL;
+				break;
+			case FS_AVRO_OP_FAIL:
+				fail_value(decoder, op, p);
+				break;
+			case FS_AVRO_OP_SKIP_VARINT:
+				p = fs_avro_varint(decoder, p, &raw);
+				break;
+			case FS_AVRO_OP_SKIP_BYTES:
+				p = fs_avro_length(decoder, p, &len);
+				if (p != NULL)
+					p += len;
+				break;
+			case FS_AVRO_OP_SKIP_FIXED:
+				if (op->a > decoder->end - p)
+					return fs_avro_malformed(decoder, p, "value runs beyond the end");
+				p += op->a;
+				break;
+			case FS_AVRO_OP_UNION:
+				{
+					const char *at = p;
+
+					p = fs_avro_varint(decoder, p, &raw);
+					if (p == NULL)
+						return NULL;
+					if ((raw & 1) || (raw >> 1) >= (uint64_t) op->b)
+						return fs_avro_malformed(decoder, at, "union has no branch of this number");
+					pc = program->targets[op->a + (int) (raw >> 1)] - 1;
+					break;
+				}
+			case FS_AVRO_OP_JUMP:
+				pc = op->a - 1;
+				break;
+			case FS_AVRO_OP_CALL:
+				p = run(decoder, op->a, p, depth + 1);
+				break;
+			case FS_AVRO_OP_ITEMS:
+				p = take_items(decoder, pc, p, depth);
+				pc = op->a - 1;
+				break;
+			case FS_AVRO_OP_DEFAULT:
+				if (!take_default(decoder, pc, p, depth))
+					return NULL;
+				pc = op->a - 1;
+				break;
+			case FS_AVRO_OP_SAVE:
+				decoder->saved[op->a] = p;
+				break;
+			case FS_AVRO_OP_RESTORE:
+				p = decoder->saved[op->a];
+				break;
+			case FS_AVRO_OP_JSON_BEGIN:
+				fs_buffer_reset(&decoder->json);
+				decoder->json_column = op->column;
+				break;
+			case FS_AVRO_OP_JSON_LITERAL:
+				if (!append_literal(decoder, program->text.data + op->a, (size_t) op->b))
+					return NULL;
+				break;
+			case FS_AVRO_OP_JSON_END:
+				if (!end_json(decoder, op->column))
+					return NULL;
+				break;
+		}
+		if (p == NULL)
+			return NULL;
+	}
+}
+
+/*
+ * The whole
+ */
+
+/* See decode.h. */
+FsAvroDecoder *
+fs_avro_decoder_create(void)
+{
+	return calloc(1, sizeof(FsAvroDecoder));
+}
+
+/* See decode.h; NULL is nothing to free. */
+void
+fs_avro_decoder_free(FsAvroDecoder *decoder)
+{
+	if (decoder == NULL)
+		return;
+	fs_scratch_free(&decoder->scratch);
+	fs_buffer_free(&decoder->json);
+	free(decoder);
+}
+
+/* See decode.h; a long JSON text's memory is given back, too. */
+void
+fs_avro_decoder_reset(FsAvroDecoder *decoder)
+{
+	fs_scratch_reset(&decoder->scratch);
+	if (decoder->json.cap > 1024 * 1024)
+		fs_buffer_free(&decoder->json);
+}
+
+/* See decode.h; NULL is nothing to free. */
+void
+fs_avro_program_free(FsAvroProgram *program)
+{
+	if (program == NULL)
+		return;
+	fs_scratch_free(&program->memory);
+	fs_buffer_free(&program->text);
+	free(program->fields);
+	free(program->ops);
+	free(program->targets);
+	free(program->convs);
+	free(program->symbols);
+	free(program->defaults);
+	free(program);
+}
+
+/* Fills *error for a record that is malformed (or for which memory was out); always false. */
+static bool
+refuse_record(const FsAvroDecoder *decoder, FsDecodeError *error, size_t len)
+{
+	error->reason = decoder->wrong == NULL ? FS_REASON_NONE : FS_REASON_MALFORMED;
+	error->field = -1;
+	error->position = position_of(decoder, decoder->wrong_at);
+	if (decoder->wrong == NULL)
+		snprintf(error->message, sizeof(error->message), "out of memory");
+	else
+		snprintf(error->message, sizeof(error->message), "%s at byte %zu of %zu",
+				 decoder->wrong, error->position, len);
+	return false;
+}
+
+/* See decode.h. */
+bool
+fs_avro_decode(FsAvroDecoder *decoder, const FsAvroProgram *program, const char *bytes,
+			   size_t len, FsValue *values, FsDecodeError *error)
+{
+	const char *p;
+
+	FS_ASSERT(bytes != NULL);
+	decoder->program = program;
+	decoder->begin = bytes;
+	decoder->end = bytes + len;
+	decoder->values = values;
+	decoder->json_column = -1;
+	decoder->items = FS_AVRO_EMPTY_ITEMS + 16 * (long) len;
+	decoder->error = error;
+	decoder->refused = false;
+	for (int i = 0; i < program->nfields; i++)
+		values[i].presence = FS_ABSENT;
+	if (len > MAX_RECORD)
+		p = fs_avro_malformed(decoder, decoder->end, "record too long");
+	else
+		p = run(decoder, 0, bytes, 0);
+	if (p != NULL && p < decoder->end)
+		p = fs_avro_malformed(decoder, p, "expected nothing after the record");
+	if (p == NULL)
+		return refuse_record(decoder, error, len);
+	return !decoder->refused;
+}

@@ -1,0 +1,335 @@
+/*
+ * fuzz_avro.c
+ *		Any bytes at all through the Avro decoder, and the wire header.
+ *
+ * With libFuzzer: clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc
+ * test/fuzz/fuzz_avro.c src/core/*.c -lm.  With -DFS_FUZZ_MAIN and any compiler: a
+ * driver that mutates a few records at random, [seed [rounds]].
+ *
+ * The first byte chooses a pair of schemas, the rest is the datum.  Beyond not
+ * crashing: the same datum always comes to the same, and whatever it comes to
+ * keeps the promises of core/decode.h and core/value.h.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/avro_resolve.h"
+#include "core/number.h"
+#include "core/utf8.h"
+#include "core/wire_header.h"
+
+#define MAX_FIELDS 16
+#define NPAIRS 5
+
+extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A writer's schema, a reader's (or NULL), and columns. */
+typedef struct Pair
+{
+	const char *writer;
+	const char *reader;
+	FsField		fields[MAX_FIELDS];
+} Pair;
+
+#define FIELD(name, type, unit) {name, sizeof(name) - 1, FS_TYPE_##type, FS_UNIT_##unit}
+
+static const Pair pairs[NPAIRS] = {
+	{"{\"type\":\"record\",\"name\":\"C\",\"fields\":[{\"name\":\"u\",\"type\":\"string\"},{\"name\":\"i\",\"type\":[\"null\",\"string\"]},"
+		"{\"name\":\"t\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-millis\"}},{\"name\":\"n\",\"type\":\"long\"}]}", NULL,
+	{FIELD("u", TEXT, NONE), FIELD("i", TEXT, NONE), FIELD("t", TIMESTAMPTZ, ISO8601), FIELD("n", INT8, NONE)}},
+	{"{\"type\":\"record\",\"name\":\"C\",\"fields\":[{\"name\":\"i\",\"type\":\"int\"},{\"name\":\"f\",\"type\":\"float\"},{\"name\":\"d\",\"type\":\"double\"},"
+		"{\"name\":\"b\",\"type\":\"boolean\"},{\"name\":\"s\",\"type\":\"string\"},{\"name\":\"x\",\"type\":\"bytes\"},"
+		"{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\"]}},{\"name\":\"u\",\"type\":{\"type\":\"fixed\",\"name\":\"F\",\"size\":16}},"
+		"{\"name\":\"m\",\"type\":{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":500,\"scale\":3}},"
+		"{\"name\":\"y\",\"type\":{\"type\":\"int\",\"logicalType\":\"date\"}},{\"name\":\"h\",\"type\":{\"type\":\"long\",\"logicalType\":\"time-micros\"}}]}", NULL,
+	{FIELD("i", INT2, NONE), FIELD("f", FLOAT4, NONE), FIELD("d", FLOAT4, NONE), FIELD("b", BOOL, NONE), FIELD("s", UUID, NONE), FIELD("x", TEXT, NONE),
+	FIELD("e", TEXT, NONE), FIELD("u", UUID, NONE), FIELD("m", NUMERIC, NONE), FIELD("y", DATE, NONE), FIELD("h", TEXT, NONE), FIELD("d", NUMERIC, NONE),
+	FIELD("d", TIMESTAMPTZ, S), FIELD("i", TIMESTAMPTZ, MS), FIELD("s", TEXT, NONE), FIELD("m", JSONB, NONE)}},
+	{"{\"type\":\"record\",\"name\":\"N\",\"fields\":[{\"name\":\"v\",\"type\":[\"null\",\"int\",\"string\",\"bytes\"]},{\"name\":\"k\",\"type\":{\"type\":\"array\",\"items\":\"N\"}},"
+		"{\"name\":\"m\",\"type\":{\"type\":\"map\",\"values\":[\"null\",\"N\"]}}]}", NULL,
+	{FIELD("k", JSONB, NONE), FIELD("m", TEXT, NONE), FIELD("v", JSONB, NONE)}},
+	{"{\"type\":\"record\",\"name\":\"N\",\"fields\":[{\"name\":\"z\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
+		"{\"name\":\"k\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"Z\",\"fields\":[]}}},{\"name\":\"n\",\"type\":\"int\"}]}",
+		"{\"type\":\"record\",\"name\":\"N\",\"fields\":[{\"name\":\"k\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"Z\",\"fields\":["
+		"{\"name\":\"d\",\"type\":\"string\",\"default\":\"some text that is repeated\"}]}}},{\"name\":\"n\",\"type\":\"double\"}]}",
+	{FIELD("k", JSONB, NONE), FIELD("n", FLOAT8, NONE)}},
+	{"{\"type\":\"record\",\"name\":\"W\",\"fields\":[{\"name\":\"a\",\"type\":{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"b\",\"type\":[\"string\",\"null\",\"W\"]},"
+		"{\"name\":\"old\",\"type\":\"long\"}]}},{\"name\":\"skip\",\"type\":{\"type\":\"map\",\"values\":{\"type\":\"array\",\"items\":[\"double\",\"A\"]}}}]}",
+		"{\"type\":\"record\",\"name\":\"W\",\"fields\":[{\"name\":\"a\",\"type\":[\"null\",{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"b\",\"type\":[\"null\",\"bytes\"]},"
+		"{\"name\":\"now\",\"aliases\":[\"old\"],\"type\":\"float\"},{\"name\":\"c\",\"type\":\"int\",\"default\":7}]}]},{\"name\":\"e\",\"type\":\"string\"}]}",
+	{FIELD("a.b", TEXT, NONE), FIELD("a", JSONB, NONE), FIELD("a.now", FLOAT4, NONE), FIELD("a.c", INT4, NONE), FIELD("e", TEXT, NONE)}},
+};
+
+/* Ends the process, as a sanitizer would, when a promise is broken. */
+static void
+require(bool cond, const char *what)
+{
+	if (cond)
+		return;
+	fprintf(stderr, "broken promise: %s\n", what);
+	abort();
+}
+
+static int
+count_fields(const Pair *pair)
+{
+	int			n = 0;
+
+	while (n < MAX_FIELDS && pair->fields[n].name != NULL)
+		n++;
+	return n;
+}
+
+/* The program of a pair, made once. */
+static const FsAvroProgram *
+program_of(int which)
+{
+	static FsAvroProgram *programs[NPAIRS];
+	const Pair *pair = &pairs[which];
+	FsAvroSource w = {pair->writer, strlen(pair->writer)};
+	FsAvroSource r = {pair->reader, pair->reader != NULL ? strlen(pair->reader) : 0};
+	char		message[FS_AVRO_MESSAGE_SIZE];
+	FsAvroProblem problems[MAX_FIELDS];
+	FsAvroSchema *writer;
+	FsAvroSchema *reader;
+	bool		too_long;
+
+	if (programs[which] != NULL)
+		return programs[which];
+	writer = fs_avro_schema_parse(&w, 1, message);
+	reader = pair->reader != NULL ? fs_avro_schema_parse(&r, 1, message) : NULL;
+	require(writer != NULL && (reader != NULL || pair->reader == NULL), message);
+	programs[which] = fs_avro_program_create(writer, reader, pair->fields, count_fields(pair), problems, &too_long);
+	require(programs[which] != NULL, "program");
+	for (int i = 0; i < count_fields(pair); i++)
+		require(problems[i].kind == FS_AVRO_NO_PROBLEM, problems[i].detail);
+	fs_avro_schema_free(writer);
+	fs_avro_schema_free(reader);
+	return programs[which];
+}
+
+/* The promises of value.h for one value. */
+static void
+check_value(const FsField *field, const FsValue *value)
+{
+	if (value->presence != FS_PRESENT)
+		return;
+	switch (field->type)
+	{
+		case FS_TYPE_TEXT:
+			require(memchr(value->data, 0, value->len) == NULL, "no NUL");
+			require(fs_utf8_valid_length(value->data, value->len) == value->len, "text is UTF-8");
+			break;
+		case FS_TYPE_INT2:
+			require(value->i == (int16_t) value->i, "int2");
+			break;
+		case FS_TYPE_INT4:
+			require(value->i == (int32_t) value->i, "int4");
+			break;
+		case FS_TYPE_FLOAT4:
+			require(value->f == (double) (float) value->f, "float4");
+			break;
+		case FS_TYPE_FLOAT8:
+			require(isfinite(value->f), "finite");
+			break;
+		case FS_TYPE_BOOL:
+			require(value->i == 0 || value->i == 1, "bool");
+			break;
+		case FS_TYPE_TIMESTAMPTZ:
+			require(value->i >= FS_TIMESTAMP_MIN && value->i < FS_TIMESTAMP_END, "timestamptz");
+			break;
+		case FS_TYPE_UUID:
+			require(value->len == 16, "uuid");
+			break;
+		case FS_TYPE_NUMERIC:
+		case FS_TYPE_JSONB:
+			require(value->len > 0 && fs_utf8_valid_length(value->data, value->len) == value->len, "text of a value");
+			break;
+		default:
+			break;
+	}
+}
+
+/* JSON text reads as JSON: the other decoder says so. */
+static void
+check_json(const FsValue *value)
+{
+	static const FsField j = {"j", 1, FS_TYPE_JSONB, FS_UNIT_NONE};
+	FsJsonDecoder *decoder = fs_json_decoder_create(&j, 1);
+	char	   *text = malloc(value->len + 6);
+	FsValue		read;
+	FsDecodeError error;
+	bool		ok;
+
+	memcpy(text, "{\"j\":", 5);
+	memcpy(text + 5, value->data, value->len);
+	text[value->len + 5] = '}';
+	ok = fs_json_decode(decoder, text, value->len + 6, &read, &error);
+	require(ok || strstr(error.message, "deeper") != NULL, ok ? "" : error.message);
+	free(text);
+	fs_json_decoder_free(decoder);
+}
+
+/* Are two values the same? */
+static bool
+is_same(const FsField *field, const FsValue *a, const FsValue *b)
+{
+	if (a->presence != b->presence || a->presence != FS_PRESENT)
+		return a->presence == b->presence;
+	if (fs_type_is_bytes(field->type))
+		return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+	return a->i == b->i;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static FsAvroDecoder *used = NULL;
+	const char *bytes = (const char *) data + 1;
+	FsAvroDecoder *fresh = fs_avro_decoder_create();
+	FsDecodeError error = {0};
+	FsDecodeError other = {0};
+	FsValue		a[MAX_FIELDS];
+	FsValue		b[MAX_FIELDS];
+	FsWireHeader wire;
+	const char *wrong;
+	const Pair *pair;
+	bool		ok;
+
+	if (used == NULL)
+		used = fs_avro_decoder_create();
+	require(used != NULL && fresh != NULL, "memory");
+	if (size > 0)
+	{
+		pair = &pairs[data[0] % NPAIRS];
+		size--;
+		fs_avro_decoder_reset(used);
+		ok = fs_avro_decode(fresh, program_of(data[0] % NPAIRS), bytes, size, a, &error);
+		require(fs_avro_decode(used, program_of(data[0] % NPAIRS), bytes, size, b, &other) == ok, "same answer");
+		for (int i = 0; ok && i < count_fields(pair); i++)
+		{
+			check_value(&pair->fields[i], &a[i]);
+			require(is_same(&pair->fields[i], &a[i], &b[i]), "same value");
+			if (pair->fields[i].type == FS_TYPE_JSONB && a[i].presence == FS_PRESENT)
+				check_json(&a[i]);
+		}
+		if (!ok)
+		{
+			require(error.reason == FS_REASON_MALFORMED || error.reason == FS_REASON_BAD_VALUE, "reason");
+			require(error.field >= -1 && error.field < count_fields(pair) && error.position <= size, "place");
+			require(strlen(error.message) > 0 && fs_utf8_valid_length(error.message, strlen(error.message)) == strlen(error.message) &&
+					error.reason == other.reason && strcmp(error.message, other.message) == 0, "message");
+		}
+		if (fs_wire_read(bytes, size, NULL, 0, &wire, &wrong))
+			require(wire.datum <= size, "datum");
+	}
+	fs_avro_decoder_free(fresh);
+	return 0;
+}
+
+#ifdef FS_FUZZ_MAIN
+
+#define MAX_SIZE 400
+
+typedef struct Seed
+{
+	const char *bytes;
+	size_t		len;
+} Seed;
+
+#define SEED(bytes) {bytes, sizeof(bytes) - 1}
+
+static const Seed seeds[] = {
+	SEED("\0\x0eu123456\2\x0ci98765\x96\xf8\xd1\xd1\xfa\x62\x54"),
+	SEED("\1\x54\xcd\xcc\xcc\x3d\0\0\0\0\0\0\xf8\x3f\1\x48" "00112233-4455-6677-8899-aabbccddeeff\6abc\2" "0123456789abcdef\4\xff\x38\x9c\xab\1\x80\x10"),
+	SEED("\1\x54\xcd\xcc\xcc\x3d\0\0\0\0\0\0\xf8\x3f\1\x48" "00112233-4455-6677-8899-aabbccddeeff\6abc\2" "0123456789abcdef\x50\x7f\xff\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20\x21\x22\x23\x24\x25\x26\x9c\xab\1\x80\x10"),
+	SEED("\2\2\x08\4\0\0\0\4\6\"\\\n\0\0\0\4\2a\0\2b\2\6\2\xe9\0\0\0"),
+	SEED("\2\0\1\6\2\2\0\0\0\0"),
+	SEED("\3\x80\1\0\6\0\x54"),
+	SEED("\4\0\6abc\x54\2\2k\4" "\0" "\0\0\0\0\0\0\xf8\x3f" "\2\2\6" "\0\0"),
+	SEED("\4\4\0\2z\2\0\7\0"),
+};
+
+static uint64_t state;
+
+/* xorshift64*: the same numbers for the same seed everywhere. */
+static uint32_t
+next_random(uint32_t bound)
+{
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return (uint32_t) ((state * UINT64_C(2685821657736338717)) >> 33) % bound;
+}
+
+/* Changes the record in place, once; returns its new size. */
+static size_t
+mutate(uint8_t *data, size_t size)
+{
+	static const uint8_t telling[] = {0, 1, 2, 3, 4, 6, 8, 0x7e, 0x7f, 0x80, 0x81, 0xfe, 0xff, 0x20, 0x40};
+	size_t		at = next_random((uint32_t) size + 1);
+	size_t		n = next_random(24);
+
+	switch (next_random(5))
+	{
+		case 0:					/* replace a byte */
+			if (at < size)
+				data[at] = next_random(2) ? telling[next_random(sizeof(telling))] : (uint8_t) next_random(256);
+			return size;
+		case 1:					/* insert a byte */
+			if (size == MAX_SIZE)
+				return size;
+			memmove(data + at + 1, data + at, size - at);
+			data[at] = telling[next_random(sizeof(telling))];
+			return size + 1;
+		case 2:					/* delete some */
+			if (n > size - at)
+				n = size - at;
+			memmove(data + at, data + at + n, size - at - n);
+			return size - n;
+		case 3:					/* repeat some */
+			if (n > size - at || size + n > MAX_SIZE)
+				return size;
+			memmove(data + at + n, data + at, size - at);
+			return size + n;
+		default:				/* a long number */
+			if (size + 10 > MAX_SIZE)
+				return size;
+			memmove(data + at + 10, data + at, size - at);
+			memset(data + at, 0xff, 9);
+			data[at + 9] = 1;
+			return size + 10;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+	long		rounds = argc > 2 ? atol(argv[2]) : 100000;
+
+	state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+	for (long i = 0; i < rounds; i++)
+	{
+		uint8_t		data[MAX_SIZE];
+		const Seed *start = &seeds[next_random(sizeof(seeds) / sizeof(seeds[0]))];
+		size_t		size = start->len;
+		uint8_t    *copy;
+
+		memcpy(data, start->bytes, size);
+		for (int n = (int) next_random(4); n > 0; n--)
+			size = mutate(data, size);
+		/* of the exact size, so that reading on is seen */
+		copy = malloc(size > 0 ? size : 1);
+		require(copy != NULL, "memory");
+		memcpy(copy, data, size);
+		LLVMFuzzerTestOneInput(copy, size);
+		free(copy);
+	}
+	printf("fuzz_avro: %ld records, seed %lu\n", rounds, seed);
+	return 0;
+}
+
+#endif							/* FS_FUZZ_MAIN */
