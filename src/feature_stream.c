@@ -22,12 +22,15 @@
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
+ *		gap.c				window ends that a view does not fire when they are due
+ *		backfill.c			their rows for the history, from the log
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
  *	worker/		Process life.
  *		launcher.c			finds databases with the extension; the only starter of workers
  *		ingest_worker.c		the owner of a stream's shard
  *		export_worker.c		says which streams of a database are to run
+ *		backfill_worker.c	fills gaps of histories
  *		upkeep.c			partitions made ahead and dropped, for the export worker
  *		process.c			signals, connection, settings, error capture of them all
  *		wakeup.c			tells workers at commit what DDL changed

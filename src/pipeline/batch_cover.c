@@ -72,7 +72,7 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 							  " FROM feature_stream.partition_position p WHERE p.stream = $1),"
 							  " (SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1),"
 							  " (SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
-							  " (SELECT v.fired_after FROM feature_stream.view_state v WHERE v.view = $2)"
+							  " (SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done')"
 							  " FROM feature_stream.stream_state s WHERE s.stream = $1 AND s.shard = 0",
 							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read feature_stream.stream_state");

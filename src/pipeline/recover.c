@@ -238,7 +238,7 @@ computed_at(const FiredChunks *fired, FsTime window_end, uint32 hash)
 	return fired->chunks[low].computed_at;
 }
 
-/* Stamps the entity with 'window_end' if that was fired for it and is newer than its stamp. */
+/* Stamps the entity with 'window_end' if that has a row for it and is newer than its stamp. */
 static void
 stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 {
@@ -249,11 +249,15 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 	if (row <= entity->row)
 		return;
 	Assert(entity->row == entity->durable_row);	/* nothing fires here */
-	if (window_end > shard->frontier &&
-		!(shard->fire.active && window_end == shard->fire.boundary &&
-		  (v < shard->fire.view || (v == shard->fire.view && (int64) entity->entry.hash <= shard->fire.hash))))
-		return;
-	when = computed_at(&recovery->fired[v], window_end, entity->entry.hash);
+	when = fs_gap_computed_at(&shard->views[v], window_end);
+	if (when == FS_TIME_MIN)
+	{
+		if (window_end > shard->frontier &&
+			!(shard->fire.active && window_end == shard->fire.boundary &&
+			  (v < shard->fire.view || (v == shard->fire.view && (int64) entity->entry.hash <= shard->fire.hash))))
+			return;
+		when = computed_at(&recovery->fired[v], window_end, entity->entry.hash);
+	}
 	if (when == FS_TIME_MIN)
 		return;
 	entity->row = entity->durable_row = row;
@@ -384,53 +388,26 @@ scan(Recovery *recovery, FsTime from, FsTime until, bool stamps)
 	fs_event_log_scan(recovery->shard->def->relid, from, until, recover_segment, recovery);
 }
 
-/*
- * A view's counters, and what was missing from the log and fired without it
- * when it was first loaded on a stream that ran already; kept, so that it says
- * the same later.
- */
+/* Sets the counters of a view; fs_gaps_load() has made its row. */
 static void
-load_view_state(FsShard *shard, FsView *view, FsTime log_from)
+load_counts(FsView *view)
 {
-	Oid			types[3] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[3];
-	char		nulls[3] = {' ', ' ', ' '};
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
 	HeapTuple	tuple;
 
-	/* Before the first firing nothing has been dropped from the log. */
-	if (shard->frontier == FS_TIME_MIN || log_from == FS_TIME_MAX)
-		log_from = FS_TIME_MIN;
-	values[0] = ObjectIdGetDatum(view->def->relid);
-	values[1] = TimestampTzGetDatum(log_from);
-	if (log_from == FS_TIME_MIN)
-		nulls[1] = 'n';
-	values[2] = TimestampTzGetDatum(shard->closing);
-	if (shard->closing == FS_TIME_MIN)
-		nulls[2] = 'n';
 	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state AS s (view, log_from, fired_after) VALUES ($1, $2, $3) "
-							  "ON CONFLICT (view) DO UPDATE SET view = excluded.view RETURNING log_from, "
-							  "counted_count, filtered_count, late_count, expression_error_count, row_count",
-							  3, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING || SPI_processed != 1)
+	if (SPI_execute_with_args("SELECT counted_count, filtered_count, late_count, expression_error_count, row_count "
+							  "FROM feature_stream.view_state WHERE view OPERATOR(pg_catalog.=) $1",
+							  1, types, values, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read feature_stream.view_state");
 	tuple = SPI_tuptable->vals[0];
-	view->log_from = get_time(tuple, 1);
-	view->counts.counted = get_int64(tuple, 2, 0);
-	view->counts.filtered = get_int64(tuple, 3, 0);
-	view->counts.late = get_int64(tuple, 4, 0);
-	view->counts.expression_errors = get_int64(tuple, 5, 0);
-	view->counts.rows = get_int64(tuple, 6, 0);
+	view->counts.counted = get_int64(tuple, 1, 0);
+	view->counts.filtered = get_int64(tuple, 2, 0);
+	view->counts.late = get_int64(tuple, 3, 0);
+	view->counts.expression_errors = get_int64(tuple, 4, 0);
+	view->counts.rows = get_int64(tuple, 5, 0);
 	SPI_finish();
-}
-
-static void
-load_view_states(FsShard *shard)
-{
-	FsTime		first;
-
-	(void) fs_event_log_size(shard->def->relid, FS_TIME_MIN, FS_TIME_MAX, &first);
-	for (int v = 0; v < shard->nviews; v++)
-		load_view_state(shard, &shard->views[v], first);
 }
 
 /*
@@ -455,6 +432,7 @@ fs_recover_log(FsShard *shard)
 	}
 	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
 	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
+	fs_gaps_load(shard);
 	for (int v = 0; v < shard->nviews; v++)
 		load_fired(shard, &shard->views[v], &recovery.fired[v]);
 	scan(&recovery, live, FS_TIME_MAX, false);
@@ -466,7 +444,8 @@ fs_recover_log(FsShard *shard)
 										fs_view_max_window(shard->views[v].def), shard->def->slice));
 	if (!recovery.full && live != FS_TIME_MIN)
 		scan(&recovery, from, until, true);
-	load_view_states(shard);	/* last: folding has counted what was counted before */
+	for (int v = 0; v < shard->nviews; v++)
+		load_counts(&shard->views[v]);	/* last: folding has counted what was counted before */
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (recovery.full)
