@@ -98,12 +98,30 @@ set_key(const FsBackfill *backfill, Datum *values)
 
 /* See backfill.h. */
 bool
-fs_backfill_is_wanted(void)
+fs_backfill_is_wanted(bool *fresh)
 {
-	if (SPI_execute("SELECT FROM feature_stream.backfill WHERE state = 'pending' LIMIT 1",
+	bool		isnull;
+	Datum		value;
+
+	if (SPI_execute("SELECT bool_or(error IS NULL) FROM feature_stream.backfill WHERE state = 'pending'",
 					true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read feature_stream.backfill");
-	return SPI_processed > 0;
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	*fresh = !isnull && DatumGetBool(value);
+	return !isnull;
+}
+
+/*
+ * A view that is dropped while its worker loads it for the first time leaves a
+ * gap behind, which the drop could not see.
+ */
+static void
+forget_dropped(void)
+{
+	if (SPI_execute("DELETE FROM feature_stream.backfill b WHERE state = 'pending'"
+					" AND NOT EXISTS (SELECT FROM feature_stream.feature_view v WHERE v.view = b.view)",
+					false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete from feature_stream.backfill");
 }
 
 /* See backfill.h. */
@@ -115,8 +133,9 @@ fs_backfill_list(void)
 
 	begin_transaction();
 	SPI_connect();
+	forget_dropped();
 	if (SPI_execute("SELECT view, until FROM feature_stream.backfill WHERE state = 'pending' ORDER BY computed_at, view",
-					true, 0) != SPI_OK_SELECT)
+					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read feature_stream.backfill");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

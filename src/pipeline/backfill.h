@@ -27,8 +27,11 @@ typedef struct FsBackfill
 	bool		done;			/* or it is no longer there */
 } FsBackfill;
 
-/* Is there any gap to be filled?  In the caller's transaction, SPI connected. */
-extern bool fs_backfill_is_wanted(void);
+/*
+ * Is there any gap to be filled?  *fresh: one that was not tried in vain yet.
+ * In the caller's transaction, SPI connected.
+ */
+extern bool fs_backfill_is_wanted(bool *fresh);
 
 /* The gaps to be filled, FsBackfill pointers in the current memory context.  In a transaction of its own. */
 extern List *fs_backfill_list(void);

@@ -81,6 +81,8 @@ typedef struct FsBatchCover
 	FsTime		frontier;		/* last window end fired and committed; FS_TIME_MIN: none */
 	FsTime		log_from;		/* the log has every event accepted from here on */
 	bool		log_complete;	/* it has every event ever accepted */
+	bool		is_paused;		/* the view; it has fired up to ... */
+	FsTime		paused_after;	/* ... this; FS_TIME_MIN: never */
 	FsTime		fired_after;	/* the history is whole after this window end; FS_TIME_MIN: from the first */
 } FsBatchCover;
 

@@ -215,6 +215,7 @@ typedef struct FsGap
 	FsTime		after;
 	FsTime		until;
 	FsTime		computed_at;
+	bool		unsettled;		/* a pause whose rows are not all in the history yet */
 } FsGap;
 
 /* Where expiry stands in a touch list; see prune.c. */
@@ -264,6 +265,8 @@ typedef struct FsView
 	FsTime		complete_from;	/* window ends from here on are fully covered */
 	int			ngaps;
 	FsGap	   *gaps;			/* ascending */
+	bool		paused;
+	FsTime		paused_after;	/* fires up to here; FS_TIME_MIN: not at all */
 
 	/* Row computation */
 	struct FsRow *row;
@@ -408,10 +411,12 @@ fs_step_is_over(int64 begin)
 	return fs_clock_monotonic() - begin >= FS_STEP_USEC;
 }
 
-/* Does the view fire at this boundary, when its slide says so?  Not in its gaps. */
+/* Does the view fire at this boundary, when its slide says so?  Not in its gaps, nor when it is paused. */
 static inline bool
 fs_view_fires(const FsView *view, FsTime boundary)
 {
+	if (view->paused && boundary > view->paused_after)
+		return false;
 	return view->ngaps == 0 || boundary > view->gaps[view->ngaps - 1].until;
 }
 

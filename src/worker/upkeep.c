@@ -185,8 +185,11 @@ hold_log(const FsViewDef *view, FsTime before)
 	if (before == FS_TIME_MIN)
 		return before;
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT min(GREATEST(COALESCE(done_upto, after, '-infinity') - $3, $2 - hold))"
-							  " FROM feature_stream.backfill WHERE view = $1 AND state = 'pending'",
+	if (SPI_execute_with_args("SELECT min(GREATEST(COALESCE(h.fired, '-infinity') - $3, $2 - h.hold)) FROM"
+							  " (SELECT COALESCE(done_upto, after), hold FROM feature_stream.backfill"
+							  " WHERE view = $1 AND state = 'pending' UNION ALL"
+							  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
+							  " WHERE view = $1 AND paused) h (fired, hold)",
 							  3, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read backfill");
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);

@@ -1,6 +1,6 @@
 # The history of a feature view that comes to a running stream is filled once
 # and completely, whoever is killed meanwhile, and is that of a view that was
-# there from the start.
+# there from the start.  So is that of one that was paused, and its online store.
 #
 # FS_EVENTS makes it longer, FS_SEED replays the order of the kills.
 
@@ -165,6 +165,76 @@ wait_until('the rows in force online', sub {
 	return defined $rows && $rows > 0 && @keys == $rows;
 });
 verifies($node, 'online', 'and verifies, its online store included');
+
+# --- A pause: the online store stays as it is, whoever dies, and then has what is in force.
+create_view('kept', ", online => 'redis', on_empty => 'set'");
+is_filled('kept');
+sub online_rows
+{
+	my ($view) = @_;
+	my %rows = map { ($_ => $redis->hash($_)) } $redis->keys("$view:*");
+
+	return map { ($_ => $rows{$_}{window_end} . '/' . ($rows{$_}{n_30m} // '')) } keys %rows;
+}
+sub in_force
+{
+	my ($view) = @_;
+
+	return map { /(.*)\|(.*)/ ? ("$view:$1" => $2) : () }
+		split /\n/, ask("SELECT user_id, extract(epoch FROM window_end)::bigint || '/' || n_30m FROM $view") // '';
+}
+sub is_online
+{
+	my ($view) = @_;
+
+	wait_until("the rows in force of $view online", sub {
+		my %rows = online_rows($view);
+		my %expected = in_force($view);
+		delete @rows{ grep { $rows{$_} =~ m{/0$} } keys %rows };
+		return %expected && join(' ', map { "$_ $rows{$_}" } sort keys %rows) eq join(' ', map { "$_ $expected{$_}" } sort keys %expected);
+	});
+	return;
+}
+is_online($_) for qw(online kept);
+$node->safe_psql('postgres', "SELECT feature_stream.pause_feature_view('online'), feature_stream.pause_feature_view('kept')");
+wait_until('the pause', sub { (ask('SELECT count(*) FROM feature_stream.view_state WHERE paused') // 0) eq '2' });
+my %paused = (online_rows('online'), online_rows('kept'));
+$node->safe_psql('postgres', "CALL send(7 * 3600, 8 * 3600, ($events / 10)::int)");
+go_on(8 * 3600);
+kill_backend_process($node, ingest_pid($node, 'clicks'));
+go_on(8 * 3600);
+wait_for_frontier($node, 'clicks', '2024-01-15 07:59:00+00');
+query_is($node, "SELECT count(*), max(window_end) <= '2024-01-15 06:59:00+00' FROM online_history HAVING count(*) > 0",
+	$node->safe_psql('postgres', "SELECT count(*), true FROM before_history WHERE window_end <= '2024-01-15 06:59:00+00'"), 'a paused view fires no more');
+is_deeply({ online_rows('online'), online_rows('kept') }, \%paused, 'and its online store stays as it is');
+$crashes = crashes();
+set_fault('backfill-before-commit:crash:1');
+$node->safe_psql('postgres', "SELECT feature_stream.resume_feature_view('online'), feature_stream.resume_feature_view('kept')");
+wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
+set_fault('');
+wait_for_server($node);
+go_on(8 * 3600);
+# The worker that came back may have had the real clock, by which all of this is long past: it begins anew.
+ingest_pid($node, 'clicks');
+$node->safe_psql('postgres', "SELECT feature_stream.pause_stream('clicks')");
+wait_for_state($node, 'clicks', 'paused');
+$node->safe_psql('postgres', "SELECT feature_stream.resume_stream('clicks')");
+for my $view (qw(online kept))
+{
+	wait_until("the resumption of $view", sub {
+		(ask("SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE view = '$view'::regclass AND reason = 'pause' AND state = 'done'") // 0) eq '1' });
+	is(rows_differ($node, "SELECT $columns FROM ${view}_history", "SELECT $columns FROM before_history"), '', "the history of $view is that of a view that was not paused");
+	is_online($view);
+	pass("the online store of $view has what is in force");
+	verifies($node, $view, "$view verifies");
+}
+my %emptied = online_rows('kept');
+my @left = grep { !exists $emptied{$_} } grep { /^kept:/ } keys %paused;
+is(scalar(@left), 0, 'on_empty set: no key is gone');
+cmp_ok(scalar(grep { m{/0$} } values %emptied), '>', 0, 'and some have the empty row');
+is($node->safe_psql('postgres', q(SELECT string_agg(format('kept:%s %s/%s', user_id, extract(epoch FROM window_end)::bigint, n_30m), ' ' ORDER BY format('kept:%s', user_id) COLLATE "C")
+	FROM (SELECT DISTINCT ON (user_id) * FROM kept_history ORDER BY user_id, window_end DESC) h WHERE n_30m = 0 AND window_end > '2024-01-15 06:59:00+00')),
+	join(' ', map { "$_ $emptied{$_}" } sort grep { $emptied{$_} =~ m{^(\d+)/0$} && $1 > 1705301940 } keys %emptied), 'of the last window end');
 
 # --- A command that needs the database for itself ends the worker.
 $node->safe_psql('postgres', 'CREATE DATABASE other');
