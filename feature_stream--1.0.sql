@@ -27,7 +27,8 @@ CREATE TABLE feature_stream.feature_view (
     settings           text[] NOT NULL DEFAULT '{}',
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.now(),
     as_of              name,
-    live               regclass
+    live               regclass,
+    backfill           boolean NOT NULL DEFAULT true
 );
 CREATE INDEX ON feature_stream.feature_view (stream);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_view', '');
@@ -128,18 +129,49 @@ CREATE TABLE feature_stream.firing (
     PRIMARY KEY (view, shard, window_end, upto_hash)
 );
 
--- A feature view's counters as of the last checkpoint, and what its worker found when it first
--- loaded the view: the log began at log_from (null: nothing was missing), window ends up to
--- fired_after had been fired without it (null: none).
+-- Feature views that are paused: pause_feature_view's and resume_feature_view's alone.
+CREATE TABLE feature_stream.view_pause (
+    view         oid PRIMARY KEY,
+    since        timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    hold         interval NOT NULL
+);
+
+-- A feature view's counters as of the last checkpoint; where the log began when its worker first loaded
+-- it (null: nothing was missing); since which window end the worker knows it to be paused (null: since the
+-- first), and for how long beyond its end the log is held for it.
 CREATE TABLE feature_stream.view_state (
     view                    oid PRIMARY KEY,
     log_from                timestamptz,
-    fired_after             timestamptz,
+    paused                  boolean NOT NULL DEFAULT false,
+    paused_after            timestamptz,
+    paused_hold             interval,
     counted_count           bigint NOT NULL DEFAULT 0,
     filtered_count          bigint NOT NULL DEFAULT 0,
     late_count              bigint NOT NULL DEFAULT 0,
     expression_error_count  bigint NOT NULL DEFAULT 0,
     row_count               bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+
+-- Window ends that a feature view did not fire when they were due: those after "after" (null: all) up to
+-- "until".  Entered by the stream's ingest worker, which fires the view from there on; their history rows
+-- are computed from the log by the backfill worker, which moves done_upto with them.  No longer needed
+-- when the log does not reach there any more.
+CREATE TABLE feature_stream.backfill (
+    view              oid NOT NULL,
+    "until"           timestamptz NOT NULL,
+    "after"           timestamptz,
+    reason            text NOT NULL CHECK (reason IN ('creation', 'pause')),
+    computed_at       timestamptz NOT NULL,
+    hold              interval NOT NULL DEFAULT '7 days',
+    state             text NOT NULL CHECK (state IN ('pending', 'done', 'declined')),
+    first_window_end  timestamptz,
+    done_upto         timestamptz,
+    lost_upto         timestamptz,
+    row_count         bigint NOT NULL DEFAULT 0,
+    started_at        timestamptz,
+    finished_at       timestamptz,
+    error             text,
+    PRIMARY KEY (view, "until")
 ) WITH (fillfactor = 50);
 
 CREATE TABLE feature_stream.dead_letter (
@@ -173,6 +205,7 @@ COMMENT ON POLICY dead_letter_of_stream ON feature_stream.dead_letter IS 'dead l
 COMMENT ON TABLE feature_stream.feature_view IS 'feature views and how they are emitted';
 COMMENT ON COLUMN feature_stream.feature_view.as_of IS 'name of the function over the history that reads as of a time; null without a history';
 COMMENT ON COLUMN feature_stream.feature_view.live IS 'foreign table of the windows that end at the newest event seen; null when it was dropped';
+COMMENT ON COLUMN feature_stream.feature_view.backfill IS 'whether the history gets rows of window ends before the view was made';
 COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_feature_tags()';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';
@@ -181,6 +214,8 @@ COMMENT ON TABLE feature_stream.partition_wakeup IS 'idle partitions that woke u
 COMMENT ON TABLE feature_stream.event_log IS 'accepted events of all streams, in immutable segments';
 COMMENT ON TABLE feature_stream.firing IS 'window ends fired, with the time each part of their rows became known';
 COMMENT ON TABLE feature_stream.view_state IS 'durable counters of feature views';
+COMMENT ON TABLE feature_stream.view_pause IS 'feature views that are paused';
+COMMENT ON TABLE feature_stream.backfill IS 'window ends that feature views did not fire when they were due, and how far their rows are computed';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
 COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
 COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value';
@@ -249,10 +284,10 @@ CREATE FUNCTION feature_stream.create_feature_view(
     online name DEFAULT NULL, online_key text DEFAULT NULL, online_ttl interval DEFAULT NULL,
     on_empty text DEFAULT 'delete', emit text DEFAULT 'on_change',
     history text DEFAULT 'all', history_interval interval DEFAULT NULL, history_retention interval DEFAULT NULL,
-    online_mode text DEFAULT 'final', offline name DEFAULT NULL) RETURNS regclass
+    online_mode text DEFAULT 'final', offline name DEFAULT NULL, backfill boolean DEFAULT true) RETURNS regclass
     AS 'MODULE_PATHNAME', 'fs_create_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name) IS 'creates a feature view: a query over a stream, computed for each entity and window';
+REVOKE ALL ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean) IS 'creates a feature view: a query over a stream, computed for each entity and window';
 
 CREATE FUNCTION feature_stream.alter_feature_view(
     view regclass, query text DEFAULT NULL,
@@ -266,6 +301,16 @@ CREATE FUNCTION feature_stream.drop_feature_view(view regclass, drop_history boo
     AS 'MODULE_PATHNAME', 'fs_drop_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.drop_feature_view(regclass, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.drop_feature_view(regclass, boolean) IS 'drops a feature view; its history table only when asked';
+
+CREATE FUNCTION feature_stream.pause_feature_view(view regclass, hold interval DEFAULT '7 days') RETURNS void
+    AS 'MODULE_PATHNAME', 'fs_pause_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.pause_feature_view(regclass, interval) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.pause_feature_view(regclass, interval) IS 'lets a feature view fire no more until it is resumed; the event log is held for it, "hold" longer than else at most';
+
+CREATE FUNCTION feature_stream.resume_feature_view(view regclass) RETURNS void
+    AS 'MODULE_PATHNAME', 'fs_resume_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.resume_feature_view(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.resume_feature_view(regclass) IS 'lets a paused feature view fire again; window ends that passed meanwhile are backfilled';
 
 CREATE FUNCTION feature_stream.pause_stream(stream regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_pause_stream' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -736,15 +781,18 @@ SELECT f.view,
        f.stream,
        l.entities,
        l.memory_bytes,
-       coalesce(l.frontier, d.frontier) AS frontier,
+       coalesce(l.frontier, CASE WHEN v.paused THEN v.paused_after ELSE d.frontier END) AS frontier,
        l.complete_from,
        coalesce(l.counted_count, v.counted_count) AS counted_count,
        coalesce(l.filtered_count, v.filtered_count) AS filtered_count,
        coalesce(l.late_count, v.late_count) AS late_count,
        coalesce(l.expression_error_count, v.expression_error_count) AS expression_error_count,
        l.feature_error_count, l.feature_error,
-       coalesce(l.row_count, v.row_count) AS row_count
+       coalesce(l.row_count, v.row_count) AS row_count,
+       CASE WHEN p.view IS NULL THEN 'active' ELSE 'paused' END AS state,
+       p.since AS paused_since
   FROM feature_stream.feature_view f
+       LEFT JOIN feature_stream.view_pause p ON p.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN feature_stream.stat_get_feature_view() l ON l.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN feature_stream.view_state v ON v.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN feature_stream.stream_state d ON d.stream OPERATOR(pg_catalog.=) f.stream::pg_catalog.oid;
@@ -755,6 +803,7 @@ COMMENT ON COLUMN feature_stream.stat_feature_view.filtered_count IS 'events tha
 COMMENT ON COLUMN feature_stream.stat_feature_view.late_count IS 'accepted events that were too late for all windows of this view';
 COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because an expression of the query raised an error for them; see dead_letter';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of history rows that are NULL because computing them raised an error, since the worker started';
+COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, or paused by pause_feature_view()';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error IS 'message of the latest of these errors';
 
 CREATE VIEW feature_stream.stat_online AS
@@ -780,18 +829,42 @@ SELECT l.stream::pg_catalog.regclass AS stream, l.phase, l.bytes_done, l.bytes_t
 COMMENT ON VIEW feature_stream.stat_progress_recovery IS 'one row a stream whose worker is rebuilding its windows from the event log';
 COMMENT ON COLUMN feature_stream.stat_progress_recovery.phase IS 'initializing, reading event log or finishing';
 
+CREATE VIEW feature_stream.stat_progress_backfill AS
+SELECT b.view::pg_catalog.regclass AS view,
+       b.reason,
+       CASE WHEN b.state OPERATOR(pg_catalog.<>) 'pending' THEN b.state
+            WHEN b.error IS NOT NULL THEN 'failed'
+            WHEN b.started_at IS NULL THEN 'waiting'
+            ELSE 'running' END AS state,
+       b.first_window_end AS from_window_end,
+       b."until" AS to_window_end,
+       b.done_upto AS done_window_end,
+       b.lost_upto AS lost_window_end,
+       b.row_count,
+       b.started_at,
+       b.finished_at,
+       b.error
+  FROM feature_stream.backfill b;
+COMMENT ON VIEW feature_stream.stat_progress_backfill IS 'one row for each stretch of window ends whose history rows are computed from the event log, also when that is done, while the log reaches there';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.reason IS 'creation: the feature view was made later; pause: it was paused';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.state IS 'waiting, running, failed (error says why; it is tried again), done, or declined (create_feature_view(backfill => false))';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.from_window_end IS 'first window end, as far back as the log and the history''s retention reach; known when it began';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.to_window_end IS 'last window end; the feature view itself fires those after it';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.done_window_end IS 'window ends up to this one are in the history';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.lost_window_end IS 'window ends up to this one are not in the history: the log did not reach back to them any more';
+
 -- Offsets and errors tell about others' data: for monitoring roles.
 REVOKE ALL ON FUNCTION feature_stream.stat_get_stream(), feature_stream.stat_get_partition(),
     feature_stream.stat_get_feature_view(), feature_stream.stat_get_online(),
     feature_stream.stat_get_progress_recovery() FROM PUBLIC;
 REVOKE ALL ON feature_stream.stat_stream, feature_stream.stat_partition, feature_stream.stat_feature_view,
-    feature_stream.stat_online, feature_stream.stat_progress_recovery FROM PUBLIC;
+    feature_stream.stat_online, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill FROM PUBLIC;
 GRANT USAGE ON SCHEMA feature_stream TO pg_monitor;
 GRANT EXECUTE ON FUNCTION feature_stream.stat_get_stream(), feature_stream.stat_get_partition(),
     feature_stream.stat_get_feature_view(), feature_stream.stat_get_online(),
     feature_stream.stat_get_progress_recovery() TO pg_monitor;
 GRANT SELECT ON feature_stream.stat_stream, feature_stream.stat_partition, feature_stream.stat_feature_view,
-    feature_stream.stat_online, feature_stream.stat_progress_recovery TO pg_monitor;
+    feature_stream.stat_online, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill TO pg_monitor;
 
 -- Checks by itself that the caller may SELECT from the stream.
 CREATE FUNCTION feature_stream.read_event_log(stream regclass, since timestamptz DEFAULT NULL)

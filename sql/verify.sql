@@ -19,6 +19,7 @@ BEGIN
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
               AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
               AND EXISTS (SELECT FROM feature_stream.view_state WHERE view = newest::regclass)
+              AND NOT EXISTS (SELECT FROM feature_stream.backfill WHERE state = 'pending')
               AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
@@ -131,7 +132,7 @@ ROLLBACK;
 
 -- A view that came later, and rows that are newer than its first.
 SELECT feature_stream.create_feature_view('newer', 'SELECT shop, count(*) AS n, max(customer) AS last FROM orders GROUP BY shop',
-    '{10 min}', '1 min');
+    '{10 min}', '1 min', backfill => false);
 CALL wait_for(11, '2024-01-15 12:19:00+00', 'newer');
 SELECT * FROM feature_stream.verify_feature_view('newer');
 SELECT feature_stream.set_test_clock('2024-01-15 12:25:10+00');
@@ -164,7 +165,7 @@ SELECT count(*) FROM feature_stream.verify_feature_view('mixed', sample => 0.5);
 SELECT status, event_time, "offset", event->'shop' AS shop
   FROM feature_stream.explain_feature('mixed', 'parts_10m', '{"who": "ANN", "part": -25}', '2024-01-15 12:30:00+00');
 SELECT count(*), bool_and(to_jsonb(h) @> p.features::jsonb AND to_jsonb(h) @> p.entity)
-  FROM feature_stream.preview_feature_view(:'query', '{10 min, 5 min}', '1 min', since => '2024-01-15 12:25:00+00') p
+  FROM feature_stream.preview_feature_view(:'query', '{10 min, 5 min}', '1 min', since => '-infinity') p
        FULL JOIN mixed_history h ON p.entity = jsonb_build_object('who', h.who, 'part', h.part) AND p.window_end = h.window_end;
 BEGIN;
 UPDATE mixed_history SET label_5m = 'x' WHERE who = 'ANN' AND n_5m = 0;

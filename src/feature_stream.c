@@ -22,19 +22,22 @@
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
+ *		gap.c				window ends that a view does not fire when they are due
+ *		backfill.c			their rows for the history, from the log
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
  *	worker/		Process life.
  *		launcher.c			finds databases with the extension; the only starter of workers
  *		ingest_worker.c		the owner of a stream's shard
  *		export_worker.c		says which streams of a database are to run
+ *		backfill_worker.c	fills gaps of histories
  *		upkeep.c			partitions made ahead and dropped, for the export worker
  *		process.c			signals, connection, settings, error capture of them all
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
  *	sql/		What SQL calls, one file a subject.
  *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
- *		feature_views.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
+ *		feature_views.c, pause.c, registry.c, view_*.c (SELECT on a feature view), event_log.c
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,
  *		explain_view.c, batch_output.c, found_rows.c, compare.c, json_row.c
  *		statistics.c, access.c, arguments.c, test_clock.c

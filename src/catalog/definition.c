@@ -221,7 +221,7 @@ fs_definition_create(FsViewRequest *request)
 void
 fs_definition_forget(Oid view, Oid definition)
 {
-	static const char *const tables[] = {"feature_view", "firing", "view_state"};
+	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "backfill"};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
 	Oid			live = fs_view_live(view);

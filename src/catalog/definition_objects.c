@@ -153,11 +153,11 @@ static void
 insert_view(const FsViewDef *view, const FsViewRequest *request)
 {
 	static const char *const modes[] = {"all", "thinned", "none"};
-	Oid			types[16] = {OIDOID, OIDOID, OIDOID, OIDOID,
+	Oid			types[17] = {OIDOID, OIDOID, OIDOID, OIDOID,
 		INTERVALARRAYOID, INTERVALOID, NAMEOID, TEXTOID, INTERVALOID, TEXTOID,
-	TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, TEXTARRAYOID, OIDOID};
-	Datum		values[16];
-	char		nulls[16];
+	TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, TEXTARRAYOID, OIDOID, BOOLOID};
+	Datum		values[17];
+	char		nulls[17];
 
 	set_value(values, nulls, 0, false, ObjectIdGetDatum(view->relid));
 	set_value(values, nulls, 1, false, ObjectIdGetDatum(view->stream));
@@ -184,11 +184,12 @@ insert_view(const FsViewDef *view, const FsViewRequest *request)
 			  IntervalPGetDatum(request->history_retention));
 	set_value(values, nulls, 14, false, settings_datum(view));
 	set_value(values, nulls, 15, false, ObjectIdGetDatum(view->live));
+	set_value(values, nulls, 16, false, BoolGetDatum(request->backfill));
 	fs_owner_execute("INSERT INTO feature_stream.feature_view"
 					 " (view, stream, definition, history, windows, slide, online,"
 					 " online_key, online_ttl, on_empty, emit, history_mode,"
-					 " history_interval, history_retention, settings, live) VALUES"
-					 " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+					 " history_interval, history_retention, settings, live, backfill) VALUES"
+					 " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
 					 SPI_OK_INSERT, lengthof(types), types, values, nulls);
 }
 

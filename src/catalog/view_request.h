@@ -25,6 +25,7 @@ typedef struct FsViewRequest
 	char	   *history;
 	Interval   *history_interval;
 	Interval   *history_retention;
+	bool		backfill;
 } FsViewRequest;
 
 #endif							/* FS_CATALOG_VIEW_REQUEST_H */

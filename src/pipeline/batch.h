@@ -57,6 +57,9 @@ typedef bool (*FsBatchVisitor) (void *arg, const FsBatchRow *row);
 extern FsBatch *fs_batch_create(const FsViewDef *view, const FsStreamDef *stream,
 								Query *query, Oid run_as);
 
+/* The analyzed query of a feature view's definition, copied. */
+extern Query *fs_batch_definition(const FsViewDef *view);
+
 /*
  * Calls 'visit' for each row of the range, in order of entity (the sort order
  * of its columns) and window end.  Reads the log behind the caller's rights;
@@ -78,7 +81,9 @@ typedef struct FsBatchCover
 	FsTime		frontier;		/* last window end fired and committed; FS_TIME_MIN: none */
 	FsTime		log_from;		/* the log has every event accepted from here on */
 	bool		log_complete;	/* it has every event ever accepted */
-	FsTime		fired_after;	/* the view was there from this frontier on; FS_TIME_MIN: from the first */
+	bool		is_paused;		/* the view; it has fired up to ... */
+	FsTime		paused_after;	/* ... this; FS_TIME_MIN: never */
+	FsTime		fired_after;	/* the history is whole after this window end; FS_TIME_MIN: from the first */
 } FsBatchCover;
 
 /* Reads it; 'view' is InvalidOid for one that does not exist. */

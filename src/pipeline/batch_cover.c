@@ -46,11 +46,16 @@ get_count(int column)
 static void
 set_cover(FsBatchCover *cover)
 {
+	bool		isnull;
+
 	Assert(SPI_processed == 1);
 	cover->frontier = get_time(1);
 	cover->log_complete = get_count(2) == get_count(3);
 	cover->log_from = get_time(4);
 	cover->fired_after = get_time(5);
+	cover->paused_after = get_time(6);
+	(void) get_value(6, &isnull);
+	cover->is_paused = !isnull;
 	if (cover->log_from == FS_TIME_MIN)
 		cover->log_from = cover->frontier;	/* there is not one event */
 }
@@ -63,8 +68,8 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 	Oid			types[2] = {OIDOID, OIDOID};
 	Datum		values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view)};
 
-	cover->frontier = cover->log_from = cover->fired_after = FS_TIME_MIN;
-	cover->log_complete = false;
+	cover->frontier = cover->log_from = cover->fired_after = cover->paused_after = FS_TIME_MIN;
+	cover->log_complete = cover->is_paused = false;
 	fs_owner_begin(&scope);
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT s.frontier,"
@@ -72,7 +77,9 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 							  " FROM feature_stream.partition_position p WHERE p.stream = $1),"
 							  " (SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1),"
 							  " (SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
-							  " (SELECT v.fired_after FROM feature_stream.view_state v WHERE v.view = $2)"
+							  " (SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done'),"
+							  " (SELECT COALESCE(v.paused_after, '-infinity') FROM feature_stream.view_state v"
+							  " WHERE v.view = $2 AND v.paused)"
 							  " FROM feature_stream.stream_state s WHERE s.stream = $1 AND s.shard = 0",
 							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read feature_stream.stream_state");
@@ -88,7 +95,10 @@ fs_batch_covered(const FsViewDef *view, const FsBatchCover *cover, FsTime *first
 {
 	if (cover->frontier == FS_TIME_MIN)
 		return false;
-	*last = fs_time_floor(cover->frontier, view->slide);
+	if (cover->is_paused && cover->paused_after == FS_TIME_MIN)
+		return false;
+	*last = fs_time_floor(cover->is_paused ? Min(cover->frontier, cover->paused_after) : cover->frontier,
+						  view->slide);
 	*first = cover->log_complete ? fs_time_next(cover->log_from, view->slide) :
 		fs_time_ceil(cover->log_from, view->slide) + fs_view_max_window(view) + view->slide;
 	if (cover->fired_after != FS_TIME_MIN)

@@ -304,12 +304,14 @@ fs_collect_begin(FsShard *shard)
 bool
 fs_collect_step(FsShard *shard)
 {
-	const FsViewDef *def = shard->views[shard->fire.view].def;
+	const FsView *view = &shard->views[shard->fire.view];
+	const FsViewDef *def = view->def;
 	struct FsCollector *collector = shard->fire.collector;
 	int64		begin = fs_clock_monotonic();
 
 	Assert(shard->fire.phase == FS_FIRE_COLLECT);
-	if (fs_time_floor(shard->fire.boundary, def->slide) != shard->fire.boundary)
+	if (fs_time_floor(shard->fire.boundary, def->slide) != shard->fire.boundary ||
+		!fs_view_fires(view, shard->fire.boundary))
 		return true;
 	if (!collector->gathered)
 	{

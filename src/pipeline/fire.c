@@ -71,7 +71,7 @@ next_boundary_of_view(const FsShard *shard, const FsView *view, FsTime frontier)
 	int64		slice = shard->def->slice;
 	FsTime		first = FS_TIME_MAX;
 
-	if (def->emit_every_slide && frontier != FS_TIME_MIN && view->shared->entities.count > 0)
+	if (def->emit_every_slide && frontier != FS_TIME_MIN && view->shared->entities.count > 0 && !view->paused)
 		return fs_time_next(frontier, def->slide);
 	for (int i = 0; i < view->touches.n; i++)
 	{

@@ -31,7 +31,7 @@
 #define TAG_PUT 1
 #define TAG_DELETE 2
 
-/* Opens the online store of every view that has one.  The caller is in a transaction. */
+/* Opens the online store of every view that has one and is not paused.  The caller is in a transaction. */
 void
 fs_publish_open(FsShard *shard)
 {
@@ -43,7 +43,7 @@ fs_publish_open(FsShard *shard)
 		FsView	   *view = &shard->views[v];
 		char	   *fence;
 
-		if (!OidIsValid(view->def->online_server))
+		if (!OidIsValid(view->def->online_server) || view->paused)
 			continue;
 		fence = psprintf(UINT64_FORMAT ":%u:%u", GetSystemIdentifier(), MyDatabaseId, view->def->relid);
 		view->online = fs_online_redis_ops.open(view->def->online_server, view->def->owner, fence, epoch);

@@ -43,10 +43,18 @@ typedef struct FiredChunks
 	int64		n;
 } FiredChunks;
 
+/* What is done with the events of a scan. */
+typedef enum Pass
+{
+	FOLD,						/* into the rings */
+	STAMP,						/* only stamps of entities that exist */
+	STAMP_LEFT					/* the same, with entities made that only the online store may still have */
+} Pass;
+
 typedef struct Recovery
 {
 	FsShard    *shard;
-	bool		stamps;			/* second pass: only stamps of entities that exist */
+	Pass		pass;
 	bool		full;			/* memory is out */
 	FsValue    *values;			/* by stream column */
 	FiredChunks *fired;			/* by view */
@@ -238,7 +246,7 @@ computed_at(const FiredChunks *fired, FsTime window_end, uint32 hash)
 	return fired->chunks[low].computed_at;
 }
 
-/* Stamps the entity with 'window_end' if that was fired for it and is newer than its stamp. */
+/* Stamps the entity with 'window_end' if that has a row for it and is newer than its stamp. */
 static void
 stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 {
@@ -249,11 +257,15 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 	if (row <= entity->row)
 		return;
 	Assert(entity->row == entity->durable_row);	/* nothing fires here */
-	if (window_end > shard->frontier &&
-		!(shard->fire.active && window_end == shard->fire.boundary &&
-		  (v < shard->fire.view || (v == shard->fire.view && (int64) entity->entry.hash <= shard->fire.hash))))
-		return;
-	when = computed_at(&recovery->fired[v], window_end, entity->entry.hash);
+	when = fs_gap_computed_at(&shard->views[v], window_end);
+	if (when == FS_TIME_MIN)
+	{
+		if (window_end > shard->frontier &&
+			!(shard->fire.active && window_end == shard->fire.boundary &&
+			  (v < shard->fire.view || (v == shard->fire.view && (int64) entity->entry.hash <= shard->fire.hash))))
+			return;
+		when = computed_at(&recovery->fired[v], window_end, entity->entry.hash);
+	}
 	if (when == FS_TIME_MIN)
 		return;
 	entity->row = entity->durable_row = row;
@@ -278,6 +290,58 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 	}
 }
 
+/* A gap whose keys the online store may still have, by a pause; NULL when there is none. */
+static const FsGap *
+find_unsettled(const FsView *view)
+{
+	if (OidIsValid(view->def->online_server) && !view->paused)
+		for (int i = 0; i < view->ngaps; i++)
+			if (view->gaps[i].unsettled && view->gaps[i].after != FS_TIME_MIN)
+				return &view->gaps[i];
+	return NULL;
+}
+
+/* The first event time whose window end may have been the last one before the gap. */
+static FsTime
+left_from(const FsView *view, const FsGap *gap)
+{
+	return gap->after - fs_view_max_window(view->def) - view->def->slide;
+}
+
+/*
+ * Does the online store have, or is it to have, something of an entity that
+ * had an event at 'time' and has none any more?  A key that was there when the
+ * gap began; or else the empty row, as long as it is to live.
+ */
+static bool
+is_left(const FsShard *shard, const FsView *view, FsTime time)
+{
+	const FsGap *gap = find_unsettled(view);
+	int64		life = view->def->online_ttl > 0 ? view->def->online_ttl : fs_view_max_window(view->def);
+
+	if (gap == NULL || time < left_from(view, gap))
+		return false;
+	return time < gap->after ||
+		(view->def->on_empty == FS_ON_EMPTY_SET &&
+		 time >= shard->frontier - life - fs_view_max_window(view->def) - view->def->slide);
+}
+
+/*
+ * Makes the entity of such an event.  Publication has its row, which is empty,
+ * and removes it.  0 when there is none to be made; *full: memory is out.
+ */
+static FsHandle
+make_left(FsShard *shard, const FsView *view, FsTime time, const FsFoldKey *key, bool *full)
+{
+	FsHandle	handle;
+
+	if (!is_left(shard, view, time))
+		return 0;
+	handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len, key->hash);
+	*full = handle == 0;
+	return handle;
+}
+
 /* One event of the log into one view; false when memory is out. */
 static bool
 recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_mask)
@@ -293,12 +357,20 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	fs_fold_key_make(view, recovery->values, &key);
 	if (key.len < 0)
 		return true;			/* admission let it in under another definition of the views */
-	if (!recovery->stamps &&
+	if (recovery->pass == FOLD &&
 		(frontier == FS_TIME_MIN ||
 		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
 		!fs_fold_view(shard, view, meta, recovery->values, &key))
 		return false;
 	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, key.hash);
+	if (handle == 0 && recovery->pass == STAMP_LEFT)
+	{
+		bool		full = false;
+
+		handle = make_left(shard, view, meta->event_time, &key, &full);
+		if (full)
+			return false;
+	}
 	if (handle != 0)
 		stamp_entity(recovery, v, fs_arena_ptr(handle), meta);
 	return true;
@@ -373,64 +445,63 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 
 /* Entities that only ever had events outside every window are not kept by the rings: nothing to do for them. */
 static void
-scan(Recovery *recovery, FsTime from, FsTime until, bool stamps)
+scan(Recovery *recovery, FsTime from, FsTime until, Pass pass)
 {
 	FsTime		first;
 
 	Assert(from <= until);
-	recovery->stamps = stamps;
+	recovery->pass = pass;
 	recovery->bytes_done = 0;
 	recovery->bytes_total = fs_event_log_size(recovery->shard->def->relid, from, until, &first);
 	fs_event_log_scan(recovery->shard->def->relid, from, until, recover_segment, recovery);
 }
 
-/*
- * A view's counters, and what was missing from the log and fired without it
- * when it was first loaded on a stream that ran already; kept, so that it says
- * the same later.
- */
+/* Sets the counters of a view; fs_gaps_load() has made its row. */
 static void
-load_view_state(FsShard *shard, FsView *view, FsTime log_from)
+load_counts(FsView *view)
 {
-	Oid			types[3] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[3];
-	char		nulls[3] = {' ', ' ', ' '};
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
 	HeapTuple	tuple;
 
-	/* Before the first firing nothing has been dropped from the log. */
-	if (shard->frontier == FS_TIME_MIN || log_from == FS_TIME_MAX)
-		log_from = FS_TIME_MIN;
-	values[0] = ObjectIdGetDatum(view->def->relid);
-	values[1] = TimestampTzGetDatum(log_from);
-	if (log_from == FS_TIME_MIN)
-		nulls[1] = 'n';
-	values[2] = TimestampTzGetDatum(shard->closing);
-	if (shard->closing == FS_TIME_MIN)
-		nulls[2] = 'n';
 	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state AS s (view, log_from, fired_after) VALUES ($1, $2, $3) "
-							  "ON CONFLICT (view) DO UPDATE SET view = excluded.view RETURNING log_from, "
-							  "counted_count, filtered_count, late_count, expression_error_count, row_count",
-							  3, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING || SPI_processed != 1)
+	if (SPI_execute_with_args("SELECT counted_count, filtered_count, late_count, expression_error_count, row_count "
+							  "FROM feature_stream.view_state WHERE view OPERATOR(pg_catalog.=) $1",
+							  1, types, values, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read feature_stream.view_state");
 	tuple = SPI_tuptable->vals[0];
-	view->log_from = get_time(tuple, 1);
-	view->counts.counted = get_int64(tuple, 2, 0);
-	view->counts.filtered = get_int64(tuple, 3, 0);
-	view->counts.late = get_int64(tuple, 4, 0);
-	view->counts.expression_errors = get_int64(tuple, 5, 0);
-	view->counts.rows = get_int64(tuple, 6, 0);
+	view->counts.counted = get_int64(tuple, 1, 0);
+	view->counts.filtered = get_int64(tuple, 2, 0);
+	view->counts.late = get_int64(tuple, 3, 0);
+	view->counts.expression_errors = get_int64(tuple, 4, 0);
+	view->counts.rows = get_int64(tuple, 5, 0);
 	SPI_finish();
 }
 
+/*
+ * Looks for entities whose events have all gone during a pause: what the online
+ * store has of them must go, too.  Where it is to get the empty row, the last
+ * window end at which something left is looked for in the whole gap.
+ */
 static void
-load_view_states(FsShard *shard)
+scan_left(Recovery *recovery, FsTime until_all)
 {
-	FsTime		first;
+	const FsShard *shard = recovery->shard;
+	FsTime		from = FS_TIME_MAX;
+	FsTime		until = FS_TIME_MIN;
 
-	(void) fs_event_log_size(shard->def->relid, FS_TIME_MIN, FS_TIME_MAX, &first);
 	for (int v = 0; v < shard->nviews; v++)
-		load_view_state(shard, &shard->views[v], first);
+	{
+		const FsView *view = &shard->views[v];
+		const FsGap *gap = find_unsettled(view);
+
+		if (gap == NULL)
+			continue;
+		from = Min(from, fs_time_floor(left_from(view, gap), shard->def->slice));
+		until = Max(until, view->def->on_empty == FS_ON_EMPTY_SET ? Max(gap->after, until_all) : gap->after);
+	}
+	if (from < until)
+		scan(recovery, from, until, STAMP_LEFT);
 }
 
 /*
@@ -455,9 +526,10 @@ fs_recover_log(FsShard *shard)
 	}
 	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
 	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
+	fs_gaps_load(shard);
 	for (int v = 0; v < shard->nviews; v++)
 		load_fired(shard, &shard->views[v], &recovery.fired[v]);
-	scan(&recovery, live, FS_TIME_MAX, false);
+	scan(&recovery, live, FS_TIME_MAX, FOLD);
 
 	/* Events that were too old for a view were met before its entities were there: their stamps come now. */
 	until = live;
@@ -465,8 +537,11 @@ fs_recover_log(FsShard *shard)
 		until = Max(until, fs_time_ceil(fs_time_floor(shard->frontier, shard->views[v].def->slide) -
 										fs_view_max_window(shard->views[v].def), shard->def->slice));
 	if (!recovery.full && live != FS_TIME_MIN)
-		scan(&recovery, from, until, true);
-	load_view_states(shard);	/* last: folding has counted what was counted before */
+		scan(&recovery, from, until, STAMP);
+	if (!recovery.full && live != FS_TIME_MIN)
+		scan_left(&recovery, until);
+	for (int v = 0; v < shard->nviews; v++)
+		load_counts(&shard->views[v]);	/* last: folding has counted what was counted before */
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (recovery.full)

@@ -124,6 +124,8 @@ report_view(FsShard *shard, FsView *view, FsSharedView *out)
 	out->complete_from = view->complete_from;
 	out->frontier = shard->durable_frontier == FS_TIME_MIN ? FS_TIME_MIN :
 		fs_time_floor(shard->durable_frontier, view->def->slide);
+	if (view->paused)
+		out->frontier = Min(out->frontier, view->paused_after);
 	out->entities = view->shared == NULL ? 0 : view->shared->entities.count;
 	out->memory_bytes = shard->arena.used;
 	out->counted_count = view->counts.counted;

@@ -23,6 +23,8 @@
  *	checkpoint_state.c	its small rows
  *	pace.c			how it gives way to ingestion
  *	recover.c		from the tables back to memory
+ *	gap.c			window ends that a view does not fire itself
+ *	backfill.c		their rows, by batch*.c (in a worker of its own)
  *	publish.c		rows in force -> online store
  *	report.c		statistics -> shared memory
  *
@@ -204,6 +206,18 @@ typedef struct FsViewCounts
 	int64		rows;
 } FsViewCounts;
 
+/*
+ * A row of feature_stream.backfill: window ends after 'after' (FS_TIME_MIN:
+ * all) up to 'until' are not fired, but their rows known since 'computed_at'.
+ */
+typedef struct FsGap
+{
+	FsTime		after;
+	FsTime		until;
+	FsTime		computed_at;
+	bool		unsettled;		/* a pause whose rows are not all in the history yet */
+} FsGap;
+
 /* Where expiry stands in a touch list; see prune.c. */
 typedef enum FsPrunePhase
 {
@@ -249,6 +263,10 @@ typedef struct FsView
 	FsPruneCursor prune;
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	FsTime		complete_from;	/* window ends from here on are fully covered */
+	int			ngaps;
+	FsGap	   *gaps;			/* ascending */
+	bool		paused;
+	FsTime		paused_after;	/* fires up to here; FS_TIME_MIN: not at all */
 
 	/* Row computation */
 	struct FsRow *row;
@@ -393,6 +411,15 @@ fs_step_is_over(int64 begin)
 	return fs_clock_monotonic() - begin >= FS_STEP_USEC;
 }
 
+/* Does the view fire at this boundary, when its slide says so?  Not in its gaps, nor when it is paused. */
+static inline bool
+fs_view_fires(const FsView *view, FsTime boundary)
+{
+	if (view->paused && boundary > view->paused_after)
+		return false;
+	return view->ngaps == 0 || boundary > view->gaps[view->ngaps - 1].until;
+}
+
 /* shard.c */
 extern FsShard *fs_shard_create(FsSharedStream *slot);
 
@@ -457,6 +484,10 @@ extern void fs_checkpoint_write_state(FsShard *shard, struct FsCheckpoint *check
 /* recover.c */
 extern void fs_recover_state(FsShard *shard);
 extern bool fs_recover_log(FsShard *shard);
+
+/* gap.c */
+extern void fs_gaps_load(FsShard *shard);
+extern FsTime fs_gap_computed_at(const FsView *view, FsTime window_end);
 
 /* publish.c */
 extern void fs_publish_open(FsShard *shard);

@@ -52,7 +52,7 @@ PG_FUNCTION_INFO_V1(fs_grant_access);
 	"  FROM pg_catalog.pg_proc p, pg_catalog.pg_roles r" \
 	" WHERE r.oid = $1 AND p.pronamespace = 'feature_stream'::pg_catalog.regnamespace" \
 	"   AND p.proname IN ('create_feature_view', 'alter_feature_view', 'drop_feature_view', 'set_feature_tags'," \
-	"       'pause_stream', 'resume_stream', 'checkpoint_stream', 'read_event_log')" \
+	"       'pause_feature_view', 'resume_feature_view', 'pause_stream', 'resume_stream', 'checkpoint_stream', 'read_event_log')" \
 	"   AND NOT pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')"
 
 /* The commands that 'select' makes for the role; in the context of SPI. */

@@ -4,12 +4,10 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
+#include "catalog/objectaddress.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "sql/batch_output.h"
@@ -51,17 +49,6 @@ Datum
 fs_batch_output_features(FsBatchOutput *output, const Datum *values, const bool *nulls)
 {
 	return fs_json_row_make(&output->features, values, nulls);
-}
-
-/* See batch_output.h. */
-Query *
-fs_batch_definition(const FsViewDef *view)
-{
-	Relation	rel = relation_open(view->definition, AccessShareLock);
-	Query	   *query = copyObject(get_view_query(rel));
-
-	relation_close(rel, NoLock);
-	return query;
 }
 
 /* See batch_output.h. */

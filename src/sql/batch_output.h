@@ -22,9 +22,6 @@ extern void fs_batch_output_init(FsBatchOutput *output, const FsBatch *batch);
 extern Datum fs_batch_output_entity(FsBatchOutput *output, const Datum *entity);
 extern Datum fs_batch_output_features(FsBatchOutput *output, const Datum *values, const bool *nulls);
 
-/* The analyzed query of a feature view's definition, copied. */
-extern Query *fs_batch_definition(const FsViewDef *view);
-
 /* Throws unless the current user may SELECT from the relation. */
 extern void fs_batch_check_right(Oid relid);
 

@@ -27,7 +27,7 @@ enum
 {
 	ARG_NAME, ARG_QUERY, ARG_WINDOWS, ARG_SLIDE, ARG_ONLINE, ARG_ONLINE_KEY,
 	ARG_ONLINE_TTL, ARG_ON_EMPTY, ARG_EMIT, ARG_HISTORY, ARG_HISTORY_INTERVAL,
-	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE
+	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE, ARG_BACKFILL
 };
 
 /* Arguments of alter_feature_view, in order. */
@@ -94,6 +94,7 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	fs_argument_require(fcinfo, ARG_QUERY, "query");
 	fs_argument_require(fcinfo, ARG_WINDOWS, "windows");
 	fs_argument_require(fcinfo, ARG_SLIDE, "slide");
+	fs_argument_require(fcinfo, ARG_BACKFILL, "backfill");
 	refuse_unsupported(fcinfo);
 	request.name = text_argument(fcinfo, ARG_NAME);
 	request.query = text_argument(fcinfo, ARG_QUERY);
@@ -107,6 +108,7 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	request.history = text_argument(fcinfo, ARG_HISTORY);
 	request.history_interval = interval_argument(fcinfo, ARG_HISTORY_INTERVAL);
 	request.history_retention = interval_argument(fcinfo, ARG_HISTORY_RETENTION);
+	request.backfill = PG_GETARG_BOOL(ARG_BACKFILL);
 	view = fs_definition_create(&request);
 	fs_ddl_touch_stream(view->stream);
 	PG_RETURN_OID(view->relid);

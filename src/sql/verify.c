@@ -411,7 +411,10 @@ verify_all(FunctionCallInfo fcinfo, Verify *verify)
 					fs_relation_name(view->relid))));
 	if (OidIsValid(view->history) && view->history_mode != FS_HISTORY_NONE)
 		verify_history(verify, from_beginning);
-	if (to_end)
+	if (to_end && verify->cover.is_paused)
+		ereport(NOTICE,
+				(errmsg("rows in force were not compared: the feature view is paused")));
+	else if (to_end)
 		verify_newest(verify);
 }
 

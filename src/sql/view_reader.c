@@ -156,6 +156,8 @@ attach(FsViewReader *reader)
 	reader->state = find_state(reader->entry, root);
 	if (reader->state == NULL)
 		fs_view_outdated(reader->view);
+	if (reader->state->paused && !reader->is_live)
+		fs_view_paused(reader->view);
 	reader->root = root;
 	read_live_end(reader);
 	MemoryContextReset(reader->row_context);

@@ -66,6 +66,16 @@ fs_view_outdated(const FsViewDef *view)
 }
 
 void
+fs_view_paused(const FsViewDef *view)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("feature view \"%s\" is paused", view->name),
+			 errdetail("Rows in force are not kept while it is."),
+			 errhint("Read its history, or let it go on with feature_stream.resume_feature_view().")));
+}
+
+void
 fs_view_interrupted(const FsViewDef *view)
 {
 	ereport(ERROR,

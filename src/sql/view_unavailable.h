@@ -15,6 +15,9 @@ extern void fs_view_unavailable(const FsViewDef *view) pg_attribute_noreturn();
 /* The worker's state was made from another definition. */
 extern void fs_view_outdated(const FsViewDef *view) pg_attribute_noreturn();
 
+/* By pause_feature_view(). */
+extern void fs_view_paused(const FsViewDef *view) pg_attribute_noreturn();
+
 /* The worker was restarted during a scan. */
 extern void fs_view_interrupted(const FsViewDef *view) pg_attribute_noreturn();
 

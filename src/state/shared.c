@@ -177,8 +177,8 @@ reusable_database(void)
 
 		if (!OidIsValid(entry->database))
 			return entry;
-		if (!entry->no_extension || entry->export_pid != 0 ||
-			entry->starting || entry->blockers > 0 || entry->last_start > limit)
+		if (!entry->no_extension || entry->export_pid != 0 || entry->backfill_pid != 0 ||
+			entry->starting || entry->backfill_starting || entry->blockers > 0 || entry->last_start > limit)
 			continue;
 		if (oldest == NULL || entry->last_start < oldest->last_start)
 			oldest = entry;
@@ -224,7 +224,7 @@ void
 fs_shared_free_database(FsSharedDatabase *database)
 {
 	Assert(LWLockHeldByMeInMode(fs_shared->lock, LW_EXCLUSIVE));
-	Assert(database->export_pid == 0 && database->blockers == 0);
+	Assert(database->export_pid == 0 && database->backfill_pid == 0 && database->blockers == 0);
 	memset(database, 0, sizeof(FsSharedDatabase));
 }
 

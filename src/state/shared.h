@@ -168,6 +168,14 @@ typedef struct FsSharedDatabase
 	FsTime		last_start;
 	int			failures;
 	FsTime		not_before;
+
+	/* the database's backfill worker */
+	pid_t		backfill_pid;
+	bool		backfill_wanted;	/* there is something to backfill */
+	bool		backfill_starting;
+	FsTime		backfill_last_start;
+	int			backfill_failures;
+	FsTime		backfill_not_before;
 } FsSharedDatabase;
 
 typedef struct FsShared

@@ -22,6 +22,7 @@ typedef struct FsSharedViewState
 {
 	Oid			relid;
 	uint32		signature;		/* of the layout: a reader compiled from another definition must not read */
+	bool		paused;			/* its rows are not to be read; live ones are */
 	FsTable		entities;
 	pg_atomic_uint64 durable_frontier;	/* slice index: all window ends up to it are fired and committed */
 } FsSharedViewState;

@@ -28,6 +28,7 @@
 #include "catalog/stream.h"
 #include "catalog/stream_state.h"
 #include "ground/settings.h"
+#include "pipeline/backfill.h"
 #include "state/shared.h"
 #include "worker/export_worker.h"
 #include "worker/launcher.h"
@@ -127,11 +128,12 @@ check_extension(void)
 }
 
 /*
- * Lists the database's streams as StreamWishes in the cycle's context; false
- * when the extension is not (or not usably) here.
+ * Lists the database's streams as StreamWishes in the cycle's context, and tells
+ * whether there is anything to backfill, and anything new; false when the extension is not (or not
+ * usably) here.
  */
 static bool
-read_wishes(List **wishes)
+read_wishes(List **wishes, bool *has_backfill, bool *is_fresh)
 {
 	bool		is_here;
 
@@ -140,12 +142,14 @@ read_wishes(List **wishes)
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	*wishes = NIL;
+	*has_backfill = *is_fresh = false;
 	is_here = check_extension();
 	if (is_here)
 	{
 		List	   *streams = fs_stream_list();
 		ListCell   *lc;
 
+		*has_backfill = fs_backfill_is_wanted(is_fresh);
 		foreach(lc, streams)
 		{
 			bool		paused = fs_stream_state_is_paused(lfirst_oid(lc));
@@ -223,9 +227,12 @@ publish_wish(const StreamWish *wish)
 	return true;
 }
 
-/* Brings the slots of this database in line with its streams. */
+/*
+ * Brings the slots of this database in line with its streams, and says whether
+ * it wants a backfill worker; what is new does not wait for what has failed.
+ */
 static void
-publish_wishes(List *wishes, bool is_here)
+publish_wishes(List *wishes, bool is_here, bool has_backfill, bool is_fresh)
 {
 	int			missing = 0;
 	TimestampTz now = GetCurrentTimestamp();
@@ -248,6 +255,11 @@ publish_wishes(List *wishes, bool is_here)
 	my_entry->no_extension = !is_here;
 	if (is_here)
 		my_entry->not_before = 0;
+	if (is_fresh)
+		my_entry->backfill_not_before = 0;
+	if (has_backfill && my_entry->backfill_pid == 0 && (is_fresh || !my_entry->backfill_wanted))
+		fs_launcher_poke();
+	my_entry->backfill_wanted = has_backfill;
 	LWLockRelease(fs_shared->lock);
 
 	if (missing > 0 && now >= full_logged_at + FULL_LOG_INTERVAL)
@@ -306,10 +318,12 @@ look_after_database(void)
 	{
 		List	   *wishes;
 		bool		is_here;
+		bool		has_backfill;
+		bool		is_fresh;
 
 		pgstat_report_activity(STATE_RUNNING, "looking for streams");
-		is_here = read_wishes(&wishes);
-		publish_wishes(wishes, is_here);
+		is_here = read_wishes(&wishes, &has_backfill, &is_fresh);
+		publish_wishes(wishes, is_here, has_backfill, is_fresh);
 		if (!is_here && !has_slots())
 			break;
 		if (is_here && !announced)

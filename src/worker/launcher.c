@@ -55,6 +55,7 @@ typedef struct DatabaseName
 /* What the launcher alone knows of a worker it registered. */
 static BackgroundWorkerHandle **ingest_handles;
 static BackgroundWorkerHandle *export_handles[FS_MAX_DATABASES];
+static BackgroundWorkerHandle *backfill_handles[FS_MAX_DATABASES];
 
 static MemoryContext cycle_context;
 static TimestampTz wake_at;		/* end of the nap of this cycle */
@@ -193,6 +194,7 @@ reconcile_databases(List *databases)
 
 		if (OidIsValid(entry->database) && entry->export_pid == 0 &&
 			!entry->starting && entry->blockers == 0 &&
+			entry->backfill_pid == 0 && !entry->backfill_starting &&
 			find_database(databases, entry->database) == NULL)
 			fs_shared_free_database(entry);
 	}
@@ -253,8 +255,8 @@ start_worker(BackgroundWorker *worker, BackgroundWorkerHandle **handle, Timestam
 
 /*
  * Notices registered workers that ended before they attached to their slot.
- * An ingest worker that did so counts as failed; an export worker's failure was
- * counted when it was claimed.
+ * An ingest or backfill worker that did so counts as failed; an export worker's
+ * failure was counted when it was claimed.
  */
 static void
 settle_starts(TimestampTz now)
@@ -277,6 +279,12 @@ settle_starts(TimestampTz now)
 		if (entry->starting && entry->export_pid == 0 &&
 			!is_on_its_way(&export_handles[i], entry->last_start, now))
 			entry->starting = false;
+		if (entry->backfill_starting &&
+			!is_on_its_way(&backfill_handles[i], entry->backfill_last_start, now))
+		{
+			entry->backfill_starting = false;
+			entry->backfill_not_before = now + fs_process_backoff(++entry->backfill_failures);
+		}
 	}
 	LWLockRelease(fs_shared->lock);
 }
@@ -361,6 +369,64 @@ start_export_workers(List *databases, TimestampTz now)
 		LWLockRelease(fs_shared->lock);
 		if (start)
 			start_export_worker(i, database, now);
+	}
+}
+
+/* The same for the backfill worker of a database. */
+static bool
+claim_backfill_start(FsSharedDatabase *entry, TimestampTz now)
+{
+	if (!entry->backfill_wanted || entry->backfill_pid != 0 || entry->backfill_starting ||
+		entry->blockers > 0)
+		return false;
+	if (entry->backfill_not_before > now)
+	{
+		wake_by(entry->backfill_not_before);
+		return false;
+	}
+	entry->backfill_starting = true;
+	entry->backfill_last_start = now;
+	return true;
+}
+
+static void
+start_backfill_worker(int index, DatabaseName *database, TimestampTz now)
+{
+	FsSharedDatabase *entry = &fs_shared->databases[index];
+	BackgroundWorker worker = {0};
+
+	snprintf(worker.bgw_name, BGW_MAXLEN, "feature_stream backfill worker: %s",
+			 NameStr(database->name));
+	strlcpy(worker.bgw_type, "feature_stream backfill worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "fs_backfill_worker_main", BGW_MAXLEN);
+	worker.bgw_main_arg = ObjectIdGetDatum(database->oid);
+	if (start_worker(&worker, &backfill_handles[index], now))
+		return;
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	if (entry->database == database->oid)
+	{
+		entry->backfill_starting = false;
+		entry->backfill_not_before = now + SLOT_RETRY;
+		wake_by(entry->backfill_not_before);
+	}
+	LWLockRelease(fs_shared->lock);
+}
+
+static void
+start_backfill_workers(List *databases, TimestampTz now)
+{
+	for (int i = 0; i < FS_MAX_DATABASES; i++)
+	{
+		DatabaseName *database;
+		bool		start = false;
+
+		LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+		database = find_database(databases, fs_shared->databases[i].database);
+		if (database != NULL)
+			start = claim_backfill_start(&fs_shared->databases[i], now);
+		LWLockRelease(fs_shared->lock);
+		if (start)
+			start_backfill_worker(i, database, now);
 	}
 }
 
@@ -472,6 +538,7 @@ launch_workers(void)
 		wake_at = now + LONGEST_NAP;
 		start_export_workers(databases, now);
 		start_ingest_workers(now);
+		start_backfill_workers(databases, now);
 		take_nap();
 	}
 }

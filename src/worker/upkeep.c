@@ -161,8 +161,42 @@ delete_old_rows(const StreamPlan *plan)
 		if (SPI_execute_with_args("DELETE FROM feature_stream.firing WHERE view = $1 AND window_end < $2",
 								  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
 			elog(ERROR, "could not delete from firing");
+		if (SPI_execute_with_args("DELETE FROM feature_stream.backfill WHERE view = $1 AND until < $2"
+								  " AND state <> 'pending'",
+								  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
+			elog(ERROR, "could not delete from backfill");
 	}
 	SPI_finish();
+}
+
+/*
+ * Puts off the end of the log for a view some of whose rows are still to come
+ * from it, but by no more than the gap's limit.
+ */
+static FsTime
+hold_log(const FsViewDef *view, FsTime before)
+{
+	Oid			types[] = {OIDOID, TIMESTAMPTZOID, INTERVALOID};
+	Interval	reach = {.time = fs_view_max_window(view) + view->slide};
+	Datum		values[] = {ObjectIdGetDatum(view->relid), TimestampTzGetDatum(before), IntervalPGetDatum(&reach)};
+	Datum		value;
+	bool		is_null;
+
+	if (before == FS_TIME_MIN)
+		return before;
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT min(GREATEST(COALESCE(h.fired, '-infinity') - $3, $2 - h.hold)) FROM"
+							  " (SELECT COALESCE(done_upto, after), hold FROM feature_stream.backfill"
+							  " WHERE view = $1 AND state = 'pending' UNION ALL"
+							  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
+							  " WHERE view = $1 AND paused) h (fired, hold)",
+							  3, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read backfill");
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	if (!is_null)
+		before = Min(before, DatumGetTimestampTz(value));
+	SPI_finish();
+	return before;
 }
 
 /* Plans the history of a view: today's partition and the next one, and its retention. */
@@ -186,13 +220,16 @@ plan_stream(void *arg)
 	StreamPlan	plan = {.relid = round->stream};
 	FsStreamDef *stream;
 	int64		needed = 0;
+	FsTime		before = FS_TIME_MAX;
+	List	   *views;
 	Oid			log;
 	ListCell   *lc;
 
 	begin_transaction();
 	stream = fs_stream_load(round->stream);
 	plan.frontier = read_frontier(round->stream);
-	foreach(lc, fs_view_list(round->stream))
+	views = fs_view_list(round->stream);
+	foreach(lc, views)
 	{
 		FsViewDef  *view = lfirst(lc);
 
@@ -201,6 +238,9 @@ plan_stream(void *arg)
 		plan_history(round, &plan, view);
 	}
 	plan.log_before = time_minus(plan.frontier, needed + stream->log_retention);
+	foreach(lc, views)
+		before = Min(before, hold_log(lfirst(lc), plan.log_before));
+	plan.log_before = Min(plan.log_before, before);
 	log = fs_event_log_relation(round->stream);
 	if (OidIsValid(log))
 		add_chore(round, log, FS_LOG_PARTITION_SPAN, plan.frontier, 3, plan.log_before);

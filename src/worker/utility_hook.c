@@ -137,6 +137,8 @@ stop_workers(FsSharedDatabase *entry)
 	}
 	if (entry->export_pid != 0)
 		kill(entry->export_pid, SIGTERM);
+	if (entry->backfill_pid != 0)
+		kill(entry->backfill_pid, SIGTERM);
 }
 
 /* Does the database still have a worker? */
@@ -148,7 +150,7 @@ has_workers(Oid database)
 
 	LWLockAcquire(fs_shared->lock, LW_SHARED);
 	entry = fs_shared_database(database, false);
-	found = entry != NULL && entry->export_pid != 0;
+	found = entry != NULL && (entry->export_pid != 0 || entry->backfill_pid != 0);
 	for (int i = 0; i < fs_shared->max_streams; i++)
 	{
 		FsSharedStream *stream = &fs_shared->streams[i];

@@ -57,6 +57,7 @@ wake_touched(void)
 	{
 		database->no_extension = false;
 		database->not_before = 0;
+		database->backfill_not_before = 0;
 		if (database->export_latch != NULL)
 			SetLatch(database->export_latch);
 	}

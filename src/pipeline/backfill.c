@@ -1,0 +1,466 @@
+/*
+ * backfill.c
+ *		History rows of gaps, step by step; see backfill.h.
+ *
+ * A step reads the log from one window before its first window end on.  So its
+ * span is the longest window at least, which reads every event twice at most,
+ * and grows while steps are quick.  Rows come entity by entity; each day of
+ * the history, which is a partition, has a writer of its own.
+ *
+ * Locks are taken in the order in which drop_feature_view takes them (foreign
+ * table, cursor, history), so the two do not deadlock.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "core/slice.h"
+#include "ground/clock.h"
+#include "ground/fault.h"
+#include "offline/partition.h"
+#include "offline/table_writer.h"
+#include "pipeline/backfill.h"
+#include "pipeline/batch.h"
+
+/* A step is to take so long, about, unless the longest window alone takes longer. */
+#define QUICK_USEC (1 * FS_USEC_PER_SEC)
+#define SLOW_USEC (5 * FS_USEC_PER_SEC)
+
+#define MIN_SLIDES 10			/* of a step */
+#define MAX_DAYS 31				/* of a step: partitions of the history */
+
+/* One step at work; in its transaction's memory. */
+typedef struct Step
+{
+	/* The gap */
+	FsTime		after;
+	FsTime		until;
+	FsTime		done_upto;
+	FsTime		computed_at;
+
+	/* What is to be done: window ends first .. last; none when first > last */
+	FsViewDef  *view;
+	FsStreamDef *stream;
+	FsTime		first;
+	FsTime		last;
+	FsTime		end;			/* the last one of the gap */
+	FsTime		complete_from;
+	FsTime		lost_upto;		/* FS_TIME_MIN: nothing was lost */
+
+	/* Output */
+	FsTableWriter *writers[MAX_DAYS + 1];	/* by day, from that of 'first' on */
+	Datum	   *values;
+	bool	   *nulls;
+	int64		nrows;
+} Step;
+
+static void
+begin_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+end_transaction(MemoryContext context)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
+/* A time of the first row of the last command; FS_TIME_MIN for NULL. */
+static FsTime
+get_time(int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
+}
+
+/* The parameters that name the gap. */
+static Oid	key_types[2] = {OIDOID, TIMESTAMPTZOID};
+
+static void
+set_key(const FsBackfill *backfill, Datum *values)
+{
+	values[0] = ObjectIdGetDatum(backfill->view);
+	values[1] = TimestampTzGetDatum(backfill->until);
+}
+
+/* See backfill.h. */
+bool
+fs_backfill_is_wanted(bool *fresh)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (SPI_execute("SELECT bool_or(error IS NULL) FROM feature_stream.backfill WHERE state = 'pending'",
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.backfill");
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	*fresh = !isnull && DatumGetBool(value);
+	return !isnull;
+}
+
+/*
+ * A view that is dropped while its worker loads it for the first time leaves a
+ * gap behind, which the drop could not see.
+ */
+static void
+forget_dropped(void)
+{
+	if (SPI_execute("DELETE FROM feature_stream.backfill b WHERE state = 'pending'"
+					" AND NOT EXISTS (SELECT FROM feature_stream.feature_view v WHERE v.view = b.view)",
+					false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete from feature_stream.backfill");
+}
+
+/* See backfill.h. */
+List *
+fs_backfill_list(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *list = NIL;
+
+	begin_transaction();
+	SPI_connect();
+	forget_dropped();
+	if (SPI_execute("SELECT view, until FROM feature_stream.backfill WHERE state = 'pending' ORDER BY computed_at, view",
+					false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.backfill");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		FsBackfill *backfill = palloc0(sizeof(FsBackfill));
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		bool		isnull;
+
+		backfill->view = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+		backfill->until = DatumGetTimestampTz(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+		list = lappend(list, backfill);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	end_transaction(context);
+	return list;
+}
+
+/* See backfill.h. */
+void
+fs_backfill_note_error(const FsBackfill *backfill, const char *message)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[3] = {OIDOID, TIMESTAMPTZOID, TEXTOID};
+	Datum		values[3];
+
+	begin_transaction();
+	set_key(backfill, values);
+	values[2] = CStringGetTextDatum(message);
+	SPI_connect();
+	if (SPI_execute_with_args("UPDATE feature_stream.backfill SET error = $3 "
+							  "WHERE view = $1 AND until = $2 AND state = 'pending'",
+							  3, types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not write feature_stream.backfill");
+	SPI_finish();
+	end_transaction(context);
+}
+
+/* Reads the gap and its cursor, and locks it if asked; false when it is filled, or gone. */
+static bool
+read_gap(const FsBackfill *backfill, Step *step, bool lock)
+{
+	Datum		values[2];
+	bool		found;
+
+	set_key(backfill, values);
+	SPI_connect();
+	if (SPI_execute_with_args(psprintf("SELECT after, until, done_upto, computed_at FROM feature_stream.backfill "
+									   "WHERE view = $1 AND until = $2 AND state = 'pending'%s",
+									   lock ? " FOR UPDATE" : ""),
+							  2, key_types, values, NULL, !lock, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.backfill");
+	found = SPI_processed == 1;
+	if (found)
+	{
+		step->after = get_time(1);
+		step->until = get_time(2);
+		step->done_upto = get_time(3);
+		step->computed_at = get_time(4);
+	}
+	SPI_finish();
+	return found;
+}
+
+/* Event time from which on nothing is missing from what the view was made of; FS_TIME_MIN: nothing ever was. */
+static FsTime
+read_covered_from(const Step *step)
+{
+	Oid			types[2] = {OIDOID, OIDOID};
+	Datum		values[2] = {ObjectIdGetDatum(step->view->relid), ObjectIdGetDatum(step->stream->relid)};
+	FsTime		covered;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT GREATEST((SELECT s.log_from FROM feature_stream.view_state s WHERE s.view = $1),"
+							  " (SELECT max(p.covered_from) FROM feature_stream.partition_position p"
+							  " WHERE p.stream = $2 AND NOT p.covers_all))",
+							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.partition_position");
+	covered = get_time(1);
+	SPI_finish();
+	return covered;
+}
+
+/* Sets from which window end on rows are complete. */
+static void
+set_complete_from(Step *step, const FsBatchCover *cover)
+{
+	FsTime		covered = read_covered_from(step);
+
+	if (!cover->log_complete)
+		covered = Max(covered, cover->log_from);
+	step->complete_from = covered == FS_TIME_MIN ? FS_TIME_MIN :
+		fs_time_ceil(covered, step->view->slide) + fs_view_max_window(step->view);
+}
+
+/*
+ * Sets the first window end to be done: behind the cursor, and as far back as
+ * the log and the history reach.  Without a beginning the gap begins there;
+ * else what lies before is lost.
+ */
+static void
+set_first(Step *step, const FsBatchCover *cover)
+{
+	const FsViewDef *view = step->view;
+	FsTime		begin = Max(step->after, step->done_upto);
+	FsTime		reach = fs_time_next(cover->log_from, view->slide);
+
+	step->first = begin == FS_TIME_MIN ? reach : Max(reach, fs_time_next(begin, view->slide));
+	if (!cover->log_complete && begin != FS_TIME_MIN && fs_time_next(begin, view->slide) < reach)
+		step->lost_upto = Min(reach - view->slide, step->end);
+	if (view->history_retention > 0 && cover->frontier != FS_TIME_MIN)
+		step->first = Max(step->first, fs_time_ceil(cover->frontier - view->history_retention, view->slide));
+}
+
+/* Loads the definitions and decides what the step does; its gap has been read. */
+static void
+plan_step(FsBackfill *backfill, Step *step)
+{
+	FsBatchCover cover;
+	int64		slide;
+	int64		most;
+
+	step->view = fs_view_load(backfill->view);
+	step->stream = fs_stream_load(step->view->stream);
+	slide = step->view->slide;
+	fs_batch_cover(step->stream->relid, step->view->relid, &cover);
+	step->lost_upto = FS_TIME_MIN;
+	step->end = fs_time_floor(step->until, slide);
+	step->first = step->end + slide;
+	step->last = step->end;
+	if (!OidIsValid(step->view->history) || step->view->history_mode == FS_HISTORY_NONE ||
+		cover.log_from == FS_TIME_MIN)
+		return;
+	set_first(step, &cover);
+	set_complete_from(step, &cover);
+	most = fs_time_floor(Max(MAX_DAYS * FS_HISTORY_PARTITION_SPAN - slide, 0), slide);
+	if (backfill->span == 0)
+		backfill->span = Max(fs_view_max_window(step->view), MIN_SLIDES * slide);
+	backfill->span = Min(fs_time_floor(backfill->span, slide), most);
+	if (step->end - step->first > backfill->span)
+		step->last = step->first + backfill->span;
+}
+
+/* Makes the history's partitions of the step, in the caller's transaction. */
+static void
+ensure_partitions(const Step *step)
+{
+	FsTime		days[MAX_DAYS + 1];
+	int			n = 0;
+
+	if (step->first > step->last)
+		return;
+	for (FsTime day = fs_time_floor(step->first, FS_HISTORY_PARTITION_SPAN); day <= step->last;
+		 day += FS_HISTORY_PARTITION_SPAN)
+	{
+		Assert(n <= MAX_DAYS);
+		days[n++] = day;
+	}
+	if (!fs_partition_exists_for(step->view->history, days, n))
+		(void) fs_partition_ensure(step->view->history, FS_HISTORY_PARTITION_SPAN, days, n);
+}
+
+/* The writer for a window end's partition. */
+static FsTableWriter *
+get_writer(Step *step, FsTime window_end)
+{
+	int			day = (int) ((window_end - fs_time_floor(step->first, FS_HISTORY_PARTITION_SPAN)) /
+							 FS_HISTORY_PARTITION_SPAN);
+
+	Assert(day >= 0 && day <= MAX_DAYS);
+	if (step->writers[day] == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+		step->writers[day] = fs_table_writer_open(step->view->history, step->view->owner);
+		MemoryContextSwitchTo(old);
+	}
+	return step->writers[day];
+}
+
+/* Writes one row; the argument is the Step. */
+static bool
+write_row(void *arg, const FsBatchRow *row)
+{
+	Step	   *step = arg;
+	const FsViewDef *view = step->view;
+	int			nfeatures = view->nwindows * view->nfeatures;
+	int			at = view->nentity + nfeatures;
+
+	memcpy(step->values, row->entity, sizeof(Datum) * view->nentity);
+	memcpy(step->values + view->nentity, row->values, sizeof(Datum) * nfeatures);
+	memset(step->nulls, 0, sizeof(bool) * (at + 5));
+	memcpy(step->nulls + view->nentity, row->nulls, sizeof(bool) * nfeatures);
+	step->values[at++] = TimestampTzGetDatum(row->window_end);
+	step->values[at++] = TimestampTzGetDatum(step->computed_at);
+	step->values[at++] = TimestampTzGetDatum(row->window_end + step->stream->watermark_delay);
+	step->values[at++] = BoolGetDatum(row->window_end >= step->complete_from);
+	step->values[at++] = BoolGetDatum(true);
+	fs_table_writer_put(get_writer(step, row->window_end), step->values, step->nulls);
+	step->nrows++;
+	return true;
+}
+
+/* Computes and writes the rows of the step. */
+static void
+write_rows(Step *step)
+{
+	const FsViewDef *view = step->view;
+	FsBatchRange range = {.first = step->first, .last = step->last, .sample = 1, .choice = FS_BATCH_EMITTED};
+	FsBatch    *batch = fs_batch_create(view, step->stream, fs_batch_definition(view), view->owner);
+
+	if (view->history_mode == FS_HISTORY_THINNED)
+		range.grid = view->history_interval;
+	step->values = palloc(sizeof(Datum) * (fs_view_natts(view) + 3));
+	step->nulls = palloc(sizeof(bool) * (fs_view_natts(view) + 3));
+	fs_batch_rows(batch, &range, write_row, step);
+	for (int i = 0; i <= MAX_DAYS; i++)
+		if (step->writers[i] != NULL)
+			fs_table_writer_close(step->writers[i]);
+}
+
+/* Moves the cursor behind the step. */
+static void
+move_cursor(FsBackfill *backfill, const Step *step)
+{
+	Oid			types[6] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[6];
+	char		nulls[6];
+
+	memset(nulls, ' ', sizeof(nulls));
+	set_key(backfill, values);
+	values[2] = TimestampTzGetDatum(step->last);
+	values[3] = Int64GetDatum(step->nrows);
+	values[4] = TimestampTzGetDatum(step->first);
+	nulls[4] = step->first > step->last ? 'n' : ' ';
+	values[5] = TimestampTzGetDatum(step->lost_upto);
+	nulls[5] = step->lost_upto == FS_TIME_MIN ? 'n' : ' ';
+	backfill->done = step->last >= step->end;
+	SPI_connect();
+	if (SPI_execute_with_args(psprintf("UPDATE feature_stream.backfill SET done_upto = $3, row_count = row_count + $4,"
+									   " first_window_end = COALESCE(first_window_end, $5),"
+									   " lost_upto = COALESCE($6, lost_upto), error = NULL%s"
+									   " WHERE view = $1 AND until = $2",
+									   backfill->done ? ", state = 'done', finished_at = pg_catalog.clock_timestamp()" : ""),
+							  6, types, values, nulls, false, 0) != SPI_OK_UPDATE || SPI_processed != 1)
+		elog(ERROR, "could not write feature_stream.backfill");
+	SPI_finish();
+}
+
+/* Lets the next step cover more event time when this one was quick, less when it was slow. */
+static void
+adapt_span(FsBackfill *backfill, const Step *step, int64 took)
+{
+	int64		least = Max(fs_view_max_window(step->view), MIN_SLIDES * step->view->slide);
+
+	if (took < QUICK_USEC)
+		backfill->span *= 2;
+	else if (took > SLOW_USEC)
+		backfill->span = Max(backfill->span / 2, least);
+}
+
+/* Notes when the filling of a gap began. */
+static void
+note_start(const FsBackfill *backfill)
+{
+	Datum		values[2];
+
+	set_key(backfill, values);
+	SPI_connect();
+	if (SPI_execute_with_args("UPDATE feature_stream.backfill SET started_at = pg_catalog.now()"
+							  " WHERE view = $1 AND until = $2 AND started_at IS NULL",
+							  2, key_types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not write feature_stream.backfill");
+	SPI_finish();
+}
+
+/* Plans the step and makes the partitions that it needs; false when there is no gap. */
+static bool
+prepare_step(FsBackfill *backfill, FsTime *last)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Step	   *step;
+	bool		found;
+
+	begin_transaction();
+	step = palloc0(sizeof(Step));
+	found = read_gap(backfill, step, false);
+	if (found)
+	{
+		plan_step(backfill, step);
+		ensure_partitions(step);
+		note_start(backfill);
+		*last = step->last;
+	}
+	end_transaction(context);
+	return found;
+}
+
+/* See backfill.h. */
+void
+fs_backfill_step(FsBackfill *backfill)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int64		begin = fs_clock_monotonic();
+	FsTime		last;
+	Step	   *step;
+
+	backfill->done = !prepare_step(backfill, &last);
+	if (backfill->done)
+		return;
+	begin_transaction();
+	step = palloc0(sizeof(Step));
+	(void) fs_view_load(backfill->view);	/* locks it before its row: see header comment */
+	if (read_gap(backfill, step, true))
+	{
+		plan_step(backfill, step);
+		step->last = Min(step->last, last); /* partitions are there up to it */
+		if (step->first <= step->last)
+			write_rows(step);
+		move_cursor(backfill, step);
+		adapt_span(backfill, step, fs_clock_monotonic() - begin);
+		FS_FAULT("backfill-before-commit");
+	}
+	else
+		backfill->done = true;
+	end_transaction(context);
+	FS_FAULT("backfill-after-commit");
+}

@@ -1,0 +1,49 @@
+/*
+ * backfill.h
+ *		History rows of window ends that a feature view did not fire when they were due.
+ *
+ * Which these are the ingest worker says, in feature_stream.backfill (gap.c).
+ * The rows come from the event log by PostgreSQL's executor (batch.h), as
+ * verify_feature_view computes them; so a backfilled row is what the query
+ * says, whatever the engine does.  A process of its own does it, beside
+ * ingestion, in steps: each is one transaction that writes the rows of a
+ * stretch of window ends and moves the cursor behind them.
+ */
+#ifndef FS_PIPELINE_BACKFILL_H
+#define FS_PIPELINE_BACKFILL_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+#include "core/value.h"
+
+/* A gap of a view, being filled. */
+typedef struct FsBackfill
+{
+	Oid			view;
+	FsTime		until;			/* identifies the gap among the view's */
+	int64		span;			/* event time that the next step is to cover; 0: not known yet */
+	bool		done;			/* or it is no longer there */
+} FsBackfill;
+
+/*
+ * Is there any gap to be filled?  *fresh: one that was not tried in vain yet.
+ * In the caller's transaction, SPI connected.
+ */
+extern bool fs_backfill_is_wanted(bool *fresh);
+
+/* The gaps to be filled, FsBackfill pointers in the current memory context.  In a transaction of its own. */
+extern List *fs_backfill_list(void);
+
+/*
+ * Does the next step, in transactions of its own.  Throws what comes in the way
+ * (a lock that is not to be had, a segment that does not read); the steps
+ * before stand, and the step can be tried again.
+ */
+extern void fs_backfill_step(FsBackfill *backfill);
+
+/* Notes why a gap could not be filled, for users.  In a transaction of its own. */
+extern void fs_backfill_note_error(const FsBackfill *backfill, const char *message);
+
+#endif							/* FS_PIPELINE_BACKFILL_H */
