@@ -39,13 +39,24 @@
 #define MAX_GAPS	64
 #define MAX_GAP		112			/* bytes of a gap worth remembering */
 #define NO_FIELD	(-1)
+#define NO_MASK		UINT32_MAX
 #define SHOWN_BYTES	60			/* of a name or value in a message */
+
+/* What is tried first of all with a value, because it nearly always succeeds. */
+typedef enum Guess
+{
+	GUESS_NOTHING,
+	GUESS_TEXT,					/* a string without escapes, for a text column or none */
+	GUESS_TIME					/* a number of the plainest form, for a time */
+} Guess;
 
 /* What stood before a value in an earlier record. */
 typedef struct Gap
 {
 	int16_t		field;
 	int16_t		len;			/* 0: nothing remembered */
+	Guess		guess;			/* for the value */
+	uint32_t	short_mask;		/* its bytes, a bit each; NO_MASK: none, or more than a load takes */
 	char		bytes[MAX_GAP];
 } Gap;
 
@@ -54,8 +65,7 @@ typedef struct Column
 {
 	FsField		field;			/* its name points into 'names' */
 	int			same_key;		/* a greater index, or NO_FIELD */
-	bool		is_plain_text;	/* a text, alone with its key */
-	bool		is_plain_time;	/* a time as a number, alone with its key */
+	Guess		guess;			/* if it is alone with its key */
 	int			time_digits;	/* of the unit's fraction of a second: 0, 3, 6 */
 } Column;
 
@@ -126,6 +136,17 @@ find_slot(const FsJsonDecoder *decoder, const char *key, size_t len)
 	}
 }
 
+static Guess
+guess_value(const FsField *field)
+{
+	if (field->type == FS_TYPE_TEXT)
+		return GUESS_TEXT;
+	if (field->type == FS_TYPE_TIMESTAMPTZ &&
+		field->unit != FS_UNIT_NONE && field->unit != FS_UNIT_ISO8601)
+		return GUESS_TIME;
+	return GUESS_NOTHING;
+}
+
 /* Copies the names of the fields and enters them into the hash table. */
 static void
 enter_fields(FsJsonDecoder *decoder, const FsField *fields)
@@ -147,11 +168,7 @@ enter_fields(FsJsonDecoder *decoder, const FsField *fields)
 		names += fields[i].name_len;
 		slot = find_slot(decoder, column->field.name, column->field.name_len);
 		column->same_key = *slot;
-		column->is_plain_text = fields[i].type == FS_TYPE_TEXT &&
-			*slot == NO_FIELD;
-		column->is_plain_time = fields[i].type == FS_TYPE_TIMESTAMPTZ &&
-			fields[i].unit != FS_UNIT_NONE && fields[i].unit != FS_UNIT_ISO8601 &&
-			*slot == NO_FIELD;
+		column->guess = *slot == NO_FIELD ? guess_value(&fields[i]) : GUESS_NOTHING;
 		column->time_digits = fields[i].unit == FS_UNIT_S ? 0 :
 			fields[i].unit == FS_UNIT_MS ? 3 : 6;
 		*slot = (int16_t) i;
@@ -196,6 +213,8 @@ fs_json_decoder_create(const FsField *fields, int nfields)
 		return NULL;
 	}
 	enter_fields(decoder, fields);
+	for (int i = 0; i <= MAX_GAPS; i++)
+		decoder->gaps[i].short_mask = NO_MASK;
 	return decoder;
 }
 
@@ -276,49 +295,42 @@ read_value(FsJsonDecoder *decoder, const char *p, int index)
 	return p;
 }
 
-/* The same for a number that is a column's time; whatever is unusual is left to read_value. */
-static inline const char *
-read_time(FsJsonDecoder *decoder, const char *p, int index)
-{
-	FsValue    *value = &decoder->values[index];
-	FsNumber	number;
-	const char *next = fs_number_scan(p, decoder->scan.end, &number);
-
-	if (next == NULL ||
-		fs_number_to_time(&number, decoder->columns[index].time_digits, &value->i) != FS_NUMBER_OK)
-		return read_value(decoder, p, index);
-	value->presence = FS_PRESENT;
-	return next;
-}
-
 /*
- * The same, first trying what is most common: a string without escapes for a
- * text column, or for none, and a number for a time.  Those need no token.
+ * The same, first trying what is most common, without a token.  Once a value of
+ * the record did not fit, each has to be told to note_misfit().
  */
 static inline const char *
-read_common_value(FsJsonDecoder *decoder, const char *p, int index)
+read_common_value(FsJsonDecoder *decoder, const char *p, const char *end, FsValue *values,
+				  int index, Guess guess)
 {
-	const char *end = decoder->scan.end;
-	const char *quote;
-	FsValue    *value;
+	const char *next;
 
-	if (index != NO_FIELD && decoder->columns[index].is_plain_time &&
-		decoder->nrefusals == 0)
-		return read_time(decoder, p, index);
-	if (p == end || *p != '"' || decoder->nrefusals > 0 ||
-		(index != NO_FIELD && !decoder->columns[index].is_plain_text))
+	if (decoder->nrefusals > 0)
 		return read_value(decoder, p, index);
-	quote = fs_json_find_special(p + 1, end);
-	if (quote == end || *quote != '"')
-		return read_value(decoder, p, index);
-	if (index != NO_FIELD)
+	if (guess == GUESS_TEXT && p < end && *p == '"')
 	{
-		value = &decoder->values[index];
-		value->presence = FS_PRESENT;
-		value->len = (uint32_t) (quote - p - 1);
-		value->data = p + 1;
+		next = fs_json_find_special(p + 1, end);
+		if (next < end && *next == '"')
+		{
+			if (index != NO_FIELD)
+			{
+				values[index].presence = FS_PRESENT;
+				values[index].len = (uint32_t) (next - p - 1);
+				values[index].data = p + 1;
+			}
+			return next + 1;
+		}
 	}
-	return quote + 1;
+	else if (guess == GUESS_TIME)
+	{
+		next = fs_number_scan_time(p, end, decoder->columns[index].time_digits, &values[index].i);
+		if (next != NULL)
+		{
+			values[index].presence = FS_PRESENT;
+			return next;
+		}
+	}
+	return read_value(decoder, p, index);
 }
 
 /*
@@ -332,6 +344,20 @@ is_gap(const Gap *gap, const char *p, const char *end)
 	size_t		len = (size_t) gap->len;
 	const char *bytes = gap->bytes;
 
+#ifdef __SSE2__
+	/* mostly one comparison tells */
+	if (end - p >= 16)
+	{
+		__m128i		here = _mm_loadu_si128((const __m128i *) (const void *) p);
+		__m128i		there = _mm_loadu_si128((const __m128i *) (const void *) bytes);
+		unsigned	same = (unsigned) _mm_movemask_epi8(_mm_cmpeq_epi8(here, there));
+
+		if ((~same & gap->short_mask) == 0)
+			return true;
+		if (gap->short_mask != NO_MASK)
+			return false;
+	}
+#endif
 	if ((size_t) (end - p) < len)
 		return false;
 	if (len < 8)
@@ -345,21 +371,29 @@ is_gap(const Gap *gap, const char *p, const char *end)
 	return fs_utf8_load(p + len - 8) == fs_utf8_load(bytes + len - 8);
 }
 
-/* Remembers the gap from 'p' to 'end' as the one that stands at place 'at'. */
+/* What to try first with a value of the field, or of none. */
+static inline Guess
+guess_of(const FsJsonDecoder *decoder, int field)
+{
+	return field == NO_FIELD ? GUESS_TEXT : decoder->columns[field].guess;
+}
+
+/* Remembers the gap from 'p' to 'end' as the one that stands at this place. */
 static void
-learn_gap(FsJsonDecoder *decoder, int at, const char *p, const char *end,
+learn_gap(FsJsonDecoder *decoder, Gap *gap, const char *p, const char *end,
 		  int field)
 {
-	Gap		   *gap = &decoder->gaps[at];
 	size_t		len = (size_t) (end - p);
 
-	if (at >= MAX_GAPS)
+	if (gap == &decoder->gaps[MAX_GAPS])
 		return;
 	if (len > MAX_GAP)
 		len = 0;
 	memcpy(gap->bytes, p, len);
 	gap->len = (int16_t) len;
+	gap->short_mask = len > 0 && len <= 16 ? (UINT32_C(1) << len) - 1 : NO_MASK;
 	gap->field = (int16_t) field;
+	gap->guess = guess_of(decoder, field);
 }
 
 /* The first column that reads the key, or NO_FIELD. */
@@ -393,6 +427,7 @@ read_gap(FsJsonDecoder *decoder, const char *p, int *field, bool *is_closed)
 	bool		is_first = p == scan->begin;
 	FsJsonToken key;
 
+	*field = NO_FIELD;
 	p = fs_json_skip_space(p, end);
 	if (is_first)
 	{
@@ -418,60 +453,65 @@ read_gap(FsJsonDecoder *decoder, const char *p, int *field, bool *is_closed)
 }
 
 /*
- * Reads from one value to the next by what earlier records had there: at place
- * *at or, a field being left out, at the place after it; moves *at there.
- * NULL when this record goes on differently, and *at stays.
+ * The gap that the record goes on with at 'p' by what earlier records had there:
+ * at place 'gap' or, a field being left out, at the place after it.  NULL when
+ * this record goes on differently.
  */
-static inline const char *
-follow_gap(const FsJsonDecoder *decoder, const char *p, int *at)
+static inline Gap *
+follow_gap(FsJsonDecoder *decoder, const char *p, const char *end, Gap *gap)
 {
-	const Gap  *gap = &decoder->gaps[*at];
-
-	if (is_gap(gap, p, decoder->scan.end))
-		return p + gap->len;
-	/* gap 0 begins a record, and no other does */
-	if (*at == 0 || *at == MAX_GAPS || !is_gap(++gap, p, decoder->scan.end))
+	if (is_gap(gap, p, end))
+		return gap;
+	/* the first gap begins a record, and no other does */
+	if (gap == decoder->gaps || gap == &decoder->gaps[MAX_GAPS] ||
+		!is_gap(gap + 1, p, end))
 		return NULL;
-	++*at;
-	return p + gap->len;
+	return gap + 1;
 }
 
-/* Reads the whole record; false when it is malformed. */
-static bool
-read_record(FsJsonDecoder *decoder)
+/* Reads the whole record into values[]; false when it is malformed. */
+static inline bool
+read_record(FsJsonDecoder *decoder, const char *p, const char *end, FsValue *values)
 {
-	const char *end = decoder->scan.end;
-	const char *p = decoder->scan.begin;
+	Gap		   *place = decoder->gaps;	/* of the next gap */
 	bool		is_closed = false;
-	int			at = 0;			/* place of the next gap */
 
 	while (!is_closed)
 	{
-		const char *next = follow_gap(decoder, p, &at);
-		int			field = decoder->gaps[at].field;
+		Gap		   *gap = follow_gap(decoder, p, end, place);
+		int			field;
+		Guess		guess;
 
-		if (next == NULL)
+		if (gap != NULL)
 		{
-			next = read_gap(decoder, p, &field, &is_closed);
+			place = gap;
+			p += gap->len;
+			field = gap->field;
+			guess = gap->guess;
+		}
+		else
+		{
+			const char *next = read_gap(decoder, p, &field, &is_closed);
+
 			if (next == NULL)
 				return false;
+			guess = guess_of(decoder, field);
 			if (!is_closed)
-				learn_gap(decoder, at, p, next, field);
+				learn_gap(decoder, place, p, next, field);
+			p = next;
+			if (is_closed)
+				break;
 		}
-		if (!is_closed)
+		p = read_common_value(decoder, p, end, values, field, guess);
+		if (p == NULL)
+			return false;
+		if (place < &decoder->gaps[MAX_GAPS])
+			place++;
+		if (p < end && *p == '}')
 		{
-			next = read_common_value(decoder, next, field);
-			if (next == NULL)
-				return false;
-			if (at < MAX_GAPS)
-				at++;
-			if (next < end && *next == '}')
-			{
-				is_closed = true;
-				next++;
-			}
+			is_closed = true;
+			p++;
 		}
-		p = next;
 	}
 	p = fs_json_skip_space(p, end);
 	if (p < end)
@@ -545,8 +585,8 @@ begin_record(FsJsonDecoder *decoder, const char *bytes, size_t len,
 	decoder->scan.end = bytes + len;
 	decoder->values = values;
 	decoder->no_memory = false;
-	for (int i = 0; i < decoder->ncolumns; i++)
-		values[i].presence = FS_ABSENT;
+	for (FsValue *value = values; value < values + decoder->ncolumns; value++)
+		value->presence = FS_ABSENT;
 	if (decoder->nrefusals > 0)
 	{
 		memset(decoder->refusals, 0,
@@ -577,7 +617,7 @@ fs_json_decode(FsJsonDecoder *decoder, const char *bytes, size_t len,
 		return refuse_record(error, bytes, bytes + valid, end,
 							 "invalid UTF-8");
 	begin_record(decoder, bytes, len, values);
-	if (!read_record(decoder))
+	if (!read_record(decoder, bytes, end, values))
 		return refuse_record(error, bytes, decoder->scan.wrong_at, end,
 							 decoder->scan.wrong);
 	if (decoder->no_memory)

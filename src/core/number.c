@@ -41,6 +41,13 @@ static const uint64_t power_of_ten[MANTISSA_DIGITS + 1] = {
 	UINT64_C(1000000000000000000), UINT64_C(10000000000000000000)
 };
 
+/* Times, from the Unix epoch on, that certainly are in range: below this many units of 10^(n-6) s. */
+#define TIME_LIMIT(unit) (((uint64_t) FS_TIMESTAMP_END + (uint64_t) -FS_UNIX_EPOCH) / (unit))
+static const uint64_t time_limit[] = {
+	TIME_LIMIT(1), TIME_LIMIT(10), TIME_LIMIT(100), TIME_LIMIT(1000),
+	TIME_LIMIT(10000), TIME_LIMIT(100000), TIME_LIMIT(1000000)
+};
+
 static inline bool
 is_digit(char c)
 {
@@ -301,6 +308,47 @@ fs_number_to_time(const FsNumber *number, int digits, FsTime *result)
 		return FS_NUMBER_OUT_OF_RANGE;
 	*result = FS_UNIX_EPOCH - (FsTime) magnitude - (is_exact ? 0 : 1);
 	return FS_NUMBER_OK;
+}
+
+/*
+ * See number.h.  After the first eight, digits are taken one by one: a producer's
+ * times all have as many, so that every branch is foreseen.  That the last byte
+ * is no digit ends the loops; too many digits are found out afterwards.
+ */
+const char *
+fs_number_scan_time(const char *p, const char *end, int digits, FsTime *result)
+{
+	const char *start = p;
+	const char *point;
+	uint64_t	value;
+	uint64_t	word;
+	unsigned	digit;
+	int			exponent = 6 - digits;
+
+	if (end - p <= 8 || *p == '0' || is_digit(end[-1]))
+		return NULL;
+	word = fs_utf8_load(p) ^ UINT64_C(0x3030303030303030);
+	if (find_others(word) != 0)
+		return NULL;
+	value = join_digits(word);
+	for (p += 8; (digit = (unsigned char) *p - (unsigned) '0') <= 9; p++)
+		value = value * 10 + digit;
+	if (*p == '.')
+	{
+		point = p;
+		if (end - p == 1)
+			return NULL;
+		for (p++; (digit = (unsigned char) *p - (unsigned) '0') <= 9; p++)
+			value = value * 10 + digit;
+		exponent -= (int) (p - point) - 1;
+		if (p == point + 1)
+			return NULL;
+	}
+	if (p - start > MANTISSA_DIGITS || (*p | 0x20) == 'e' || exponent < 0 ||
+		value >= time_limit[exponent])
+		return NULL;
+	*result = (FsTime) (value * power_of_ten[exponent] - (uint64_t) -FS_UNIX_EPOCH);
+	return p;
 }
 
 /* See number.h. */

@@ -75,6 +75,14 @@ extern FsNumberStatus fs_number_to_float(const FsNumber *number,
 extern FsNumberStatus fs_number_to_time(const FsNumber *number, int digits,
 										FsTime *result);
 
+/*
+ * Both at once for the plainest form: 8 to 18 digits, perhaps with a point among
+ * them, neither sign nor exponent, nothing finer than a microsecond.  NULL for
+ * anything else, which is not said to be wrong.
+ */
+extern const char *fs_number_scan_time(const char *p, const char *end, int digits,
+									   FsTime *result);
+
 /* Does PostgreSQL's numeric hold it (what jsonb needs of every number)? */
 extern bool fs_number_fits_numeric(const FsNumber *number);
 

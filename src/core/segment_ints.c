@@ -90,21 +90,22 @@ find_shape(Shape *shape, const int64_t *v, int n)
 	int64_t		previous = first;
 	uint64_t	bits = 0;
 	int			runs = 1;
-	int			i = 1;
+	int			i;
 
-	while (i < n && v[i] == first)
-		i++;
-	if (i == n)
+	/* each equals the one before: told by the library's widest loads */
+	if (memcmp(v, v + 1, (size_t) (n - 1) * sizeof(*v)) == 0)
 		return false;
-	for (; i < n; i++)
+	for (i = 1; i < n; i++)
 	{
 		int64_t		value = v[i];
 
+		if (value == previous)
+			continue;
 		bits |= (uint64_t) value ^ (uint64_t) first;
 		least = value < least ? value : least;
 		greatest = value > greatest ? value : greatest;
-		runs += value != previous;
 		previous = value;
+		runs++;
 	}
 	shape->least = least;
 	shape->range = (uint64_t) greatest - (uint64_t) least;
@@ -121,36 +122,70 @@ packed_bytes(int n, int width)
 	return ((size_t) n * (size_t) width + 7) / 8;
 }
 
-/* Writes n distances of 'width' bits at 'p', which has 8 bytes more than they need. */
-static void
-pack(char *p, const int64_t *v, int n, const Shape *shape)
+/* The bits that a value is packed as. */
+static inline uint64_t
+packed_value(int64_t value, const Shape *shape, int step)
 {
+	uint64_t	d = (uint64_t) value - (uint64_t) shape->least;
+
+	if (step == STEP_THOUSAND)
+		d /= 1000;
+	else if (step == STEP_MILLION)
+		d /= 1000000;
+	else
+		d >>= step;
+	FS_ASSERT(bit_width(d) <= shape->width);
+	return d;
+}
+
+/*
+ * Writes n distances of 'width' bits at 'p', which has 8 bytes more than they need.
+ * Two at a time, where a word has room for both.  Inlined for each kind of step,
+ * so that the loops do not choose among them.
+ */
+static inline void
+pack_steps(char *p, const int64_t *v, int n, const Shape *shape, int step)
+{
+	const int	width = shape->width;
 	uint64_t	pending = 0;
 	int			used = 0;
-	int			i;
+	int			i = 0;
 
-	for (i = 0; i < n; i++)
+	while (i < n)
 	{
-		uint64_t	d = (uint64_t) v[i] - (uint64_t) shape->least;
+		uint64_t	d = packed_value(v[i++], shape, step);
+		int			bits = width;
 
-		if (shape->step < STEP_THOUSAND)
-			d >>= shape->step;
-		else if (shape->step == STEP_THOUSAND)
-			d /= 1000;
-		else
-			d /= 1000000;
-		FS_ASSERT(bit_width(d) <= shape->width);
+		if (width <= 32 && i < n)
+		{
+			d |= packed_value(v[i++], shape, step) << width;
+			bits = 2 * width;
+		}
 		pending |= d << used;
-		used += shape->width;
+		used += bits;
 		if (used >= 64)
 		{
 			fs_put_le64(p, pending);
 			p += 8;
 			used -= 64;
-			pending = used > 0 ? d >> (shape->width - used) : 0;
+			pending = used > 0 ? d >> (bits - used) : 0;
 		}
 	}
 	fs_put_le64(p, pending);
+}
+
+/* The same, with the loop for the shape's step. */
+static void
+pack(char *p, const int64_t *v, int n, const Shape *shape)
+{
+	if (shape->step == 0)
+		pack_steps(p, v, n, shape, 0);
+	else if (shape->step == STEP_THOUSAND)
+		pack_steps(p, v, n, shape, STEP_THOUSAND);
+	else if (shape->step == STEP_MILLION)
+		pack_steps(p, v, n, shape, STEP_MILLION);
+	else
+		pack_steps(p, v, n, shape, shape->step);
 }
 
 /* All values with the same number of bits, over the least one, in units of the shape's step. */
@@ -211,22 +246,22 @@ encode_runs(FsBuffer *out, const int64_t *v, int n, int64_t origin, int runs)
 {
 	int64_t		values[FS_SEGMENT_BLOCK];
 	int64_t		lengths[FS_SEGMENT_BLOCK];
+	int64_t		value = v[0];
 	int			run = 0;
+	int			start = 0;
 	int			i;
 
-	values[0] = v[0];
-	lengths[0] = 1;
 	for (i = 1; i < n; i++)
 	{
-		if (v[i] == v[i - 1])
-		{
-			lengths[run]++;
+		if (v[i] == value)
 			continue;
-		}
-		run++;
-		values[run] = v[i];
-		lengths[run] = 1;
+		values[run] = value;
+		lengths[run++] = i - start;
+		value = v[i];
+		start = i;
 	}
+	values[run] = value;
+	lengths[run] = n - start;
 	FS_ASSERT(run + 1 == runs);
 	return fs_buffer_append_byte(out, INTS_RUNS) &&
 		fs_buffer_append_varint(out, (uint64_t) runs) &&

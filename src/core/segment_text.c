@@ -106,8 +106,8 @@ append_code(FsTextColumn *column, int64_t code)
 }
 
 /*
- * Up to 8 characters as one word, the last in its highest byte, with '0's
- * before them.
+ * Up to 8 digits as one word, a byte each, the last in its highest byte, with
+ * zeros before them; what is no digit becomes a byte that is greater than 9.
  */
 static inline uint64_t
 load_digits(const char *p, size_t n)
@@ -117,25 +117,25 @@ load_digits(const char *p, size_t n)
 
 	FS_ASSERT(n >= 1 && n <= 8);
 	if (n == 8)
-		return fs_get_le64(p);
-	if (n >= 4)
+		word = fs_get_le64(p);
+	else if (n >= 4)
 		word = (uint64_t) fs_get_le32(p + n - 4) << 32 |
 			(uint64_t) fs_get_le32(p) << (64 - 8 * n);
 	else
 		for (i = 0; i < n; i++)
 			word |= (uint64_t) (uint8_t) p[i] << (64 - 8 * (n - i));
-	return word | UINT64_C(0x3030303030303030) >> (8 * n);
+	return word ^ UINT64_C(0x3030303030303030) << (64 - 8 * n);
 }
 
-/* The number that 8 characters of load_digits are; false unless all are digits. */
+/*
+ * The number that the digits of load_digits are; false unless all are digits:
+ * 0x76 more, and a byte greater than 9 has its highest bit set, or had.
+ */
 static inline bool
-parse_eight(uint64_t word, uint64_t *number)
+join_digits(uint64_t word, uint64_t *number)
 {
-	if (((word & UINT64_C(0xf0f0f0f0f0f0f0f0)) |
-		 ((word + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0)) >> 4)
-		!= UINT64_C(0x3333333333333333))
+	if (((word | (word + UINT64_C(0x7676767676767676))) & UINT64_C(0x8080808080808080)) != 0)
 		return false;
-	word -= UINT64_C(0x3030303030303030);
 	word = word * 10 + (word >> 8);
 	*number = ((word & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
 			   (word >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >> 32;
@@ -153,7 +153,7 @@ parse_long_number(const char *p, size_t n, int64_t *number)
 	{
 		uint64_t	part;
 
-		if (!parse_eight(load_digits(p, head), &part))
+		if (!join_digits(load_digits(p, head), &part))
 			return false;
 		total = total * 100000000 + part;
 		p += head;
@@ -172,7 +172,7 @@ parse_number(const char *p, size_t n, int64_t *number)
 
 	if (n > 8)
 		return parse_long_number(p, n, number);
-	if (!parse_eight(load_digits(p, n), &eight))
+	if (!join_digits(load_digits(p, n), &eight))
 		return false;
 	*number = (int64_t) eight;
 	return true;
@@ -182,9 +182,9 @@ parse_number(const char *p, size_t n, int64_t *number)
 static inline bool
 starts_with_prefix(const FsTextColumn *column, const char *data)
 {
-	int			i;
+	int			i = column->prefix_len;
 
-	for (i = 0; i < column->prefix_len; i++)
+	while (i-- > 0)
 	{
 		if (data[i] != column->prefix[i])
 			return false;
@@ -234,9 +234,9 @@ choose_prefix(FsTextColumn *column, const char *data, size_t len)
 	column->has_prefix = true;
 }
 
-/* Appends a value to a NUMBER block: its number, or itself as an exception. */
+/* append_number for whatever is not as plain as it takes. */
 static APART bool
-append_number(FsTextColumn *column, const char *data, size_t len)
+append_unusual_number(FsTextColumn *column, const char *data, size_t len)
 {
 	size_t		digits;
 	int64_t		number;
@@ -252,6 +252,30 @@ append_number(FsTextColumn *column, const char *data, size_t len)
 		!fits_digits(column, (int) digits, digits > 1 && data[column->prefix_len] == '0'))
 		return append_raw(column, data, len);
 	return append_code(column, number);
+}
+
+/*
+ * Appends a value to a NUMBER block: its number, or itself as an exception.  Here
+ * are only numbers of 4 to 8 digits that do not begin with 0, in a block of such.
+ */
+static APART bool
+append_number(FsTextColumn *column, const char *data, size_t len)
+{
+	size_t		prefix = column->prefix_len;
+	size_t		digits = len - prefix;
+	uint64_t	number;
+
+	if (!column->has_prefix || digits - 4 > 4 || column->leading_zeros ||
+		data[prefix] == '0' || !starts_with_prefix(column, data) ||
+		!join_digits(load_digits(data + prefix, digits), &number))
+		return append_unusual_number(column, data, len);
+	if ((int) digits != column->digits)
+	{
+		column->other_digits |= column->digits != 0;
+		if (column->digits == 0)
+			column->digits = (int) digits;
+	}
+	return append_code(column, (int64_t) number);
 }
 
 /*
@@ -375,7 +399,7 @@ add_entry(FsDictionary *dictionary, uint32_t at, uint32_t hash, const char *data
 
 /* Appends the value's code, with a new entry where there is room for it. */
 static APART bool
-append_coded(FsTextColumn *column, const char *data, size_t len)
+append_unusual_code(FsTextColumn *column, const char *data, size_t len)
 {
 	FsDictionary *dictionary = &column->dictionary;
 	uint32_t	hash;
@@ -404,6 +428,23 @@ append_coded(FsTextColumn *column, const char *data, size_t len)
 		return append_raw(column, data, len);
 	return add_entry(dictionary, at, hash, data, len) &&
 		append_code(column, dictionary->nentries - 1);
+}
+
+/* The same; here are only values that are where they hash to, in a dictionary not about to grow. */
+static APART bool
+append_coded(FsTextColumn *column, const char *data, size_t len)
+{
+	const FsDictionary *dictionary = &column->dictionary;
+
+	if (len <= DICTIONARY_VALUE && dictionary->nentries < dictionary->nslots / SLOTS_PER_ENTRY)
+	{
+		uint32_t	hash = hash_value(data, len);
+		uint32_t	slot = dictionary->slots[hash & (dictionary->nslots - 1)];
+
+		if (slot != 0 && is_entry(dictionary, slot - 1, hash, data, len))
+			return append_code(column, slot - 1);
+	}
+	return append_unusual_code(column, data, len);
 }
 
 /* The kind to begin with, from the first value there is. */

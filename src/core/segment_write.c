@@ -27,7 +27,7 @@ typedef struct Column
 	bool		is_float;
 	bool		is_time;		/* declared as TIMESTAMPTZ: may be the event time */
 	bool		is_event_time;	/* every value of the block so far is the event time */
-	int			nvalues;
+	int			nvalues;		/* in 'values'; for all others only known to flush_block */
 	int			nnulls;
 	int64_t    *values;			/* those that are not null; unused for bytes */
 	FsTextColumn text;			/* for bytes */
@@ -257,11 +257,8 @@ flush_block(FsSegmentWriter *writer)
 	if (!fs_buffer_reserve(out, FS_SEGMENT_BLOCK_HEADER))
 		return false;
 	out->len += FS_SEGMENT_BLOCK_HEADER;
-	for (i = 0; i < FS_META_COLUMNS; i++)
-	{
-		if (i != FS_META_LATE_BOUND)
-			writer->columns[i].nvalues = writer->nevents;
-	}
+	for (i = 0; i < writer->ncolumns; i++)
+		writer->columns[i].nvalues = writer->nevents - writer->columns[i].nnulls;
 	writer->dictionaries = writer->block_bytes = 0;
 	for (i = 0; i < writer->ncolumns; i++)
 	{
@@ -330,7 +327,6 @@ put_value(FsSegmentWriter *writer, Column *column, const FsValue *value, FsTime 
 	}
 	if (column->is_bytes)
 	{
-		column->nvalues++;
 		writer->block_bytes += value->len;
 		return fs_text_append(&column->text, value->len > 0 ? value->data : "", value->len);
 	}
@@ -379,7 +375,7 @@ put_offset(FsSegmentWriter *writer, int32_t partition, int64_t offset)
 	return true;
 }
 
-/* Columns that are never null get their number of values in flush_block. */
+/* Only columns that can be null count their values: see flush_block. */
 static inline bool
 put_meta(FsSegmentWriter *writer, const FsEventMeta *meta)
 {
@@ -404,9 +400,8 @@ put_meta(FsSegmentWriter *writer, const FsEventMeta *meta)
 FsSegmentStatus
 fs_segment_append(FsSegmentWriter *writer, const FsEventMeta *meta, const FsValue *values)
 {
-	Column	   *declared = &writer->columns[FS_META_COLUMNS];
-	int			n = writer->ncolumns - FS_META_COLUMNS;
-	int			i;
+	Column	   *end = &writer->columns[writer->ncolumns];
+	Column	   *column;
 
 	if (writer->failed)
 		return FS_SEGMENT_NO_MEMORY;
@@ -415,9 +410,9 @@ fs_segment_append(FsSegmentWriter *writer, const FsEventMeta *meta, const FsValu
 		return FS_SEGMENT_NO_MEMORY;
 	if (!put_meta(writer, meta))
 		return FS_SEGMENT_NO_MEMORY;
-	for (i = 0; i < n; i++)
+	for (column = &writer->columns[FS_META_COLUMNS]; column < end; column++)
 	{
-		if (!put_value(writer, &declared[i], &values[i], meta->event_time))
+		if (!put_value(writer, column, values++, meta->event_time))
 			return FS_SEGMENT_NO_MEMORY;
 	}
 	writer->nevents++;

@@ -10,6 +10,9 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 
@@ -54,16 +57,51 @@ char_length(const unsigned char *s, size_t left)
 	return 4;
 }
 
-/* The first non-ASCII byte at or after 'p', or 'end'. */
-static inline const char *
-skip_ascii(const char *p, const char *end)
+#ifdef __SSE2__
+/* Which of sixteen bytes are not ASCII, a bit each. */
+static inline unsigned
+find_high(const char *p)
 {
+	return (unsigned) _mm_movemask_epi8(_mm_loadu_si128((const __m128i *) (const void *) p));
+}
+#endif
+
+/*
+ * The first non-ASCII byte at or after 'p', or 'end'.  The bytes from 'floor' on
+ * may be read, too: the last sixteen are looked at as a whole.
+ */
+static inline const char *
+skip_ascii(const char *floor, const char *p, const char *end)
+{
+#ifdef __SSE2__
+	while (end - p >= 32)
+	{
+		if (find_high(p) | find_high(p + 16))
+			break;
+		p += 32;
+	}
+	while (end - p >= 16)
+	{
+		unsigned	high = find_high(p);
+
+		if (high != 0)
+			return p + __builtin_ctz(high);
+		p += 16;
+	}
+	if (p < end && end - floor >= 16)
+	{
+		unsigned	high = find_high(end - 16) >> (16 - (end - p));
+
+		return high != 0 ? p + __builtin_ctz(high) : end;
+	}
+#else
 	while (end - p >= 16)
 	{
 		if ((fs_utf8_load(p) | fs_utf8_load(p + 8)) & HIGH_BITS)
 			break;
 		p += 16;
 	}
+#endif
 	if (end - p >= 8 && (fs_utf8_load(p) & HIGH_BITS) == 0)
 		p += 8;
 	while (p < end && (unsigned char) *p < 0x80)
@@ -76,7 +114,7 @@ size_t
 fs_utf8_valid_length(const char *bytes, size_t len)
 {
 	const char *end = bytes + len;
-	const char *p = skip_ascii(bytes, end);
+	const char *p = skip_ascii(bytes, bytes, end);
 
 	while (p < end)
 	{
@@ -88,7 +126,7 @@ fs_utf8_valid_length(const char *bytes, size_t len)
 		p += n;
 		/* text in other scripts has few ASCII runs worth a call */
 		if (p < end && (unsigned char) *p < 0x80)
-			p = skip_ascii(p, end);
+			p = skip_ascii(bytes, p, end);
 	}
 	return (size_t) (p - bytes);
 }

@@ -773,6 +773,55 @@ test_floats(void)
 	CHECK_NAMED(all, "floats as strtod and strtof read them");
 }
 
+/* fs_number_scan_time against the long way: the same time and end, or no answer. */
+static void
+test_times(void)
+{
+	static const char *const plain[] = {"17000000.5}", "1700000000}", "1700000000 ", "1700000000.123,", "1700000000.123456}"};
+	uint64_t	seed = 7;
+	bool		all = true;
+	int			answers = 0;
+
+	for (int i = 0; i < 5; i++)
+	{
+		FsTime		time;
+		const char *end = plain[i] + strlen(plain[i]);
+
+		CHECK_NAMED(fs_number_scan_time(plain[i], end, 0, &time) == end - 1, plain[i]);
+	}
+	for (int i = 0; i < 400000 && all; i++)
+	{
+		static const int units[] = {0, 3, 6};
+		static const char others[] = ".eE-+}, /:x";
+		char		text[40];
+		FsNumber	number;
+		FsTime		quick;
+		FsTime		slow;
+		const char *quick_end;
+		const char *end;
+		int			digits;
+		size_t		len;
+
+		seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		len = 1 + (seed >> 40) % 26;
+		for (size_t k = 0; k < len; k++)
+		{
+			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			text[k] = k + 1 == len || (seed >> 32) % 16 == 0 ? others[(seed >> 40) % 11] : (char) ('0' + (seed >> 40) % 10);
+		}
+		digits = units[(seed >> 50) % 3];
+		quick_end = fs_number_scan_time(text, text + len, digits, &quick);
+		if (quick_end == NULL)
+			continue;
+		end = fs_number_scan(text, text + len, &number);
+		all = end == quick_end && fs_number_to_time(&number, digits, &slow) == FS_NUMBER_OK && slow == quick;
+		answers++;
+		if (!all)
+			printf("# %.*s in 10^-%d s\n", (int) len, text, digits);
+	}
+	CHECK_NAMED(all && answers > 10000, "plain times as the general way reads them");
+}
+
 int
 main(void)
 {
@@ -785,5 +834,6 @@ main(void)
 	test_scratch();
 	test_large();
 	test_floats();
+	test_times();
 	return unit_finish();
 }
