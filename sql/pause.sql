@@ -200,7 +200,7 @@ CALL wait_for_upkeep('2024-01-17 18:00:00+00');
 DO $$
 BEGIN
     FOR i IN 1 .. 1200 LOOP
-        EXIT WHEN (SELECT min(slice) > '2024-01-15 12:50:00+00' FROM feature_stream.event_log WHERE stream = 'orders'::regclass);
+        EXIT WHEN (SELECT min(slice) > '2024-01-17' FROM feature_stream.event_log WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
