@@ -117,7 +117,8 @@ struct FsAvroDecoder
 	/* The record being read */
 	const FsAvroProgram *program;
 	const char *begin;
-	const char *end;			/* of the record, or of the default in hand */
+	const char *low;			/* of the record, or of the default in hand */
+	const char *end;
 	FsValue    *values;
 	const char *saved[FS_AVRO_MAX_DEPTH];
 	int			json_column;	/* -1: none */

@@ -17,6 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "core/avro_program.h"
 #include "core/number.h"
@@ -70,13 +73,56 @@ fs_avro_refuse(FsAvroDecoder *decoder, int column, const char *at, const char *f
  * Reading
  */
 
-/* See avro_program.h. */
+/* Eight groups of seven bits, each in a byte whose highest bit is 0, as one number. */
+static inline uint64_t
+join_groups(uint64_t x)
+{
+	x = (x & UINT64_C(0x007F007F007F007F)) | ((x & UINT64_C(0x7F007F007F007F00)) >> 1);
+	x = (x & UINT64_C(0x00003FFF00003FFF)) | ((x & UINT64_C(0x3FFF00003FFF0000)) >> 2);
+	return (x & UINT64_C(0x000000000FFFFFFF)) | ((x & UINT64_C(0x0FFFFFFF00000000)) >> 4);
+}
+
+/*
+ * The next eight bytes, as many of them as there are; the others are zero.
+ * False when that cannot be said without reading beyond the bytes.
+ */
+static inline bool
+peek(const FsAvroDecoder *decoder, const char *p, uint64_t *word)
+{
+	ptrdiff_t	left = decoder->end - p;
+
+	if (left >= 8)
+		*word = fs_utf8_load(p);
+	else if (decoder->end - decoder->low >= 8 && left > 0)
+		*word = fs_utf8_load(decoder->end - 8) >> (8 * (8 - left));
+	else
+		return false;
+	return true;
+}
+
+/* See avro_program.h.  Up to eight bytes at once, where they can be looked at. */
 const char *
 fs_avro_long_varint(FsAvroDecoder *decoder, const char *p, uint64_t *value)
 {
 	const char *start = p;
 	uint64_t	result = 0;
+	uint64_t	word;
 
+	if (peek(decoder, p, &word))
+	{
+		const uint64_t tops = UINT64_C(0x8080808080808080);
+		uint64_t	last = ~word & tops;
+
+		if (last != 0)
+		{
+			int			bits = __builtin_ctzll(last) + 1;	/* of the bytes of the number */
+
+			if (bits / 8 > decoder->end - p)
+				return fs_avro_malformed(decoder, start, "value runs beyond the end");
+			*value = join_groups(word & ~tops & (UINT64_MAX >> (64 - bits)));
+			return p + bits / 8;
+		}
+	}
 	for (int shift = 0; shift < 64; shift += 7)
 	{
 		uint64_t	byte;
@@ -97,8 +143,8 @@ fs_avro_long_varint(FsAvroDecoder *decoder, const char *p, uint64_t *value)
 }
 
 /* Are these characters ASCII, and none NUL?  'end' bounds what may be looked at. */
-static inline bool
-is_plain_text(const char *p, size_t len, const char *end)
+static bool
+is_plain_long_text(const char *p, size_t len, const char *end)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 	uint64_t	hit = 0;
@@ -124,6 +170,28 @@ is_plain_text(const char *p, size_t len, const char *end)
 	return (hit & (ones * 0x80)) == 0;
 }
 
+/*
+ * Are these characters ASCII, and none NUL?  What lies between 'low' and 'end'
+ * may be looked at, so that a short text is one load, from its first byte or up
+ * to its last.
+ */
+static inline bool
+is_plain_text(const char *p, size_t len, const char *low, const char *end)
+{
+#ifdef __SSE2__
+	if (len <= 16 && (end - p >= 16 || p + len - low >= 16))
+	{
+		bool		ahead = end - p >= 16;
+		const char *from = ahead ? p : p + len - 16;
+		__m128i		bytes = _mm_loadu_si128((const __m128i *) (const void *) from);
+		unsigned	hits = (unsigned) _mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(1)));
+
+		return (ahead ? hits & ((1u << len) - 1) : hits >> (16 - len)) == 0;
+	}
+#endif
+	return is_plain_long_text(p, len, end);
+}
+
 /* The same for text that is not so plain. */
 static bool
 check_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
@@ -139,18 +207,26 @@ check_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool i
 	return true;
 }
 
-/* See avro_program.h. */
-bool
-fs_avro_put_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
+/* See fs_avro_put_text. */
+static inline __attribute__((always_inline)) bool
+put_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
 {
 	FsValue    *value = &decoder->values[column];
 
-	if (!is_plain_text(p, len, decoder->end) && !check_text(decoder, p, len, column, is_string))
+	if (!is_plain_text(p, len, decoder->low, decoder->end) &&
+		!check_text(decoder, p, len, column, is_string))
 		return false;
 	value->presence = FS_PRESENT;
 	value->len = (uint32_t) len;
 	value->data = p;
 	return true;
+}
+
+/* See avro_program.h. */
+bool
+fs_avro_put_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
+{
+	return put_text(decoder, p, len, column, is_string);
 }
 
 /*
@@ -270,14 +346,17 @@ static bool
 take_default(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 {
 	const FsAvroDefault *bytes = &decoder->program->defaults[decoder->program->ops[pc].b];
+	const char *low = decoder->low;
 	const char *end = decoder->end;
 	const char *after;
 
 	if (!pay(decoder, p, 1 + bytes->len / 16))
 		return false;
+	decoder->low = bytes->bytes;
 	decoder->end = bytes->bytes + bytes->len;
 	after = run(decoder, pc + 1, bytes->bytes, depth + 1);
 	FS_ASSERT(after == NULL || after == decoder->end);
+	decoder->low = low;
 	decoder->end = end;
 	/* whatever is wrong is not wrong in the default */
 	if (after == NULL && decoder->wrong != NULL)
@@ -304,7 +383,7 @@ end_json(FsAvroDecoder *decoder, int column)
 }
 
 /* A long as a timestamptz; refuses what is out of range. */
-static void
+static inline void
 put_time(FsAvroDecoder *decoder, const char *at, int64_t raw, int64_t factor, int column)
 {
 	FsValue    *value = &decoder->values[column];
@@ -329,6 +408,34 @@ fail_value(FsAvroDecoder *decoder, const FsAvroOp *op, const char *at)
 				   op->b, decoder->program->text.data + op->a);
 }
 
+/* Takes a varint at 'p' of those before 'end', which are the decoder's; NULL when it is none. */
+static inline const char *
+take_varint(FsAvroDecoder *decoder, const char *p, const char *end, uint64_t *value)
+{
+	if (__builtin_expect(p < end && (unsigned char) *p < 0x80, 1))
+	{
+		*value = (unsigned char) *p;
+		return p + 1;
+	}
+	return fs_avro_long_varint(decoder, p, value);
+}
+
+/* Takes a length at 'p' and as many bytes behind it: *text; the byte after them, or NULL. */
+static inline const char *
+take_bytes(FsAvroDecoder *decoder, const char *p, const char *end, const char **text)
+{
+	uint64_t	raw;
+	const char *next = take_varint(decoder, p, end, &raw);
+
+	if (next == NULL)
+		return NULL;
+	/* a negative length has its last bit set */
+	if (__builtin_expect((raw & 1) || (raw >> 1) > (uint64_t) (end - next), 0))
+		return fs_avro_malformed(decoder, p, "length runs beyond the end");
+	*text = next;
+	return next + (raw >> 1);
+}
+
 /*
  * Runs operations from 'pc' to their END over the bytes at 'p'.  Returns the
  * byte after what was read, or NULL: malformed, or memory is out.
@@ -337,41 +444,39 @@ static const char *
 run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 {
 	const FsAvroProgram *program = decoder->program;
+	const char *const end = decoder->end;	/* stays while this runs */
+	FsValue    *const values = decoder->values;
+	const char *at;
 	uint64_t	raw;
-	size_t		len;
 
 	if (depth >= FS_AVRO_MAX_DEPTH)
 		return fs_avro_malformed(decoder, p, "nested deeper than 64 levels");
-	for (;; pc++)
+	for (const FsAvroOp *op = &program->ops[pc];; op++)
 	{
-		const FsAvroOp *op = &program->ops[pc];
-		FsValue    *value;
-
-		FS_ASSERT(pc >= 0 && pc < program->nops);
+		FS_ASSERT(op >= program->ops && op < program->ops + program->nops);
 		switch ((FsAvroOpCode) op->code)
 		{
 			case FS_AVRO_OP_END:
 				return p;
 			case FS_AVRO_OP_TEXT:
-				p = fs_avro_length(decoder, p, &len);
-				if (p == NULL || !fs_avro_put_text(decoder, p, len, op->column, true))
+				p = take_bytes(decoder, p, end, &at);
+				if (p == NULL || !put_text(decoder, at, (size_t) (p - at), op->column, true))
 					return NULL;
-				p += len;
 				break;
 			case FS_AVRO_OP_INT8:
-				p = fs_avro_varint(decoder, p, &raw);
+				p = take_varint(decoder, p, end, &raw);
 				if (p == NULL)
 					return NULL;
-				value = &decoder->values[op->column];
-				value->presence = FS_PRESENT;
-				value->i = fs_unzigzag(raw);
+				values[op->column].presence = FS_PRESENT;
+				values[op->column].i = fs_unzigzag(raw);
 				break;
 			case FS_AVRO_OP_MILLIS:
 			case FS_AVRO_OP_MICROS:
-				p = fs_avro_varint(decoder, p, &raw);
+				at = p;
+				p = take_varint(decoder, p, end, &raw);
 				if (p == NULL)
 					return NULL;
-				put_time(decoder, p, fs_unzigzag(raw), op->code == FS_AVRO_OP_MILLIS ? 1000 : 1,
+				put_time(decoder, at, fs_unzigzag(raw), op->code == FS_AVRO_OP_MILLIS ? 1000 : 1,
 						 op->column);
 				break;
 			case FS_AVRO_OP_VALUE:
@@ -379,50 +484,45 @@ run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 				p = fs_avro_take_value(decoder, p, &program->convs[op->a]);
 				break;
 			case FS_AVRO_OP_NULL:
-				decoder->values[op->column].presence = FS_NULL;
+				values[op->column].presence = FS_NULL;
 				break;
 			case FS_AVRO_OP_FAIL:
 				fail_value(decoder, op, p);
 				break;
 			case FS_AVRO_OP_SKIP_VARINT:
-				p = fs_avro_varint(decoder, p, &raw);
+				p = take_varint(decoder, p, end, &raw);
 				break;
 			case FS_AVRO_OP_SKIP_BYTES:
-				p = fs_avro_length(decoder, p, &len);
-				if (p != NULL)
-					p += len;
+				p = take_bytes(decoder, p, end, &at);
 				break;
 			case FS_AVRO_OP_SKIP_FIXED:
-				if (op->a > decoder->end - p)
+				if (op->a > end - p)
 					return fs_avro_malformed(decoder, p, "value runs beyond the end");
 				p += op->a;
 				break;
 			case FS_AVRO_OP_UNION:
-				{
-					const char *at = p;
-
-					p = fs_avro_varint(decoder, p, &raw);
-					if (p == NULL)
-						return NULL;
-					if ((raw & 1) || (raw >> 1) >= (uint64_t) op->b)
-						return fs_avro_malformed(decoder, at, "union has no branch of this number");
-					pc = program->targets[op->a + (int) (raw >> 1)] - 1;
-					break;
-				}
+				at = p;
+				p = take_varint(decoder, p, end, &raw);
+				if (p == NULL)
+					return NULL;
+				if ((raw & 1) || (raw >> 1) >= (uint64_t) op->b)
+					return fs_avro_malformed(decoder, at, "union has no branch of this number");
+				op = &program->ops[program->targets[op->a + (int) (raw >> 1)]] - 1;
+				break;
 			case FS_AVRO_OP_JUMP:
-				pc = op->a - 1;
+				op = &program->ops[op->a] - 1;
 				break;
 			case FS_AVRO_OP_CALL:
 				p = run(decoder, op->a, p, depth + 1);
 				break;
 			case FS_AVRO_OP_ITEMS:
-				p = take_items(decoder, pc, p, depth);
-				pc = op->a - 1;
+				p = take_items(decoder, (int) (op - program->ops), p, depth);
+				op = &program->ops[op->a] - 1;
 				break;
 			case FS_AVRO_OP_DEFAULT:
-				if (!take_default(decoder, pc, p, depth))
+				if (!take_default(decoder, (int) (op - program->ops), p, depth))
 					return NULL;
-				pc = op->a - 1;
+				op = &program->ops[op->a] - 1;
 				break;
 			case FS_AVRO_OP_SAVE:
 				decoder->saved[op->a] = p;
@@ -520,7 +620,7 @@ fs_avro_decode(FsAvroDecoder *decoder, const FsAvroProgram *program, const char 
 
 	FS_ASSERT(bytes != NULL);
 	decoder->program = program;
-	decoder->begin = bytes;
+	decoder->begin = decoder->low = bytes;
 	decoder->end = bytes + len;
 	decoder->values = values;
 	decoder->json_column = -1;
