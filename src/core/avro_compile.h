@@ -1,10 +1,10 @@
 /*
  * avro_compile.h
- *		What the two halves of the compiler of Avro programs share.
+ *		What the parts of the compiler of Avro programs share.
  *
  * avro_resolve.c follows the paths of columns through the schemas;
  * avro_whole.c emits what is read without a path: what is skipped, and what
- * becomes JSON text.
+ * becomes JSON text; avro_emit.c has the pieces of both.
  */
 #ifndef FS_CORE_AVRO_COMPILE_H
 #define FS_CORE_AVRO_COMPILE_H

@@ -140,13 +140,12 @@ build_table(NameTable *table, FsAvroRef record)
 static int
 find_alias(const NameTable *writers, const NameTable *readers, const FsAvroMember *member)
 {
-	const char *const *strings = readers->record.schema->strings + member->aliases.first;
-
 	for (int i = 0; i < member->aliases.count; i++)
 	{
-		int			found = *find_slot(writers, strings[i]);
+		const char *alias = readers->record.schema->strings[member->aliases.first + i];
+		int			found = *find_slot(writers, alias);
 
-		if (found >= 0 && *find_slot(readers, strings[i]) < 0)
+		if (found >= 0 && *find_slot(readers, alias) < 0)
 			return found;
 	}
 	return -1;

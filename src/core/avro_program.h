@@ -18,7 +18,7 @@
 #define FS_AVRO_MAX_OPS		65536	/* of a program */
 #define FS_AVRO_MAX_DEPTH	FS_DECODE_MAX_DEPTH /* of calls, loops and defaults within each other */
 #define FS_AVRO_MAX_JSON	((size_t) 64 * 1024 * 1024) /* bytes of one value as JSON text */
-#define FS_AVRO_EMPTY_ITEMS 65536	/* items of arrays that may take no bytes, in one record */
+#define FS_AVRO_EMPTY_ITEMS 4096	/* items of arrays that may take no bytes, in one record */
 
 typedef enum FsAvroOpCode
 {

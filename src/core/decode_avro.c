@@ -13,221 +13,15 @@
  */
 #include "core/decode.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "core/avro_program.h"
+#include "core/avro_read.h"
 #include "core/number.h"
-#include "core/utf8.h"
 
 #define MAX_RECORD	((size_t) INT32_MAX)
-#define SHOWN_BYTES	60			/* of a name in a message */
-
-/*
- * What went wrong
- */
-
-/* The place of a byte in the record; 0 for one of a default. */
-static size_t
-position_of(const FsAvroDecoder *decoder, const char *at)
-{
-	if (at == NULL || (uintptr_t) at < (uintptr_t) decoder->begin ||
-		(uintptr_t) at > (uintptr_t) decoder->end)
-		return 0;
-	return (size_t) (at - decoder->begin);
-}
-
-/* See avro_program.h. */
-void
-fs_avro_refuse(FsAvroDecoder *decoder, int column, const char *at, const char *format,...)
-{
-	FsDecodeError *error = decoder->error;
-	const FsField *field = &decoder->program->fields[column];
-	char		name[SHOWN_BYTES + 4];
-	char		what[FS_DECODE_MESSAGE_SIZE];
-	va_list		args;
-	size_t		len;
-
-	if (decoder->refused)
-		return;
-	decoder->refused = true;
-	error->reason = FS_REASON_BAD_VALUE;
-	error->field = column;
-	error->position = position_of(decoder, at);
-	fs_utf8_print(name, SHOWN_BYTES, field->name, field->name_len);
-	va_start(args, format);
-	vsnprintf(what, sizeof(what), format, args);
-	va_end(args);
-	len = (size_t) snprintf(error->message, sizeof(error->message), "field \"%s\" %s", name, what);
-	if (len >= sizeof(error->message))
-		len = sizeof(error->message) - 1;
-	error->message[fs_utf8_valid_length(error->message, len)] = '\0';
-}
-
-/*
- * Reading
- */
-
-/* Eight groups of seven bits, each in a byte whose highest bit is 0, as one number. */
-static inline uint64_t
-join_groups(uint64_t x)
-{
-	x = (x & UINT64_C(0x007F007F007F007F)) | ((x & UINT64_C(0x7F007F007F007F00)) >> 1);
-	x = (x & UINT64_C(0x00003FFF00003FFF)) | ((x & UINT64_C(0x3FFF00003FFF0000)) >> 2);
-	return (x & UINT64_C(0x000000000FFFFFFF)) | ((x & UINT64_C(0x0FFFFFFF00000000)) >> 4);
-}
-
-/*
- * The next eight bytes, as many of them as there are; the others are zero.
- * False when that cannot be said without reading beyond the bytes.
- */
-static inline bool
-peek(const FsAvroDecoder *decoder, const char *p, uint64_t *word)
-{
-	ptrdiff_t	left = decoder->end - p;
-
-	if (left >= 8)
-		*word = fs_utf8_load(p);
-	else if (decoder->end - decoder->low >= 8 && left > 0)
-		*word = fs_utf8_load(decoder->end - 8) >> (8 * (8 - left));
-	else
-		return false;
-	return true;
-}
-
-/* See avro_program.h.  Up to eight bytes at once, where they can be looked at. */
-const char *
-fs_avro_long_varint(FsAvroDecoder *decoder, const char *p, uint64_t *value)
-{
-	const char *start = p;
-	uint64_t	result = 0;
-	uint64_t	word;
-
-	if (peek(decoder, p, &word))
-	{
-		const uint64_t tops = UINT64_C(0x8080808080808080);
-		uint64_t	last = ~word & tops;
-
-		if (last != 0)
-		{
-			int			bits = __builtin_ctzll(last) + 1;	/* of the bytes of the number */
-
-			if (bits / 8 > decoder->end - p)
-				return fs_avro_malformed(decoder, start, "value runs beyond the end");
-			*value = join_groups(word & ~tops & (UINT64_MAX >> (64 - bits)));
-			return p + bits / 8;
-		}
-	}
-	for (int shift = 0; shift < 64; shift += 7)
-	{
-		uint64_t	byte;
-
-		if (p == decoder->end)
-			return fs_avro_malformed(decoder, start, "value runs beyond the end");
-		byte = (unsigned char) *p++;
-		if (shift == 63 && byte > 1)
-			break;
-		result |= (byte & 0x7F) << shift;
-		if (byte < 0x80)
-		{
-			*value = result;
-			return p;
-		}
-	}
-	return fs_avro_malformed(decoder, start, "number has more than 64 bits");
-}
-
-/* Are these characters ASCII, and none NUL?  'end' bounds what may be looked at. */
-static bool
-is_plain_long_text(const char *p, size_t len, const char *end)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	uint64_t	hit = 0;
-
-	while (len >= 8)
-	{
-		uint64_t	word = fs_utf8_load(p);
-
-		hit |= ((word - ones) & ~word) | word;
-		p += 8;
-		len -= 8;
-	}
-	if (len > 0 && end - p >= 8)
-	{
-		uint64_t	kept = (UINT64_C(1) << (8 * len)) - 1;
-		uint64_t	word = (fs_utf8_load(p) & kept) | (ones & ~kept);
-
-		hit |= ((word - ones) & ~word) | word;
-	}
-	else
-		for (size_t i = 0; i < len; i++)
-			hit |= (signed char) p[i] <= 0 ? ones * 0x80 : 0;
-	return (hit & (ones * 0x80)) == 0;
-}
-
-/*
- * Are these characters ASCII, and none NUL?  What lies between 'low' and 'end'
- * may be looked at, so that a short text is one load, from its first byte or up
- * to its last.
- */
-static inline bool
-is_plain_text(const char *p, size_t len, const char *low, const char *end)
-{
-#ifdef __SSE2__
-	if (len <= 16 && (end - p >= 16 || p + len - low >= 16))
-	{
-		bool		ahead = end - p >= 16;
-		const char *from = ahead ? p : p + len - 16;
-		__m128i		bytes = _mm_loadu_si128((const __m128i *) (const void *) from);
-		unsigned	hits = (unsigned) _mm_movemask_epi8(_mm_cmplt_epi8(bytes, _mm_set1_epi8(1)));
-
-		return (ahead ? hits & ((1u << len) - 1) : hits >> (16 - len)) == 0;
-	}
-#endif
-	return is_plain_long_text(p, len, end);
-}
-
-/* The same for text that is not so plain. */
-static bool
-check_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
-{
-	size_t		valid = fs_utf8_valid_length(p, len);
-
-	if (valid < len && is_string)
-		return fs_avro_malformed(decoder, p + valid, "invalid UTF-8") != NULL;
-	if (valid < len)
-		fs_avro_refuse(decoder, column, p + valid, "has bytes that are not UTF-8");
-	else if (memchr(p, 0, len) != NULL)
-		fs_avro_refuse(decoder, column, p, "has a character U+0000, which text cannot hold");
-	return true;
-}
-
-/* See fs_avro_put_text. */
-static inline __attribute__((always_inline)) bool
-put_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
-{
-	FsValue    *value = &decoder->values[column];
-
-	if (!is_plain_text(p, len, decoder->low, decoder->end) &&
-		!check_text(decoder, p, len, column, is_string))
-		return false;
-	value->presence = FS_PRESENT;
-	value->len = (uint32_t) len;
-	value->data = p;
-	return true;
-}
-
-/* See avro_program.h. */
-bool
-fs_avro_put_text(FsAvroDecoder *decoder, const char *p, size_t len, int column, bool is_string)
-{
-	return put_text(decoder, p, len, column, is_string);
-}
 
 /*
  * Operations that are not of every record
@@ -408,6 +202,39 @@ fail_value(FsAvroDecoder *decoder, const FsAvroOp *op, const char *at)
 				   op->b, decoder->program->text.data + op->a);
 }
 
+/* One operation that leads nowhere else, of those that run() does not do itself. */
+static const char *
+run_other(FsAvroDecoder *decoder, const FsAvroOp *op, const char *p)
+{
+	const FsAvroProgram *program = decoder->program;
+
+	switch ((FsAvroOpCode) op->code)
+	{
+		case FS_AVRO_OP_VALUE:
+		case FS_AVRO_OP_JSON_VALUE:
+			return fs_avro_take_value(decoder, p, &program->convs[op->a]);
+		case FS_AVRO_OP_FAIL:
+			fail_value(decoder, op, p);
+			return p;
+		case FS_AVRO_OP_SAVE:
+			decoder->saved[op->a] = p;
+			return p;
+		case FS_AVRO_OP_RESTORE:
+			return decoder->saved[op->a];
+		case FS_AVRO_OP_JSON_BEGIN:
+			fs_buffer_reset(&decoder->json);
+			decoder->json_column = op->column;
+			return p;
+		case FS_AVRO_OP_JSON_LITERAL:
+			return append_literal(decoder, program->text.data + op->a, (size_t) op->b) ? p : NULL;
+		case FS_AVRO_OP_JSON_END:
+			return end_json(decoder, op->column) ? p : NULL;
+		default:
+			FS_ASSERT(false);
+			return NULL;
+	}
+}
+
 /* Takes a varint at 'p' of those before 'end', which are the decoder's; NULL when it is none. */
 static inline const char *
 take_varint(FsAvroDecoder *decoder, const char *p, const char *end, uint64_t *value)
@@ -454,13 +281,13 @@ run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 	for (const FsAvroOp *op = &program->ops[pc];; op++)
 	{
 		FS_ASSERT(op >= program->ops && op < program->ops + program->nops);
-		switch ((FsAvroOpCode) op->code)
+		switch (op->code)
 		{
 			case FS_AVRO_OP_END:
 				return p;
 			case FS_AVRO_OP_TEXT:
 				p = take_bytes(decoder, p, end, &at);
-				if (p == NULL || !put_text(decoder, at, (size_t) (p - at), op->column, true))
+				if (p == NULL || !fs_avro_put_text_inline(decoder, at, (size_t) (p - at), op->column, true))
 					return NULL;
 				break;
 			case FS_AVRO_OP_INT8:
@@ -479,15 +306,8 @@ run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 				put_time(decoder, at, fs_unzigzag(raw), op->code == FS_AVRO_OP_MILLIS ? 1000 : 1,
 						 op->column);
 				break;
-			case FS_AVRO_OP_VALUE:
-			case FS_AVRO_OP_JSON_VALUE:
-				p = fs_avro_take_value(decoder, p, &program->convs[op->a]);
-				break;
 			case FS_AVRO_OP_NULL:
 				values[op->column].presence = FS_NULL;
-				break;
-			case FS_AVRO_OP_FAIL:
-				fail_value(decoder, op, p);
 				break;
 			case FS_AVRO_OP_SKIP_VARINT:
 				p = take_varint(decoder, p, end, &raw);
@@ -524,23 +344,8 @@ run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 					return NULL;
 				op = &program->ops[op->a] - 1;
 				break;
-			case FS_AVRO_OP_SAVE:
-				decoder->saved[op->a] = p;
-				break;
-			case FS_AVRO_OP_RESTORE:
-				p = decoder->saved[op->a];
-				break;
-			case FS_AVRO_OP_JSON_BEGIN:
-				fs_buffer_reset(&decoder->json);
-				decoder->json_column = op->column;
-				break;
-			case FS_AVRO_OP_JSON_LITERAL:
-				if (!append_literal(decoder, program->text.data + op->a, (size_t) op->b))
-					return NULL;
-				break;
-			case FS_AVRO_OP_JSON_END:
-				if (!end_json(decoder, op->column))
-					return NULL;
+			default:
+				p = run_other(decoder, op, p);
 				break;
 		}
 		if (p == NULL)
@@ -602,7 +407,7 @@ refuse_record(const FsAvroDecoder *decoder, FsDecodeError *error, size_t len)
 {
 	error->reason = decoder->wrong == NULL ? FS_REASON_NONE : FS_REASON_MALFORMED;
 	error->field = -1;
-	error->position = position_of(decoder, decoder->wrong_at);
+	error->position = fs_avro_position(decoder, decoder->wrong_at);
 	if (decoder->wrong == NULL)
 		snprintf(error->message, sizeof(error->message), "out of memory");
 	else

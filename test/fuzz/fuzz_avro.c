@@ -3,8 +3,8 @@
  *		Any bytes at all through the Avro decoder, and the wire header.
  *
  * With libFuzzer: clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc
- * test/fuzz/fuzz_avro.c src/core/*.c -lm.  With -DFS_FUZZ_MAIN and any compiler: a
- * driver that mutates a few records at random, [seed [rounds]].
+ * test/fuzz/fuzz_avro.c, all files of src/core, -lm.  With -DFS_FUZZ_MAIN and any
+ * compiler: a driver that mutates a few records at random, [seed [rounds]].
  *
  * The first byte chooses a pair of schemas, the rest is the datum.  Beyond not
  * crashing: the same datum always comes to the same, and whatever it comes to

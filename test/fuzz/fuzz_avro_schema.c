@@ -3,8 +3,8 @@
  *		Any bytes at all as an Avro schema.
  *
  * With libFuzzer: clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc
- * test/fuzz/fuzz_avro_schema.c src/core/*.c -lm.  With -DFS_FUZZ_MAIN and any
- * compiler: a driver that mutates a few schemas at random, [seed [rounds]].
+ * test/fuzz/fuzz_avro_schema.c, all files of src/core, -lm.  With -DFS_FUZZ_MAIN
+ * and any compiler: a driver that mutates a few schemas at random, [seed [rounds]].
  *
  * A schema that is refused says why; one that is accepted keeps its promises,
  * and programs can be made of it, for itself and against itself.
