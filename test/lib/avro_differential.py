@@ -126,6 +126,8 @@ class Maker:
         if isinstance(schema, str) and schema in self.defined:
             # its definition may be in a field that the reader has left out
             return self.renamed[schema] if schema in self.renamed else self.evolve_one(self.defined[schema], strict)
+        if isinstance(schema, dict) and schema.get("name") in self.renamed:
+            return self.renamed[schema["name"]]     # its definition came earlier, where it was referred to
         if isinstance(schema, list):
             if not strict and rng.random() < 0.1:
                 return self.evolve(schema[0], True)
