@@ -1,6 +1,6 @@
 // The verdicts of Apache Avro on the cases of standard input: a line each of name, reader's and
-// writer's schema, with tabs between.  Prints a line each of name, verdict and the rules broken;
-// "ambiguous" for a pair that Avro throws at, "invalid" for what it does not take as a schema.
+// writer's schema, with tabs between.  Prints a line each of name, verdict, the rules broken, and the
+// reader's canonical form; "ambiguous" for a pair that Avro throws at, "invalid" for what it does not take as a schema.
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
@@ -9,6 +9,7 @@ import java.util.TreeSet;
 import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaCompatibility;
+import org.apache.avro.SchemaNormalization;
 
 public class Verdicts {
     private static String judge(String readerText, String writerText) {
@@ -18,17 +19,19 @@ public class Verdicts {
             reader = new Schema.Parser().parse(readerText);
             writer = new Schema.Parser().parse(writerText);
         } catch (RuntimeException e) {
-            return "invalid\t-";
+            return "invalid\t-\t-";
         }
+        String form = "\t" + SchemaNormalization.toParsingForm(reader);
         try {
             var result = SchemaCompatibility.checkReaderWriterCompatibility(reader, writer).getResult();
             var rules = new TreeSet<String>();
             for (var wrong : result.getIncompatibilities()) {
                 rules.add(wrong.getType().name());
             }
-            return result.getCompatibility().name().toLowerCase() + "\t" + (rules.isEmpty() ? "-" : String.join(",", rules));
+            return result.getCompatibility().name().toLowerCase() + "\t" + (rules.isEmpty() ? "-" : String.join(",", rules))
+                + form;
         } catch (AvroRuntimeException e) {
-            return "ambiguous\t-";
+            return "ambiguous\t-" + form;
         }
     }
 

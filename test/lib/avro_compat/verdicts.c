@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/avro_canonical.h"
 #include "core/avro_compat.h"
 
 /* Parses a copy of its exact size, so that a sanitizer sees a read beyond its end. */
@@ -47,7 +48,22 @@ print_rules(const FsAvroConflicts *conflicts)
 	for (int i = 0; i < n; i++)
 		if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
 			printf("%s%s", i > 0 ? "," : "", names[i]);
-	printf("%s\n", n == 0 ? "-" : "");
+	printf("%s\t", n == 0 ? "-" : "");
+}
+
+/* Prints the canonical form of the specification; the whole form is only made. */
+static void
+print_form(const FsAvroSchema *schema)
+{
+	FsBuffer	form = {0};
+
+	if (!fs_avro_canonical_write(&form, schema, true))
+		exit(2);
+	fs_buffer_reset(&form);
+	if (!fs_avro_canonical_write(&form, schema, false))
+		exit(2);
+	printf("%.*s\n", (int) form.len, form.data);
+	fs_buffer_free(&form);
 }
 
 static void
@@ -59,12 +75,13 @@ judge(const char *name, const char *reader_text, const char *writer_text, bool v
 	FsAvroConflicts conflicts = {0};
 
 	if (reader == NULL || writer == NULL)
-		printf("%s\tinvalid\t-\n", name);
+		printf("%s\tinvalid\t-\t-\n", name);
 	else
 	{
 		printf("%s\t%s\t", name,
 			   verdicts[fs_avro_compat_check(reader, writer, "reader", "writer", &conflicts)]);
 		print_rules(&conflicts);
+		print_form(reader);
 	}
 	for (int i = 0; i < conflicts.count && verbose; i++)
 		printf("# %s%s %s: %s\n", conflicts.items[i].is_cause ? "  " : "",
