@@ -37,6 +37,7 @@ typedef struct FsAvroChecker
 	const char *writer_name;
 	FsAvroConflicts *conflicts;
 	FsBuffer	path;			/* in the reader's schema */
+	const char *field;			/* the innermost one of the path; NULL: none */
 	FsAvroPair	   *pairs;			/* open addressing */
 	uint32_t	npairs;
 	uint32_t	mask;

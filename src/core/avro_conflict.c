@@ -98,6 +98,16 @@ fs_avro_add_conflict(FsAvroChecker *checker, FsAvroRule rule, const char *suffix
 	};
 }
 
+/* " in \"field\"", or nothing outside of records. */
+static const char *
+describe_place(char *out, size_t size, const FsAvroChecker *checker)
+{
+	out[0] = '\0';
+	if (checker->field != NULL)
+		snprintf(out, size, " in \"%.150s\"", checker->field);
+	return out;
+}
+
 /* "int", "record \"a.B\"". */
 static const char *
 describe(char *out, size_t size, const FsAvroNode *node)
@@ -140,6 +150,7 @@ tell_symbols(FsAvroChecker *checker, const FsAvroNode *reader, const FsAvroNode 
 static void
 tell_fields(FsAvroChecker *checker, const FsAvroNode *reader, const FsAvroNode *writer)
 {
+	const char *outer = checker->field;
 	int			ordinal = 0;
 
 	for (int i = reader->first; i >= 0; i = checker->reader->members[i].next)
@@ -156,7 +167,9 @@ tell_fields(FsAvroChecker *checker, const FsAvroNode *reader, const FsAvroNode *
 				 is_lost(checker, field->node, checker->writer->members[found].node))
 		{
 			fs_avro_push_path(checker, ".type");
+			checker->field = field->name;
 			fs_avro_tell(checker, field->node, checker->writer->members[found].node);
+			checker->field = outer;
 		}
 		checker->path.len = before;
 	}
@@ -198,11 +211,13 @@ tell_branch(FsAvroChecker *checker, int reader, int writer)
 	const FsAvroNode *r = &checker->reader->nodes[reader];
 	const FsAvroNode *w = &checker->writer->nodes[writer];
 	char		type[192];
+	char		place[192];
 	int			ordinal = 0;
 	bool		was_cause = checker->is_cause;
 
-	fs_avro_add_conflict(checker, FS_AVRO_MISSING_BRANCH, "", "%s has no branch for %s of %s",
-				 checker->reader_name, describe(type, sizeof(type), w), checker->writer_name);
+	fs_avro_add_conflict(checker, FS_AVRO_MISSING_BRANCH, "", "%s has no branch%s for %s of %s",
+				 checker->reader_name, describe_place(place, sizeof(place), checker),
+				 describe(type, sizeof(type), w), checker->writer_name);
 	for (int i = r->first; i >= 0; i = checker->reader->members[i].next)
 	{
 		int			branch = checker->reader->members[i].node;
@@ -228,6 +243,7 @@ fs_avro_tell(FsAvroChecker *checker, int reader, int writer)
 	const FsAvroNode *w = &checker->writer->nodes[writer];
 	FsAvroPair *pair = fs_avro_find_pair(checker, reader, writer);
 	char		types[2][192];
+	char		place[192];
 
 	if (pair->reader < 0 || pair->state != FS_AVRO_PAIR_BAD || pair->told[checker->is_cause] ||
 		checker->is_stopped)
@@ -248,8 +264,9 @@ fs_avro_tell(FsAvroChecker *checker, int reader, int writer)
 	else if (r->type == w->type)
 		tell_same(checker, reader, writer);
 	else
-		fs_avro_add_conflict(checker, FS_AVRO_TYPE_MISMATCH, "", "%s has %s, which does not take %s of %s",
+		fs_avro_add_conflict(checker, FS_AVRO_TYPE_MISMATCH, "", "%s has %s%s, which does not take %s of %s",
 					 checker->reader_name, describe(types[0], sizeof(types[0]), r),
+					 describe_place(place, sizeof(place), checker),
 					 describe(types[1], sizeof(types[1]), w), checker->writer_name);
 }
 

@@ -1,6 +1,7 @@
 /*
  * test_avro_compat.c
- *		Comparing Avro schemas: where problems are, what is said of them, and bounds.
+ *		Comparing Avro schemas: where problems are, what is said of them, and bounds;
+ *		which schemas are the same.
  *
  * The verdicts themselves are compared with Apache Avro's by the corpus of
  * test/lib/avro_compat.
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/avro_canonical.h"
 #include "core/avro_compat.h"
 #include "unit.h"
 
@@ -61,7 +63,7 @@ static const struct
 	{RECORD("R", FIELD("a", "{\"type\":\"array\",\"items\":{\"type\":\"map\",\"values\":\"int\"}}") "," FIELD("b", "\"int\"")),
 	RECORD("S", FIELD("a", "{\"type\":\"array\",\"items\":{\"type\":\"map\",\"values\":\"string\"}}")),
 		"NAME_MISMATCH $.name: reader v2 has record \"R\", which has neither the name of \"S\" of writer v1 nor an alias for it\n"
-		"TYPE_MISMATCH $.fields[0].type.items.values: reader v2 has int, which does not take string of writer v1\n"
+		"TYPE_MISMATCH $.fields[0].type.items.values: reader v2 has int in \"a\", which does not take string of writer v1\n"
 	"READER_FIELD_MISSING_DEFAULT_VALUE $.fields[1]: reader v2 requires \"b\", which writer v1 does not write and which has no default"},
 	{"{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\",\"C\"]}",
 	"MISSING_ENUM_SYMBOLS $.symbols: reader v2 has enum \"E\" without \"B\", \"C\" of writer v1 and without a default"},
@@ -71,12 +73,12 @@ static const struct
 	/* why the branch that would be it is not */
 	{RECORD("R", FIELD("x", "[\"null\"," RECORD("S", FIELD("a", "\"int\"") "," FIELD("b", "\"int\"")) "]")),
 		RECORD("R", FIELD("x", "[\"null\"," RECORD("S", FIELD("a", "\"int\"")) "]")),
-		"MISSING_UNION_BRANCH $.fields[0].type: reader v2 has no branch for record \"S\" of writer v1\n"
+		"MISSING_UNION_BRANCH $.fields[0].type: reader v2 has no branch in \"x\" for record \"S\" of writer v1\n"
 	"(READER_FIELD_MISSING_DEFAULT_VALUE $.fields[0].type[1].fields[1]: reader v2 requires \"b\", which writer v1 does not write and which has no default)"},
 	/* a type that is used twice is told of once */
 	{RECORD("R", FIELD("x", RECORD("S", FIELD("a", "\"int\""))) "," FIELD("y", "\"S\"")),
 		RECORD("R", FIELD("x", RECORD("S", FIELD("a", "\"string\""))) "," FIELD("y", "\"S\"")),
-	"TYPE_MISMATCH $.fields[0].type.fields[0].type: reader v2 has int, which does not take string of writer v1"},
+	"TYPE_MISMATCH $.fields[0].type.fields[0].type: reader v2 has int in \"a\", which does not take string of writer v1"},
 	{RECORD("R", "{\"name\":\"a\",\"type\":\"int\",\"aliases\":[\"c\"]}"), RECORD("R", FIELD("a", "\"int\"") "," FIELD("c", "\"int\"")),
 	"NAME_MISMATCH $: reader v2 has field \"a\" of record \"R\", whose name and aliases are those of several fields of writer v1"},
 };
@@ -116,6 +118,48 @@ check_chains(int n)
 	return verdict;
 }
 
+/* Are two schemas the same, by the specification's canonical form or by the whole one? */
+static bool
+is_same(const char *one, const char *other, bool whole)
+{
+	FsAvroSchema *schemas[2] = {parse(one), parse(other)};
+	FsBuffer	forms[2] = {{0}, {0}};
+	bool		same;
+
+	for (int i = 0; i < 2; i++)
+	{
+		CHECK_NAMED(schemas[i] != NULL && fs_avro_canonical_write(&forms[i], schemas[i], whole), one);
+		fs_avro_schema_free(schemas[i]);
+	}
+	same = forms[0].len == forms[1].len && memcmp(forms[0].data, forms[1].data, forms[0].len) == 0;
+	fs_buffer_free(&forms[0]);
+	fs_buffer_free(&forms[1]);
+	return same;
+}
+
+/* What makes a difference to readers alone is in the whole form. */
+static void
+check_forms(void)
+{
+	static const char *const pairs[][2] = {
+		{RECORD("R", FIELD("a", "\"int\"")), RECORD("R", "{\"name\":\"a\",\"type\":\"int\",\"default\":0}")},
+		{RECORD("R", FIELD("a", "\"int\"")), RECORD("R", "{\"name\":\"a\",\"type\":\"int\",\"aliases\":[\"b\"]}")},
+		{RECORD("R", "{\"name\":\"a\",\"type\":\"int\",\"default\":1}"), RECORD("R", "{\"name\":\"a\",\"type\":\"int\",\"default\":2}")},
+		{"{\"type\":\"fixed\",\"name\":\"F\",\"size\":16}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":16,\"logicalType\":\"uuid\"}"},
+		{"{\"type\":\"fixed\",\"name\":\"F\",\"size\":16}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":16,\"aliases\":[\"G\"]}"},
+		{"\"int\"", "{\"type\":\"int\",\"logicalType\":\"date\"}"},
+		{"{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":4}", "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":4,\"scale\":1}"},
+		{"{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"]}", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"],\"default\":\"A\"}"},
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+	{
+		CHECK_NAMED(is_same(pairs[i][0], pairs[i][1], false), pairs[i][1]);
+		CHECK_NAMED(!is_same(pairs[i][0], pairs[i][1], true), pairs[i][1]);
+	}
+	CHECK(is_same("{\"type\":\"array\",\"items\":{\"type\":\"int\"}}", "{\"items\":\"int\",\"doc\":\"x\",\"type\":\"array\"}", true));
+}
+
 int
 main(void)
 {
@@ -131,6 +175,7 @@ main(void)
 			printf("# expected %s\n# found %s\n", cases[i].problems, found);
 		free(found);
 	}
+	check_forms();
 	/* types within types are followed so far, and then not at all */
 	CHECK(check_chains(500) == FS_AVRO_INCOMPATIBLE);
 	CHECK(check_chains(3000) == FS_AVRO_TOO_LARGE);
