@@ -1,6 +1,7 @@
 -- Schemas of subjects: versions, compatibility, what a refusal says, and whose subjects are.
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS feature_stream;
-SET client_min_messages = notice;
+RESET client_min_messages;
 CREATE ROLE fs_schema_owner;
 CREATE ROLE fs_schema_member IN ROLE fs_schema_owner;
 CREATE ROLE fs_schema_other;
