@@ -42,6 +42,29 @@ CREATE TABLE feature_stream.feature_tag (
 );
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_tag', '');
 
+-- Avro schemas of subjects; written by register_schema() and set_compatibility() alone.
+CREATE TABLE feature_stream.schema_subject (
+    subject        text PRIMARY KEY,
+    compatibility  text NOT NULL DEFAULT 'BACKWARD' CHECK (compatibility IN ('NONE', 'BACKWARD', 'FORWARD', 'FULL',
+                       'BACKWARD_TRANSITIVE', 'FORWARD_TRANSITIVE', 'FULL_TRANSITIVE')),
+    owner          regrole NOT NULL,
+    created_at     timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+SELECT pg_catalog.pg_extension_config_dump('feature_stream.schema_subject', '');
+
+CREATE TABLE feature_stream.schema_version (
+    subject        text NOT NULL REFERENCES feature_stream.schema_subject ON DELETE CASCADE,
+    version        int NOT NULL CHECK (version > 0),
+    schema         text NOT NULL,
+    fingerprint    bytea NOT NULL,
+    content_hash   bytea NOT NULL,
+    registered_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    registered_by  name NOT NULL,
+    PRIMARY KEY (subject, version),
+    UNIQUE (subject, content_hash)
+);
+SELECT pg_catalog.pg_extension_config_dump('feature_stream.schema_version', '');
+
 --
 -- State.  Not dumped: it belongs to this cluster and to what its brokers held.
 --
@@ -207,6 +230,12 @@ COMMENT ON COLUMN feature_stream.feature_view.as_of IS 'name of the function ove
 COMMENT ON COLUMN feature_stream.feature_view.live IS 'foreign table of the windows that end at the newest event seen; null when it was dropped';
 COMMENT ON COLUMN feature_stream.feature_view.backfill IS 'whether the history gets rows of window ends before the view was made';
 COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_feature_tags()';
+COMMENT ON TABLE feature_stream.schema_subject IS 'subjects of Avro schemas: what is asked of new versions, and whose they are';
+COMMENT ON COLUMN feature_stream.schema_subject.compatibility IS 'NONE, BACKWARD (new schemas read what the newest version wrote), FORWARD (the newest version reads what they write), FULL (both); with _TRANSITIVE of all versions';
+COMMENT ON COLUMN feature_stream.schema_subject.owner IS 'role that registered the first schema; it and its members register others';
+COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by register_schema(), as they were given';
+COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
+COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';
 COMMENT ON TABLE feature_stream.partition_position IS 'durable offsets, watermarks and counters of partitions';
@@ -398,6 +427,29 @@ CREATE FUNCTION feature_stream.set_feature_tags(view regclass, feature name, tag
 REVOKE ALL ON FUNCTION feature_stream.set_feature_tags(regclass, name, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.set_feature_tags(regclass, name, jsonb) IS
     'sets the tags of a feature, a JSON object, in place of those it had; null removes them';
+
+--
+-- Schemas.  Each checks by itself whose the subject is; granted by grant_access() or by hand.
+--
+
+CREATE FUNCTION feature_stream.register_schema(subject text, schema text, compatibility text DEFAULT NULL) RETURNS integer
+    AS 'MODULE_PATHNAME', 'fs_register_schema' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.register_schema(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.register_schema(text, text, text) IS
+    'adds an Avro schema to a subject, whose compatibility it must meet (given here, it is set first), and gives its version; a schema that the subject has gives the version it has';
+
+CREATE FUNCTION feature_stream.check_schema(subject text, schema text)
+RETURNS TABLE (path text, rule text, reader_version int, writer_version int, problem text)
+AS 'MODULE_PATHNAME', 'fs_check_schema' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10;
+REVOKE ALL ON FUNCTION feature_stream.check_schema(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.check_schema(text, text) IS
+    'why register_schema() would refuse the schema, which is the version that is null: one row a problem; no row: it would not';
+
+CREATE FUNCTION feature_stream.set_compatibility(subject text, mode text) RETURNS void
+    AS 'MODULE_PATHNAME', 'fs_set_compatibility' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.set_compatibility(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.set_compatibility(text, text) IS
+    'sets what a subject asks of new schemas: NONE, BACKWARD, FORWARD, FULL, or one of the last three with _TRANSITIVE';
 
 --
 -- Aggregates.  Ordinary ones, for any table.  Like all functions, PUBLIC may execute them: who may use the

@@ -1,0 +1,284 @@
+/*
+ * schema_check.c
+ *		A new schema against the versions that its subject has.
+ *
+ * As Confluent's registry has it: BACKWARD, the new schema reads what the newest
+ * version wrote; FORWARD, the newest version reads what the new schema writes;
+ * FULL, both; the transitive modes ask it of all versions.
+ *
+ * Core's schemas are malloc'd: a callback of the memory context owns them, since
+ * any palloc may throw.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "catalog/extension.h"
+#include "core/avro_canonical.h"
+#include "core/avro_compat.h"
+#include "sql/schemas.h"
+
+/* What core made and nobody else frees. */
+typedef struct Work
+{
+	FsAvroSchema *given;
+	FsAvroSchema *version;
+	FsAvroConflicts conflicts;
+	FsBuffer	form;
+} Work;
+
+typedef struct Version
+{
+	int			number;
+	char	   *text;
+} Version;
+
+static const FsCompatibility compatibilities[] = {
+	{"NONE", false, false, false},
+	{"BACKWARD", true, false, false},
+	{"FORWARD", false, true, false},
+	{"FULL", true, true, false},
+	{"BACKWARD_TRANSITIVE", true, false, true},
+	{"FORWARD_TRANSITIVE", false, true, true},
+	{"FULL_TRANSITIVE", true, true, true},
+};
+
+/* See schemas.h. */
+const FsCompatibility *
+fs_schema_compatibility(const char *name)
+{
+	for (int i = 0; i < lengthof(compatibilities); i++)
+		if (pg_strcasecmp(name, compatibilities[i].name) == 0)
+			return &compatibilities[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("compatibility \"%s\" is not known", name),
+			 errhint("It is one of NONE, BACKWARD, FORWARD, FULL,"
+					 " BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, FULL_TRANSITIVE.")));
+}
+
+/* Frees what there is; memory context callback, or called when done with it. */
+static void
+free_work_cb(void *arg)
+{
+	Work	   *work = arg;
+
+	fs_avro_schema_free(work->given);
+	fs_avro_schema_free(work->version);
+	fs_avro_conflicts_free(&work->conflicts);
+	fs_buffer_free(&work->form);
+	memset(work, 0, sizeof(Work));
+}
+
+/* Work that the current memory context owns. */
+static Work *
+make_work(void)
+{
+	Work	   *work = palloc0(sizeof(Work));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	callback->func = free_work_cb;
+	callback->arg = work;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return work;
+}
+
+static void
+throw_no_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("Could not read or compare Avro schemas.")));
+}
+
+/* The schema, which is then the work's; throws when it is none.  'what' names it. */
+static FsAvroSchema *
+parse_schema(const char *text, const char *what)
+{
+	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+	FsAvroSource source = {utf8, strlen(utf8)};
+	char		message[FS_AVRO_MESSAGE_SIZE];
+	FsAvroSchema *schema = fs_avro_schema_parse(&source, 1, message);
+
+	if (schema == NULL && message[0] == '\0')
+		throw_no_memory();
+	if (schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is not an Avro schema", what),
+				 errdetail("%s.", pg_any_to_server(message, strlen(message), PG_UTF8)),
+				 errhint("Write the schema as JSON, such as {\"type\": \"record\", \"name\": ..., \"fields\": [...]}.")));
+	return schema;
+}
+
+/* One canonical form of work->given. */
+static Datum
+make_form(Work *work, bool whole)
+{
+	bytea	   *form;
+
+	fs_buffer_reset(&work->form);
+	if (!fs_avro_canonical_write(&work->form, work->given, whole))
+		throw_no_memory();
+	form = palloc(VARHDRSZ + work->form.len);
+	SET_VARSIZE(form, VARHDRSZ + work->form.len);
+	memcpy(VARDATA(form), work->form.data, work->form.len);
+	return PointerGetDatum(form);
+}
+
+/* See schemas.h. */
+void
+fs_schema_read(const char *text, FsSchemaForms *forms)
+{
+	Work	   *work = make_work();
+
+	work->given = parse_schema(text, "argument \"schema\"");
+	forms->parsing = make_form(work, false);
+	forms->whole = make_form(work, true);
+	free_work_cb(work);
+}
+
+/*
+ * Runs one SELECT as the extension's owner, with the subject as $1 and 'form' as
+ * $2; SPI stays connected for the caller to read the rows.
+ */
+static void
+select_begin(FsOwnerScope *scope, const char *command, const char *subject, Datum form)
+{
+	Oid			types[2] = {TEXTOID, BYTEAOID};
+	Datum		values[2];
+	char		nulls[2] = {' ', form == (Datum) 0 ? 'n' : ' '};
+
+	fs_owner_begin(scope);
+	SPI_connect();
+	values[0] = CStringGetTextDatum(subject);
+	values[1] = form;
+	if (SPI_execute_with_args(command, 2, types, values, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the versions of a subject");
+}
+
+static void
+select_end(FsOwnerScope *scope)
+{
+	SPI_finish();
+	fs_owner_end(scope);
+}
+
+/* See schemas.h. */
+int
+fs_schema_find(const char *subject, const FsSchemaForms *forms)
+{
+	FsOwnerScope scope;
+	bool		isnull;
+	int			version = 0;
+
+	select_begin(&scope, "SELECT version FROM feature_stream.schema_version"
+				 " WHERE subject = $1 AND content_hash = pg_catalog.sha256($2)", subject, forms->whole);
+	if (SPI_processed > 0)
+		version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+											  &isnull));
+	select_end(&scope);
+	return version;
+}
+
+/* The versions that a new schema is judged by, newest first. */
+static List *
+load_versions(const char *subject, bool all)
+{
+	MemoryContext context = CurrentMemoryContext;
+	FsOwnerScope scope;
+	List	   *versions = NIL;
+
+	select_begin(&scope, all ?
+				 "SELECT version, schema FROM feature_stream.schema_version"
+				 " WHERE subject = $1 AND $2 IS NULL ORDER BY version DESC" :
+				 "SELECT version, schema FROM feature_stream.schema_version"
+				 " WHERE subject = $1 AND $2 IS NULL ORDER BY version DESC LIMIT 1",
+				 subject, (Datum) 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		char	   *text = SPI_getvalue(tuple, desc, 2);
+		MemoryContext before = MemoryContextSwitchTo(context);
+		Version    *version = palloc(sizeof(Version));
+
+		version->number = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
+		version->text = pstrdup(text);
+		versions = lappend(versions, version);
+		MemoryContextSwitchTo(before);
+	}
+	select_end(&scope);
+	return versions;
+}
+
+/* Judges one pair; appends what is wrong.  A version of 0 is the new schema. */
+static List *
+compare_pair(Work *work, int reader_version, int writer_version, List *problems)
+{
+	FsAvroSchema *reader = reader_version == 0 ? work->given : work->version;
+	FsAvroSchema *writer = writer_version == 0 ? work->given : work->version;
+	char	   *reader_name = reader_version == 0 ? "the new reader" : psprintf("reader v%d", reader_version);
+	char	   *writer_name = writer_version == 0 ? "the new writer" : psprintf("writer v%d", writer_version);
+	FsAvroVerdict verdict;
+
+	Assert((reader_version == 0) != (writer_version == 0));
+	verdict = fs_avro_compat_check(reader, writer, reader_name, writer_name, &work->conflicts);
+	if (verdict == FS_AVRO_NO_MEMORY)
+		throw_no_memory();
+	if (verdict == FS_AVRO_TOO_LARGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the schemas are too large to be compared"),
+				 errdetail("The new schema was compared with version %d.", reader_version + writer_version)));
+	for (int i = 0; i < work->conflicts.count; i++)
+	{
+		const FsAvroConflict *conflict = &work->conflicts.items[i];
+		FsSchemaProblem *problem = palloc(sizeof(FsSchemaProblem));
+
+		problem->path = pstrdup(conflict->path);
+		problem->rule = fs_avro_rule_name(conflict->rule);
+		problem->reader_version = reader_version;
+		problem->writer_version = writer_version;
+		problem->sentence = pstrdup(conflict->sentence);
+		problems = lappend(problems, problem);
+	}
+	fs_avro_conflicts_free(&work->conflicts);
+	return problems;
+}
+
+/* See schemas.h. */
+List *
+fs_schema_check(const char *subject, const char *text, const FsCompatibility *compatibility)
+{
+	Work	   *work = make_work();
+	List	   *problems = NIL;
+	List	   *versions = NIL;
+	ListCell   *lc;
+
+	work->given = parse_schema(text, "argument \"schema\"");
+	if (compatibility->backward || compatibility->forward)
+		versions = load_versions(subject, compatibility->transitive);
+	foreach(lc, versions)
+	{
+		Version    *version = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		work->version = parse_schema(version->text, psprintf("version %d", version->number));
+		if (compatibility->backward)
+			problems = compare_pair(work, 0, version->number, problems);
+		if (compatibility->forward)
+			problems = compare_pair(work, version->number, 0, problems);
+		fs_avro_schema_free(work->version);
+		work->version = NULL;
+	}
+	free_work_cb(work);
+	return problems;
+}
