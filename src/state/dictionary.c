@@ -96,7 +96,7 @@ give_code(FsDictionary *dictionary, uint32 code)
 }
 
 /* Makes an entry for a new value; its code, or 0 when memory is out. */
-static uint32
+static pg_noinline uint32
 add_value(FsArena *arena, FsDictionary *dictionary, const char *data, uint32 len,
 		  uint32 hash, uint32 slice)
 {

@@ -13,11 +13,22 @@
 static inline uint8 *
 put_varint(uint8 *p, uint64 v)
 {
-	while (v >= 0x80)
+	if (v < 0x80)
 	{
-		*p++ = (uint8) v | 0x80;
-		v >>= 7;
+		*p = (uint8) v;
+		return p + 1;
 	}
+	if (v < 0x4000)
+	{
+		p[0] = (uint8) v | 0x80;
+		p[1] = (uint8) (v >> 7);
+		return p + 2;
+	}
+	p[0] = (uint8) v | 0x80;
+	p[1] = (uint8) (v >> 7) | 0x80;
+	p += 2;
+	for (v >>= 14; v >= 0x80; v >>= 7)
+		*p++ = (uint8) v | 0x80;
 	*p++ = (uint8) v;
 	return p;
 }
