@@ -69,24 +69,31 @@ judge_lateness(const FsShard *shard, FsEvent *event, FsTime bound)
 	return !missed || (counts && !shard->def->late_strict);
 }
 
+/* The name of event time in the payload. */
+static const char *
+event_time_field(const FsShard *shard)
+{
+	return shard->def->columns[shard->def->event_time].field;
+}
+
 /* Event time's own limits: true when it may be counted at all. */
 static bool
 check_event_time(FsShard *shard, FsEvent *event)
 {
 	FsTime		t = event->meta.event_time;
-	const char *field = shard->def->columns[shard->def->event_time].field;
 
 	if (t < FS_UNIX_EPOCH)
 	{
 		event->reason = FS_REASON_BAD_VALUE;
-		event->message = psprintf("field \"%s\" has event time %s, before 1970", field, time_text(t));
+		event->message = psprintf("field \"%s\" has event time %s, before 1970",
+								  event_time_field(shard), time_text(t));
 		return false;
 	}
 	if (t - shard->def->max_future > event->meta.arrival)
 	{
 		event->reason = FS_REASON_FUTURE;
 		event->message = psprintf("field \"%s\" has event time %s, more than max_future after its arrival",
-								  field, time_text(t));
+								  event_time_field(shard), time_text(t));
 		return false;
 	}
 	return true;
@@ -169,7 +176,7 @@ fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 	Assert(event->meta.partition == partition->id);
 	Assert(value->presence == FS_PRESENT);
 	event->meta.event_time = value->i;
-	if (!check_event_time(shard, event) || !check_keys(shard, event))
+	if (!check_event_time(shard, event) || (event->lacks_key && !check_keys(shard, event)))
 		return;
 	if (shard->closing > partition->clock.watermark)
 		wake_up(shard, partition, event);

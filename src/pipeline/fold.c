@@ -86,11 +86,13 @@ static bool
 make_cells(FsShard *shard, const FsView *view, const FsValue *values, const FsFoldKey *key, uint32 slice,
 		   FsCell *cells)
 {
-	for (int i = 0; i < view->def->nkept; i++)
+	const FsKept *end = view->kept + view->def->nkept;
+	const uint32 *hash = key->hashes;
+	FsCell	   *cell = cells;
+
+	for (const FsKept *kept = view->kept; kept < end; kept++, cell++, hash++)
 	{
-		const FsKept *kept = &view->kept[i];
 		const FsValue *value = &values[kept->value];
-		FsCell	   *cell = &cells[i];
 
 		cell->isnull = value->presence != FS_PRESENT;
 		if (cell->isnull)
@@ -98,7 +100,7 @@ make_cells(FsShard *shard, const FsView *view, const FsValue *values, const FsFo
 		if (kept->dictionary != NULL)
 		{
 			cell->code = fs_dictionary_code(&shard->arena, kept->dictionary, value->data, value->len,
-											key->hashes[i], slice);
+											*hash, slice);
 			if (cell->code == 0)
 				return false;
 		}
@@ -183,11 +185,10 @@ get_entity(FsShard *shard, FsView *view, const FsFoldKey *key)
  * the view.  Returns false when memory is out.  Its counters are the caller's.
  */
 bool
-fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values,
-			 const FsFoldKey *key)
+fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
+			 const FsValue *values, const FsFoldKey *key)
 {
 	FsCell		cells[FS_RING_MAX_CELLS];
-	uint32		slice = fs_slice_index(meta->event_time, shard->def->slice);
 	FsTime		counts_from;
 	FsHandle	handle;
 
@@ -207,6 +208,14 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 static void
 count_event(FsShard *shard, const FsEvent *event)
 {
+	bool		plain = event->error_mask == 0 && event->where_mask == PG_UINT32_MAX &&
+		event->meta.late_bound == FS_TIME_MIN;
+
+	/* mostly it counts in all */
+	for (int v = 0; v < shard->nviews && plain; v++)
+		shard->views[v].counts.counted++;
+	if (plain)
+		return;
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		FsViewCounts *counts = &shard->views[v].counts;
@@ -234,20 +243,20 @@ bool
 fs_fold(FsShard *shard, int index, uint32 *folded)
 {
 	const FsEvent *event = &shard->events[index];
+	const FsFoldKey *key = fs_fold_key(shard, index, 0);
+	uint32		wanted = event->where_mask & ~event->error_mask;
+	int64		slice = fs_shard_slice(shard, event->meta.event_time);
 
-	for (int v = 0; v < shard->nviews; v++)
+	for (int v = 0; v < shard->nviews; v++, key++)
 	{
 		uint32		bit = (uint32) 1 << v;
 
-		if ((*folded & bit) != 0)
-			continue;
-		if ((event->error_mask & bit) == 0 && (event->where_mask & bit) != 0 &&
-			!fs_fold_view(shard, &shard->views[v], &event->meta, event->values,
-						  fs_fold_key(shard, index, v)))
+		if ((wanted & ~*folded & bit) != 0 &&
+			!fs_fold_view(shard, &shard->views[v], &event->meta, slice, event->values, key))
 			return false;
 		*folded |= bit;
 	}
 	count_event(shard, event);
-	fs_pending_add(shard, event);
+	fs_pending_add(shard, event, slice);
 	return true;
 }

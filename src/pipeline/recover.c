@@ -360,7 +360,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	if (recovery->pass == FOLD &&
 		(frontier == FS_TIME_MIN ||
 		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
-		!fs_fold_view(shard, view, meta, recovery->values, &key))
+		!fs_fold_view(shard, view, meta, fs_shard_slice(shard, meta->event_time), recovery->values, &key))
 		return false;
 	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, key.hash);
 	if (handle == 0 && recovery->pass == STAMP_LEFT)
