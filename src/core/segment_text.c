@@ -465,17 +465,14 @@ bool
 fs_text_append(FsTextColumn *column, const char *data, size_t len)
 {
 	FS_ASSERT(column->n < FS_SEGMENT_BLOCK);
-	if (column->kind == FS_COLUMN_ALL_NULL)
-		column->kind = first_kind(column, data, len);
-	switch (column->kind)
-	{
-		case FS_COLUMN_NUMBER:
-			return append_number(column, data, len);
-		case FS_COLUMN_DICTIONARY:
-			return append_coded(column, data, len);
-		default:
-			return append_raw(column, data, len);
-	}
+	if (column->kind == FS_COLUMN_NUMBER)
+		return append_number(column, data, len);
+	if (column->kind == FS_COLUMN_DICTIONARY)
+		return append_coded(column, data, len);
+	if (column->kind == FS_COLUMN_PLAIN)
+		return append_raw(column, data, len);
+	column->kind = first_kind(column, data, len);
+	return column->kind == FS_COLUMN_NUMBER ? append_number(column, data, len) : append_coded(column, data, len);
 }
 
 static bool
