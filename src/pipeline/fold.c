@@ -87,10 +87,10 @@ make_cells(FsShard *shard, const FsView *view, const FsValue *values, const FsFo
 		   FsCell *cells)
 {
 	const FsKept *end = view->kept + view->def->nkept;
-	const uint32 *hash = key->hashes;
+	const FsTablePlace *place = &key->places[1];
 	FsCell	   *cell = cells;
 
-	for (const FsKept *kept = view->kept; kept < end; kept++, cell++, hash++)
+	for (const FsKept *kept = view->kept; kept < end; kept++, cell++, place++)
 	{
 		const FsValue *value = &values[kept->value];
 
@@ -100,7 +100,7 @@ make_cells(FsShard *shard, const FsView *view, const FsValue *values, const FsFo
 		if (kept->dictionary != NULL)
 		{
 			cell->code = fs_dictionary_code(&shard->arena, kept->dictionary, value->data, value->len,
-											*hash, slice);
+											place, slice);
 			if (cell->code == 0)
 				return false;
 		}
@@ -173,10 +173,11 @@ keep_event(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *me
 static inline FsHandle
 get_entity(FsShard *shard, FsView *view, const FsFoldKey *key)
 {
-	FsHandle	handle = fs_entity_find(&view->shared->entities, key->bytes, key->len, key->hash);
+	FsHandle	handle = fs_entity_find(&view->shared->entities, key->bytes, key->len, &key->places[0]);
 
 	if (handle == 0)
-		handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len, key->hash);
+		handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len,
+							   key->places[0].hash);
 	return handle;
 }
 
@@ -184,9 +185,9 @@ get_entity(FsShard *shard, FsView *view, const FsFoldKey *key)
  * Folds one event, which passed the view's WHERE and has a key that fits, into
  * the view.  Returns false when memory is out.  Its counters are the caller's.
  */
-bool
-fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
-			 const FsValue *values, const FsFoldKey *key)
+static inline bool
+fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
+		  const FsValue *values, const FsFoldKey *key)
 {
 	FsCell		cells[FS_RING_MAX_CELLS];
 	FsTime		counts_from;
@@ -202,6 +203,14 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 	handle = get_entity(shard, view, key);
 	return handle != 0 && touch(shard, view, handle, slice, counts_from) &&
 		keep_event(shard, view, fs_arena_ptr(handle), meta, slice, counts_from, cells);
+}
+
+/* See shard.h; for recovery. */
+bool
+fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
+			 const FsValue *values, const FsFoldKey *key)
+{
+	return fold_view(shard, view, meta, slice, values, key);
 }
 
 /* Counts an event that all views have had. */
@@ -244,15 +253,16 @@ fs_fold(FsShard *shard, int index, uint32 *folded)
 {
 	const FsEvent *event = &shard->events[index];
 	const FsFoldKey *key = fs_fold_key(shard, index, 0);
-	uint32		wanted = event->where_mask & ~event->error_mask;
+	uint32		todo = event->where_mask & ~event->error_mask & ~*folded;
 	int64		slice = fs_shard_slice(shard, event->meta.event_time);
 
 	for (int v = 0; v < shard->nviews; v++, key++)
 	{
 		uint32		bit = (uint32) 1 << v;
 
-		if ((wanted & ~*folded & bit) != 0 &&
-			!fs_fold_view(shard, &shard->views[v], &event->meta, slice, event->values, key))
+		if ((todo & bit) == 0)
+			continue;
+		if (!fold_view(shard, &shard->views[v], &event->meta, slice, event->values, key))
 			return false;
 		*folded |= bit;
 	}

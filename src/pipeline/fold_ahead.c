@@ -20,14 +20,12 @@ fs_fold_ahead_init(FsShard *shard)
 	shard->ahead = palloc0(sizeof(FsFoldKey) * FS_FOLD_RING * Max(shard->nviews, 1));
 }
 
-/* Gets a bucket on its way that folding the event will look into. */
+/* The place of a hash, whose bucket is got on its way. */
 static pg_attribute_always_inline void
-fetch_bucket(FsFoldKey *key, const FsTable *table, uint32 hash)
+fetch_bucket(FsTablePlace *place, const FsTable *table, uint32 hash)
 {
-	FsHandle   *bucket = fs_table_bucket(table, hash);
-
-	__builtin_prefetch(bucket);
-	key->buckets[key->nbuckets++] = bucket;
+	*place = fs_table_place(table, hash);
+	__builtin_prefetch(place->bucket);
 }
 
 /* See shard.h. */
@@ -35,23 +33,23 @@ void
 fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key)
 {
 	const FsKept *end = view->kept + view->def->nkept;
-	uint32	   *hash = key->hashes;
+	FsTablePlace *place = key->places;
 
-	key->nbuckets = 0;
+	key->nplaces = 0;
 	key->len = fs_key_of_values(view, values, key->bytes);
 	if (key->len < 0)
 		return;
-	key->hash = fs_hash_bytes(key->bytes, key->len);
-	fetch_bucket(key, &view->shared->entities, key->hash);
-	for (const FsKept *kept = view->kept; kept < end; kept++, hash++)
+	fetch_bucket(place++, &view->shared->entities, fs_hash_bytes(key->bytes, key->len));
+	for (const FsKept *kept = view->kept; kept < end; kept++, place++)
 	{
 		const FsValue *value = &values[kept->value];
 
 		if (kept->dictionary == NULL || value->presence != FS_PRESENT)
-			continue;
-		*hash = fs_hash_bytes(value->data, value->len);
-		fetch_bucket(key, &kept->dictionary->table, *hash);
+			place->bucket = NULL;
+		else
+			fetch_bucket(place, &kept->dictionary->table, fs_hash_bytes(value->data, value->len));
 	}
+	key->nplaces = place - key->places;
 }
 
 #define ENTITY_BYTES (offsetof(FsEntity, key) + 16)	/* with the beginning of the key */
@@ -61,15 +59,19 @@ fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key)
 static pg_attribute_always_inline void
 fetch_entries(const FsFoldKey *key)
 {
-	for (int i = 0; i < key->nbuckets; i++)
-		fs_table_prefetch_entry(*key->buckets[i], i == 0 ? ENTITY_BYTES : VALUE_BYTES);
+	if (key->nplaces == 0)
+		return;
+	fs_table_prefetch_entry(*key->places[0].bucket, ENTITY_BYTES);
+	for (const FsTablePlace *place = &key->places[1]; place < &key->places[key->nplaces]; place++)
+		if (place->bucket != NULL)
+			fs_table_prefetch_entry(*place->bucket, VALUE_BYTES);
 }
 
 /* Then the chunk that the event will probably be appended to. */
 static pg_attribute_always_inline void
 fetch_tail(const FsFoldKey *key)
 {
-	FsHandle	handle = key->nbuckets > 0 ? *key->buckets[0] : 0;
+	FsHandle	handle = key->nplaces > 0 ? *key->places[0].bucket : 0;
 	const FsEntity *entity = handle != 0 ? fs_arena_ptr(handle) : NULL;
 
 	if (entity != NULL && entity->tail != 0)
@@ -94,7 +96,7 @@ make_keys(FsShard *shard, int index)
 	for (int v = 0; v < shard->nviews; v++, key++)
 	{
 		key->len = -1;
-		key->nbuckets = 0;
+		key->nplaces = 0;
 		if (event->reason != FS_REASON_NONE)
 			continue;
 		fs_fold_key_make(&shard->views[v], event->values, key);

@@ -112,17 +112,12 @@ typedef struct FsKept
 	FsDictionary *dictionary;	/* of a byte type; NULL: the value itself is stored */
 } FsKept;
 
-/*
- * What folding an event into a view looks up.  Where it will look (buckets) is
- * only for prefetching: tables may grow meanwhile.
- */
+/* What folding an event into a view looks up, and where. */
 typedef struct FsFoldKey
 {
-	uint32		hash;			/* of the key */
-	int			len;			/* -1: the event has no key that fits, and is not for the view */
-	int			nbuckets;		/* 0 when there is no key */
-	FsHandle   *buckets[1 + FS_MAX_KEPT];	/* the entity's, then those of kept values */
-	uint32		hashes[FS_MAX_KEPT];	/* of kept values with a dictionary, where present */
+	int			len;			/* of the key; -1: the event has none that fits, and is not for the view */
+	int			nplaces;		/* 0 when there is no key */
+	FsTablePlace places[1 + FS_MAX_KEPT];	/* the entity's, then each kept value's; bucket NULL: in no dictionary */
 	char		bytes[FS_ENTITY_MAX_KEY];
 } FsFoldKey;
 

@@ -77,6 +77,12 @@ put_time(uint8 *p, int64 difference)
 	return put_varint(p, zigzag(difference) << 1 | 1);
 }
 
+static inline uint8 *
+put_code(uint8 *p, const FsCell *cell)
+{
+	return put_varint(p, cell->isnull ? 0 : cell->code);
+}
+
 /*
  * Writes a cell at 'p', which has room for the widest; NULLs take no bytes but
  * in codes, whose 0 they are.
@@ -89,7 +95,7 @@ put_cell(uint8 *p, FsCellKind kind, const FsCell *cell)
 	switch (kind)
 	{
 		case FS_CELL_CODE:
-			return put_varint(p, cell->isnull ? 0 : cell->code);
+			return put_code(p, cell);
 		case FS_CELL_INT:
 			return cell->isnull ? p : put_varint(p, zigzag(cell->i));
 		case FS_CELL_FLOAT4:
@@ -130,7 +136,7 @@ fs_ring_encode(const FsRingLayout *layout, FsTime previous, FsTime time, int32 p
 				bitmap[i / 8] |= 1 << (i % 8);
 	}
 	for (int i = 0; i < layout->ncells; i++)
-		p = put_cell(p, layout->kinds[i], &cells[i]);
+		p = layout->kinds[i] == FS_CELL_CODE ? put_code(p, &cells[i]) : put_cell(p, layout->kinds[i], &cells[i]);
 	Assert(p - out <= FS_RING_MAX_EVENT);
 	return p - out;
 }
