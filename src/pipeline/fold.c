@@ -217,14 +217,14 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 static void
 count_event(FsShard *shard, const FsEvent *event)
 {
-	bool		plain = event->error_mask == 0 && event->where_mask == PG_UINT32_MAX &&
-		event->meta.late_bound == FS_TIME_MIN;
-
 	/* mostly it counts in all */
-	for (int v = 0; v < shard->nviews && plain; v++)
-		shard->views[v].counts.counted++;
-	if (plain)
+	if (event->error_mask == 0 && event->where_mask == PG_UINT32_MAX &&
+		event->meta.late_bound == FS_TIME_MIN)
+	{
+		for (FsView *view = shard->views, *end = view + shard->nviews; view < end; view++)
+			view->counts.counted++;
 		return;
+	}
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		FsViewCounts *counts = &shard->views[v].counts;
@@ -253,16 +253,16 @@ fs_fold(FsShard *shard, int index, uint32 *folded)
 {
 	const FsEvent *event = &shard->events[index];
 	const FsFoldKey *key = fs_fold_key(shard, index, 0);
+	FsView	   *end = shard->views + shard->nviews;
 	uint32		todo = event->where_mask & ~event->error_mask & ~*folded;
+	uint32		bit = 1;
 	int64		slice = fs_shard_slice(shard, event->meta.event_time);
 
-	for (int v = 0; v < shard->nviews; v++, key++)
+	for (FsView *view = shard->views; view < end; view++, key++, bit <<= 1)
 	{
-		uint32		bit = (uint32) 1 << v;
-
 		if ((todo & bit) == 0)
 			continue;
-		if (!fold_view(shard, &shard->views[v], &event->meta, slice, event->values, key))
+		if (!fold_view(shard, view, &event->meta, slice, event->values, key))
 			return false;
 		*folded |= bit;
 	}

@@ -28,9 +28,9 @@ fetch_bucket(FsTablePlace *place, const FsTable *table, uint32 hash)
 	__builtin_prefetch(place->bucket);
 }
 
-/* See shard.h. */
-void
-fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key)
+/* The key of an event for a view, with all that is looked up by it. */
+static inline void
+make_key(const FsView *view, const FsValue *values, FsFoldKey *key)
 {
 	const FsKept *end = view->kept + view->def->nkept;
 	FsTablePlace *place = key->places;
@@ -50,6 +50,13 @@ fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key)
 			fetch_bucket(place, &kept->dictionary->table, fs_hash_bytes(value->data, value->len));
 	}
 	key->nplaces = place - key->places;
+}
+
+/* See shard.h; for recovery. */
+void
+fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key)
+{
+	make_key(view, values, key);
 }
 
 #define ENTITY_BYTES (offsetof(FsEntity, key) + 16)	/* with the beginning of the key */
@@ -92,14 +99,15 @@ make_keys(FsShard *shard, int index)
 {
 	FsEvent    *event = &shard->events[index];
 	FsFoldKey  *key = fs_fold_key(shard, index, 0);
+	FsView	   *end = shard->views + shard->nviews;
 
-	for (int v = 0; v < shard->nviews; v++, key++)
+	for (FsView *view = shard->views; view < end; view++, key++)
 	{
 		key->len = -1;
 		key->nplaces = 0;
 		if (event->reason != FS_REASON_NONE)
 			continue;
-		fs_fold_key_make(&shard->views[v], event->values, key);
+		make_key(view, event->values, key);
 		event->lacks_key |= key->len < 0;
 	}
 }
@@ -115,13 +123,14 @@ fs_fold_prepare(FsShard *shard, int next)
 {
 	const FsFoldKey *entry = fs_fold_key(shard, next + AHEAD_ENTRY, 0);
 	const FsFoldKey *tail = fs_fold_key(shard, next + AHEAD_TAIL, 0);
+	const FsFoldKey *end = entry + shard->nviews;
 
 	Assert(next >= -FS_FOLD_AHEAD);
 	if (next + FS_FOLD_AHEAD < shard->nevents)
 		make_keys(shard, next + FS_FOLD_AHEAD);
-	for (int v = 0; v < shard->nviews; v++)
+	for (; entry < end; entry++, tail++)
 	{
-		fetch_entries(entry++);
-		fetch_tail(tail++);
+		fetch_entries(entry);
+		fetch_tail(tail);
 	}
 }
