@@ -399,19 +399,15 @@ add_entry(FsDictionary *dictionary, uint32_t at, uint32_t hash, const char *data
 
 /* Appends the value's code, with a new entry where there is room for it. */
 static APART bool
-append_unusual_code(FsTextColumn *column, const char *data, size_t len)
+append_unusual_code(FsTextColumn *column, const char *data, size_t len, uint32_t hash)
 {
 	FsDictionary *dictionary = &column->dictionary;
-	uint32_t	hash;
 	uint32_t	at;
 	int			probe;
 
-	if (len > DICTIONARY_VALUE)
-		return append_raw(column, data, len);
 	if (dictionary->nentries >= dictionary->nslots / SLOTS_PER_ENTRY &&
 		dictionary->nentries < DICTIONARY_ENTRIES && !grow_dictionary(dictionary))
 		return false;
-	hash = hash_value(data, len);
 	at = hash & (dictionary->nslots - 1);
 	for (probe = 0; probe < DICTIONARY_PROBES; probe++)
 	{
@@ -435,16 +431,19 @@ static APART bool
 append_coded(FsTextColumn *column, const char *data, size_t len)
 {
 	const FsDictionary *dictionary = &column->dictionary;
+	uint32_t	hash;
 
-	if (len <= DICTIONARY_VALUE && dictionary->nentries < dictionary->nslots / SLOTS_PER_ENTRY)
+	if (len > DICTIONARY_VALUE)
+		return append_raw(column, data, len);
+	hash = hash_value(data, len);
+	if (dictionary->nentries < dictionary->nslots / SLOTS_PER_ENTRY)
 	{
-		uint32_t	hash = hash_value(data, len);
 		uint32_t	slot = dictionary->slots[hash & (dictionary->nslots - 1)];
 
 		if (slot != 0 && is_entry(dictionary, slot - 1, hash, data, len))
 			return append_code(column, slot - 1);
 	}
-	return append_unusual_code(column, data, len);
+	return append_unusual_code(column, data, len, hash);
 }
 
 /* The kind to begin with, from the first value there is. */
@@ -465,17 +464,14 @@ bool
 fs_text_append(FsTextColumn *column, const char *data, size_t len)
 {
 	FS_ASSERT(column->n < FS_SEGMENT_BLOCK);
-	if (column->kind == FS_COLUMN_ALL_NULL)
-		column->kind = first_kind(column, data, len);
-	switch (column->kind)
-	{
-		case FS_COLUMN_NUMBER:
-			return append_number(column, data, len);
-		case FS_COLUMN_DICTIONARY:
-			return append_coded(column, data, len);
-		default:
-			return append_raw(column, data, len);
-	}
+	if (column->kind == FS_COLUMN_NUMBER)
+		return append_number(column, data, len);
+	if (column->kind == FS_COLUMN_DICTIONARY)
+		return append_coded(column, data, len);
+	if (column->kind == FS_COLUMN_PLAIN)
+		return append_raw(column, data, len);
+	column->kind = first_kind(column, data, len);
+	return column->kind == FS_COLUMN_NUMBER ? append_number(column, data, len) : append_coded(column, data, len);
 }
 
 static bool

@@ -69,24 +69,31 @@ judge_lateness(const FsShard *shard, FsEvent *event, FsTime bound)
 	return !missed || (counts && !shard->def->late_strict);
 }
 
+/* The name of event time in the payload. */
+static const char *
+event_time_field(const FsShard *shard)
+{
+	return shard->def->columns[shard->def->event_time].field;
+}
+
 /* Event time's own limits: true when it may be counted at all. */
 static bool
 check_event_time(FsShard *shard, FsEvent *event)
 {
 	FsTime		t = event->meta.event_time;
-	const char *field = shard->def->columns[shard->def->event_time].field;
 
 	if (t < FS_UNIX_EPOCH)
 	{
 		event->reason = FS_REASON_BAD_VALUE;
-		event->message = psprintf("field \"%s\" has event time %s, before 1970", field, time_text(t));
+		event->message = psprintf("field \"%s\" has event time %s, before 1970",
+								  event_time_field(shard), time_text(t));
 		return false;
 	}
 	if (t - shard->def->max_future > event->meta.arrival)
 	{
 		event->reason = FS_REASON_FUTURE;
 		event->message = psprintf("field \"%s\" has event time %s, more than max_future after its arrival",
-								  field, time_text(t));
+								  event_time_field(shard), time_text(t));
 		return false;
 	}
 	return true;
@@ -153,6 +160,29 @@ note_accepted(FsShard *shard, FsPartition *partition, const FsEvent *event)
 		partition->partially_late_count++;
 }
 
+/* Is nothing to be said about the event: in time, with a key in each view, and its partition awake? */
+static inline bool
+is_plain(const FsShard *shard, const FsPartition *partition, const FsEvent *event)
+{
+	FsTime		t = event->meta.event_time;
+	FsTime		watermark = partition->clock.watermark;
+
+	return t >= FS_UNIX_EPOCH && t - shard->def->max_future <= event->meta.arrival &&
+		!event->lacks_key && shard->closing <= watermark && t >= watermark;
+}
+
+/* fs_admit for all but plain events. */
+static pg_noinline void
+judge(FsShard *shard, FsPartition *partition, FsEvent *event)
+{
+	if (!check_event_time(shard, event) || !check_keys(shard, event))
+		return;
+	if (shard->closing > partition->clock.watermark)
+		wake_up(shard, partition, event);
+	if (!judge_lateness(shard, event, partition->clock.watermark))
+		refuse_late(event, partition->clock.watermark);
+}
+
 /*
  * Decides on one decoded and prepared event of 'partition', whose meta.arrival, offset and
  * xid are set.  On return event->reason says whether it is accepted, and with
@@ -169,12 +199,22 @@ fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 	Assert(event->meta.partition == partition->id);
 	Assert(value->presence == FS_PRESENT);
 	event->meta.event_time = value->i;
-	if (!check_event_time(shard, event) || !check_keys(shard, event))
-		return;
-	if (shard->closing > partition->clock.watermark)
-		wake_up(shard, partition, event);
-	if (!judge_lateness(shard, event, partition->clock.watermark))
-		refuse_late(event, partition->clock.watermark);
+	event->meta.late_bound = FS_TIME_MIN;
+	if (!is_plain(shard, partition, event))
+		judge(shard, partition, event);
+}
+
+/* The dead letter of a refused event, or of an expression's error. */
+static pg_noinline void
+book_trouble(FsShard *shard, FsPartition *partition, FsEvent *event)
+{
+	if (event->reason == FS_REASON_NONE)
+		fs_dead_letter_add_error(shard, event, partition->clock.watermark);
+	else
+	{
+		partition->dead_letter_count++;
+		fs_dead_letter_add(shard, event, partition->clock.watermark);
+	}
 }
 
 /*
@@ -185,16 +225,9 @@ void
 fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event)
 {
 	partition->read_count++;
+	if (event->reason != FS_REASON_NONE || event->error_mask != 0)
+		book_trouble(shard, partition, event);
 	if (event->reason == FS_REASON_NONE)
-	{
-		if (event->error_mask != 0)
-			fs_dead_letter_add_error(shard, event, partition->clock.watermark);
 		note_accepted(shard, partition, event);
-	}
-	else
-	{
-		partition->dead_letter_count++;
-		fs_dead_letter_add(shard, event, partition->clock.watermark);
-	}
 	Assert(partition->read_count == partition->accepted_count + partition->dead_letter_count);
 }

@@ -84,6 +84,11 @@ fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_
 int
 fs_key_of_values(const FsView *view, const FsValue *values, char *key)
 {
+	const FsValue *text = view->text_key >= 0 ? &values[view->text_key] : NULL;
+
+	/* most keys are one short text, which needs no loop */
+	if (text != NULL && text->presence == FS_PRESENT && text->len < 0x80)
+		return put_key_value(FS_TYPE_TEXT, text, key);
 	return fs_key_of_inputs(view->def, values, view->value_of, key);
 }
 

@@ -86,11 +86,13 @@ static bool
 make_cells(FsShard *shard, const FsView *view, const FsValue *values, const FsFoldKey *key, uint32 slice,
 		   FsCell *cells)
 {
-	for (int i = 0; i < view->def->nkept; i++)
+	const FsKept *end = view->kept + view->def->nkept;
+	const FsTablePlace *place = &key->places[1];
+	FsCell	   *cell = cells;
+
+	for (const FsKept *kept = view->kept; kept < end; kept++, cell++, place++)
 	{
-		const FsKept *kept = &view->kept[i];
 		const FsValue *value = &values[kept->value];
-		FsCell	   *cell = &cells[i];
 
 		cell->isnull = value->presence != FS_PRESENT;
 		if (cell->isnull)
@@ -98,7 +100,7 @@ make_cells(FsShard *shard, const FsView *view, const FsValue *values, const FsFo
 		if (kept->dictionary != NULL)
 		{
 			cell->code = fs_dictionary_code(&shard->arena, kept->dictionary, value->data, value->len,
-											key->hashes[i], slice);
+											place, slice);
 			if (cell->code == 0)
 				return false;
 		}
@@ -171,10 +173,11 @@ keep_event(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *me
 static inline FsHandle
 get_entity(FsShard *shard, FsView *view, const FsFoldKey *key)
 {
-	FsHandle	handle = fs_entity_find(&view->shared->entities, key->bytes, key->len, key->hash);
+	FsHandle	handle = fs_entity_find(&view->shared->entities, key->bytes, key->len, &key->places[0]);
 
 	if (handle == 0)
-		handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len, key->hash);
+		handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len,
+							   key->places[0].hash);
 	return handle;
 }
 
@@ -182,12 +185,11 @@ get_entity(FsShard *shard, FsView *view, const FsFoldKey *key)
  * Folds one event, which passed the view's WHERE and has a key that fits, into
  * the view.  Returns false when memory is out.  Its counters are the caller's.
  */
-bool
-fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values,
-			 const FsFoldKey *key)
+static inline bool
+fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
+		  const FsValue *values, const FsFoldKey *key)
 {
 	FsCell		cells[FS_RING_MAX_CELLS];
-	uint32		slice = fs_slice_index(meta->event_time, shard->def->slice);
 	FsTime		counts_from;
 	FsHandle	handle;
 
@@ -203,10 +205,26 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValu
 		keep_event(shard, view, fs_arena_ptr(handle), meta, slice, counts_from, cells);
 }
 
+/* See shard.h; for recovery. */
+bool
+fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
+			 const FsValue *values, const FsFoldKey *key)
+{
+	return fold_view(shard, view, meta, slice, values, key);
+}
+
 /* Counts an event that all views have had. */
 static void
 count_event(FsShard *shard, const FsEvent *event)
 {
+	/* mostly it counts in all */
+	if (event->error_mask == 0 && event->where_mask == PG_UINT32_MAX &&
+		event->meta.late_bound == FS_TIME_MIN)
+	{
+		for (FsView *view = shard->views, *end = view + shard->nviews; view < end; view++)
+			view->counts.counted++;
+		return;
+	}
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		FsViewCounts *counts = &shard->views[v].counts;
@@ -234,20 +252,21 @@ bool
 fs_fold(FsShard *shard, int index, uint32 *folded)
 {
 	const FsEvent *event = &shard->events[index];
+	const FsFoldKey *key = fs_fold_key(shard, index, 0);
+	FsView	   *end = shard->views + shard->nviews;
+	uint32		todo = event->where_mask & ~event->error_mask & ~*folded;
+	uint32		bit = 1;
+	int64		slice = fs_shard_slice(shard, event->meta.event_time);
 
-	for (int v = 0; v < shard->nviews; v++)
+	for (FsView *view = shard->views; view < end; view++, key++, bit <<= 1)
 	{
-		uint32		bit = (uint32) 1 << v;
-
-		if ((*folded & bit) != 0)
+		if ((todo & bit) == 0)
 			continue;
-		if ((event->error_mask & bit) == 0 && (event->where_mask & bit) != 0 &&
-			!fs_fold_view(shard, &shard->views[v], &event->meta, event->values,
-						  fs_fold_key(shard, index, v)))
+		if (!fold_view(shard, view, &event->meta, slice, event->values, key))
 			return false;
 		*folded |= bit;
 	}
 	count_event(shard, event);
-	fs_pending_add(shard, event);
+	fs_pending_add(shard, event, slice);
 	return true;
 }

@@ -20,42 +20,43 @@ fs_fold_ahead_init(FsShard *shard)
 	shard->ahead = palloc0(sizeof(FsFoldKey) * FS_FOLD_RING * Max(shard->nviews, 1));
 }
 
-/* See shard.h. */
+/* The place of a hash, whose bucket is got on its way. */
+static pg_attribute_always_inline void
+fetch_bucket(FsTablePlace *place, const FsTable *table, uint32 hash)
+{
+	*place = fs_table_place(table, hash);
+	__builtin_prefetch(place->bucket);
+}
+
+/* The key of an event for a view, with all that is looked up by it. */
+static inline void
+make_key(const FsView *view, const FsValue *values, FsFoldKey *key)
+{
+	const FsKept *end = view->kept + view->def->nkept;
+	FsTablePlace *place = key->places;
+
+	key->nplaces = 0;
+	key->len = fs_key_of_values(view, values, key->bytes);
+	if (key->len < 0)
+		return;
+	fetch_bucket(place++, &view->shared->entities, fs_hash_bytes(key->bytes, key->len));
+	for (const FsKept *kept = view->kept; kept < end; kept++, place++)
+	{
+		const FsValue *value = &values[kept->value];
+
+		if (kept->dictionary == NULL || value->presence != FS_PRESENT)
+			place->bucket = NULL;
+		else
+			fetch_bucket(place, &kept->dictionary->table, fs_hash_bytes(value->data, value->len));
+	}
+	key->nplaces = place - key->places;
+}
+
+/* See shard.h; for recovery. */
 void
 fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key)
 {
-	int			len = fs_key_of_values(view, values, key->bytes);
-
-	key->len = len;
-	if (len < 0)
-		return;
-	key->hash = fs_hash_bytes(key->bytes, len);
-	for (int i = 0; i < view->def->nkept; i++)
-	{
-		const FsKept *kept = &view->kept[i];
-		const FsValue *value = &values[kept->value];
-
-		if (kept->dictionary != NULL && value->presence == FS_PRESENT)
-			key->hashes[i] = fs_hash_bytes(value->data, value->len);
-	}
-}
-
-/* Gets the buckets on their way that folding the event will look into. */
-static pg_attribute_always_inline void
-prefetch_buckets(const FsView *view, const FsValue *values, FsFoldKey *key)
-{
-	key->bucket = fs_table_bucket(&view->shared->entities, key->hash);
-	__builtin_prefetch(key->bucket);
-	for (int i = 0; i < view->def->nkept; i++)
-	{
-		const FsKept *kept = &view->kept[i];
-
-		key->buckets[i] = NULL;
-		if (kept->dictionary == NULL || values[kept->value].presence != FS_PRESENT)
-			continue;
-		key->buckets[i] = fs_table_bucket(&kept->dictionary->table, key->hashes[i]);
-		__builtin_prefetch(key->buckets[i]);
-	}
+	make_key(view, values, key);
 }
 
 #define ENTITY_BYTES (offsetof(FsEntity, key) + 16)	/* with the beginning of the key */
@@ -63,19 +64,21 @@ prefetch_buckets(const FsView *view, const FsValue *values, FsFoldKey *key)
 
 /* Then the first entries of the buckets. */
 static pg_attribute_always_inline void
-prefetch_entries(const FsView *view, const FsFoldKey *key)
+fetch_entries(const FsFoldKey *key)
 {
-	fs_table_prefetch_entry(*key->bucket, ENTITY_BYTES);
-	for (int i = 0; i < view->def->nkept; i++)
-		if (key->buckets[i] != NULL)
-			fs_table_prefetch_entry(*key->buckets[i], VALUE_BYTES);
+	if (key->nplaces == 0)
+		return;
+	fs_table_prefetch_entry(*key->places[0].bucket, ENTITY_BYTES);
+	for (const FsTablePlace *place = &key->places[1]; place < &key->places[key->nplaces]; place++)
+		if (place->bucket != NULL)
+			fs_table_prefetch_entry(*place->bucket, VALUE_BYTES);
 }
 
 /* Then the chunk that the event will probably be appended to. */
 static pg_attribute_always_inline void
-prefetch_tail(const FsFoldKey *key)
+fetch_tail(const FsFoldKey *key)
 {
-	FsHandle	handle = *key->bucket;
+	FsHandle	handle = key->nplaces > 0 ? *key->places[0].bucket : 0;
 	const FsEntity *entity = handle != 0 ? fs_arena_ptr(handle) : NULL;
 
 	if (entity != NULL && entity->tail != 0)
@@ -90,40 +93,44 @@ prefetch_tail(const FsFoldKey *key)
 #define AHEAD_ENTRY 16
 #define AHEAD_TAIL 8
 
-/* Is events[at] one that will be folded? */
-static inline bool
-is_wanted(const FsEvent *events, int n, int at)
+/* Makes the keys of an event for all views; none for one that was refused. */
+static inline void
+make_keys(FsShard *shard, int index)
 {
-	return at >= 0 && at < n && events[at].reason == FS_REASON_NONE;
+	FsEvent    *event = &shard->events[index];
+	FsFoldKey  *key = fs_fold_key(shard, index, 0);
+	FsView	   *end = shard->views + shard->nviews;
+
+	for (FsView *view = shard->views; view < end; view++, key++)
+	{
+		key->len = -1;
+		key->nplaces = 0;
+		if (event->reason != FS_REASON_NONE)
+			continue;
+		make_key(view, event->values, key);
+		event->lacks_key |= key->len < 0;
+	}
 }
 
 /*
- * Prepares the events that follow events[next], 'next' being from
+ * Prepares the events of the batch that follow events[next], 'next' being from
  * -FS_FOLD_AHEAD on: makes the keys of one, fetches for that and two others.
+ * Before the first and after the last event these are what the ring still holds
+ * of others, which does no harm: it is memory of the tables all the same.
  */
 void
-fs_fold_prepare(FsShard *shard, const FsEvent *events, int n, int next)
+fs_fold_prepare(FsShard *shard, int next)
 {
-	int			making = next + FS_FOLD_AHEAD;
-	bool		entries = is_wanted(events, n, next + AHEAD_ENTRY);
-	bool		tails = is_wanted(events, n, next + AHEAD_TAIL);
+	const FsFoldKey *entry = fs_fold_key(shard, next + AHEAD_ENTRY, 0);
+	const FsFoldKey *tail = fs_fold_key(shard, next + AHEAD_TAIL, 0);
+	const FsFoldKey *end = entry + shard->nviews;
 
-	Assert(making >= 0);
-	for (int v = 0; v < shard->nviews; v++)
+	Assert(next >= -FS_FOLD_AHEAD);
+	if (next + FS_FOLD_AHEAD < shard->nevents)
+		make_keys(shard, next + FS_FOLD_AHEAD);
+	for (; entry < end; entry++, tail++)
 	{
-		const FsView *view = &shard->views[v];
-
-		if (is_wanted(events, n, making))
-		{
-			FsFoldKey  *key = fs_fold_key(shard, making, v);
-
-			fs_fold_key_make(view, events[making].values, key);
-			if (key->len >= 0)
-				prefetch_buckets(view, events[making].values, key);
-		}
-		if (entries && fs_fold_key(shard, next + AHEAD_ENTRY, v)->len >= 0)
-			prefetch_entries(view, fs_fold_key(shard, next + AHEAD_ENTRY, v));
-		if (tails && fs_fold_key(shard, next + AHEAD_TAIL, v)->len >= 0)
-			prefetch_tail(fs_fold_key(shard, next + AHEAD_TAIL, v));
+		fetch_entries(entry);
+		fetch_tail(tail);
 	}
 }

@@ -23,11 +23,19 @@ pending_segment(FsShard *shard, int64 slice)
 	FsSegmentColumn *columns;
 	int			at = pending->nslices;
 
+	/* Mostly it is that of the event before: if it has room, and is its slice's last. */
+	if (pending->last < at && pending->slices[pending->last].slice == slice &&
+		(pending->last + 1 == at || pending->slices[pending->last + 1].slice != slice) &&
+		fs_segment_size(pending->slices[pending->last].writer) < SEGMENT_BYTES)
+		return pending->slices[pending->last].writer;
 	while (at > 0 && pending->slices[at - 1].slice > slice)
 		at--;
 	if (at > 0 && pending->slices[at - 1].slice == slice &&
 		fs_segment_size(pending->slices[at - 1].writer) < SEGMENT_BYTES)
+	{
+		pending->last = at - 1;
 		return pending->slices[at - 1].writer;
+	}
 	if (pending->nslices == pending->maxslices)
 	{
 		pending->maxslices *= 2;
@@ -42,6 +50,7 @@ pending_segment(FsShard *shard, int64 slice)
 		columns[i].number = shard->def->columns[i].attnum;
 		columns[i].type = shard->def->columns[i].type;
 	}
+	pending->last = at;
 	pending->slices[at].slice = slice;
 	pending->slices[at].writer = fs_segment_writer_create(fs_slice_start(slice, shard->def->slice),
 														  columns, shard->def->ncolumns);
@@ -56,9 +65,8 @@ pending_segment(FsShard *shard, int64 slice)
 
 /* Adds an event to the log that the next checkpoint writes. */
 void
-fs_pending_add(FsShard *shard, const FsEvent *event)
+fs_pending_add(FsShard *shard, const FsEvent *event, int64 slice)
 {
-	int64		slice = fs_slice_index(event->meta.event_time, shard->def->slice);
 	FsSegmentWriter *writer = pending_segment(shard, slice);
 
 	if (fs_segment_append(writer, &event->meta, event->values) != FS_SEGMENT_OK)

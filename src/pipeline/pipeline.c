@@ -66,7 +66,7 @@ work_off(FsShard *shard)
 
 		if (!shard->admitted)
 		{
-			fs_fold_prepare(shard, shard->events, shard->nevents, shard->next_event);
+			fs_fold_prepare(shard, shard->next_event);
 			fs_admit(shard, partition, event);
 			shard->admitted = true;
 			shard->folded = 0;
@@ -123,7 +123,7 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 	shard->admitted = false;
 	fs_contract_decode(shard, shard->events, n);
 	for (int ahead = -FS_FOLD_AHEAD; ahead < 0; ahead++)
-		fs_fold_prepare(shard, shard->events, n, ahead);
+		fs_fold_prepare(shard, ahead);
 }
 
 /*

@@ -337,7 +337,8 @@ make_left(FsShard *shard, const FsView *view, FsTime time, const FsFoldKey *key,
 
 	if (!is_left(shard, view, time))
 		return 0;
-	handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len, key->hash);
+	handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len,
+						   key->places[0].hash);
 	*full = handle == 0;
 	return handle;
 }
@@ -360,9 +361,9 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	if (recovery->pass == FOLD &&
 		(frontier == FS_TIME_MIN ||
 		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
-		!fs_fold_view(shard, view, meta, recovery->values, &key))
+		!fs_fold_view(shard, view, meta, fs_shard_slice(shard, meta->event_time), recovery->values, &key))
 		return false;
-	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, key.hash);
+	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, &key.places[0]);
 	if (handle == 0 && recovery->pass == STAMP_LEFT)
 	{
 		bool		full = false;

@@ -57,6 +57,8 @@ place_inputs(FsShard *shard, FsView *view)
 	for (int i = 0; i < def->ninputs; i++)
 		view->value_of[i] = def->inputs[i].stream_column >= 0 ? def->inputs[i].stream_column :
 			shard->nvalues++;
+	view->text_key = def->nentity == 1 && fs_type_is_bytes(fs_view_entity(def, 0)->type) ?
+		view->value_of[def->entity[0]] : -1;
 }
 
 /* Where the view's kept values come from and go to; false when the arena has no room for a dictionary. */
@@ -129,6 +131,7 @@ init_state(FsShard *shard, List *views)
 	memset(shard->root, 0, sizeof(FsSharedRoot));
 	shard->root->slice = shard->def->slice;
 	shard->live_end = FS_TIME_MIN;
+	shard->slice_start = FS_TIME_MIN;
 	pg_atomic_init_u64(&shard->root->live_end, (uint64) FS_TIME_MIN);
 	shard->root->nviews = list_length(views);
 	shard->views = palloc0(sizeof(FsView) * Max(list_length(views), 1));

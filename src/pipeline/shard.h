@@ -43,6 +43,7 @@
 #include "catalog/online_key.h"
 #include "catalog/stream.h"
 #include "core/segment.h"
+#include "core/slice.h"
 #include "core/watermark.h"
 #include "ground/clock.h"
 #include "online/online.h"
@@ -97,6 +98,7 @@ typedef struct FsEvent
 	FsValue    *values;			/* one per stream column, then those of the views' expressions */
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
+	bool		lacks_key;		/* for some view; known once it is prepared */
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
 	uint32		error_mask;		/* bit i: an expression of view i raised an error */
 	char	   *error;			/* the latest one's message, in the batch's memory */
@@ -110,17 +112,12 @@ typedef struct FsKept
 	FsDictionary *dictionary;	/* of a byte type; NULL: the value itself is stored */
 } FsKept;
 
-/*
- * What folding an event into a view looks up.  Where it will look (buckets) is
- * only for prefetching: tables may grow meanwhile.
- */
+/* What folding an event into a view looks up, and where. */
 typedef struct FsFoldKey
 {
-	uint32		hash;			/* of the key */
-	int			len;			/* -1: the event has no key that fits, and is not for the view */
-	FsHandle   *bucket;
-	uint32		hashes[FS_MAX_KEPT];	/* of kept values with a dictionary, where present */
-	FsHandle   *buckets[FS_MAX_KEPT];	/* NULL: no dictionary, or not present */
+	int			len;			/* of the key; -1: the event has none that fits, and is not for the view */
+	int			nplaces;		/* 0 when there is no key */
+	FsTablePlace places[1 + FS_MAX_KEPT];	/* the entity's, then each kept value's; bucket NULL: in no dictionary */
 	char		bytes[FS_ENTITY_MAX_KEY];
 } FsFoldKey;
 
@@ -144,6 +141,7 @@ typedef struct FsPending
 	FsPendingSlice *slices;		/* ascending */
 	int			nslices;
 	int			maxslices;
+	int			last;			/* index of the slice used last */
 	int64		events;
 	int64		dead_bytes;		/* memory of the dead letters, about */
 	List	   *dead_letters;	/* FsDeadLetter * */
@@ -252,6 +250,7 @@ typedef struct FsView
 	FsKept	   *kept;			/* def->nkept */
 	ExprState  *where;
 	int		   *value_of;		/* per input: index into FsEvent.values */
+	int			text_key;		/* the one entity column, of a byte type: likewise; -1: not so */
 	ExprState **inputs;			/* per input; NULL for a column of the stream */
 	bool		has_expressions;	/* any of these, or WHERE */
 	bool		has_key_expressions;
@@ -345,6 +344,8 @@ typedef struct FsShard
 	/* Batch in hand: records polled but not all folded (memory was out) */
 	FsRecord   *records;
 	FsEvent    *events;
+	FsTime		slice_start;	/* of the slice that an event was last in; FS_TIME_MIN none */
+	int64		slice_index;
 	FsFoldKey  *ahead;			/* ring: FS_FOLD_RING events, each with a key for every view; see fs_fold_key() */
 	int			maxevents;
 	int			nevents;
@@ -384,11 +385,26 @@ fs_input_value(const FsView *view, const FsValue *values, int input)
 	return &values[view->value_of[input]];
 }
 
-/* The key of events[index] for a view, from fs_fold_prepare() until the event is folded. */
+/*
+ * The key of events[index] for a view, from fs_fold_prepare() until the event is
+ * folded; those of an event for all views follow one another.
+ */
 static inline FsFoldKey *
 fs_fold_key(const FsShard *shard, int index, int view)
 {
-	return &shard->ahead[(index % FS_FOLD_RING) * shard->nviews + view];
+	return &shard->ahead[((unsigned) index % FS_FOLD_RING) * (unsigned) shard->nviews + (unsigned) view];
+}
+
+/* Index of the slice that holds 'time': mostly that of the time before, and then no division. */
+static inline int64
+fs_shard_slice(FsShard *shard, FsTime time)
+{
+	if ((uint64) time - (uint64) shard->slice_start >= (uint64) shard->def->slice)
+	{
+		shard->slice_index = fs_slice_index(time, shard->def->slice);
+		shard->slice_start = fs_slice_start(shard->slice_index, shard->def->slice);
+	}
+	return shard->slice_index;
 }
 
 /* Event time has come as far as 'time': tells readers. */
@@ -446,17 +462,17 @@ extern void fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event
 /* fold.c */
 extern void fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream);
 extern uint32 fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream);
-extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, const FsValue *values,
-						 const FsFoldKey *key);
+extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
+						 const FsValue *values, const FsFoldKey *key);
 extern bool fs_fold(FsShard *shard, int index, uint32 *folded);
 
-/* fold_ahead.c; fs_fold_key_make() fills all but the buckets of *key from an event's values */
+/* fold_ahead.c; fs_fold_key_make() fills *key from an event's values */
 extern void fs_fold_ahead_init(FsShard *shard);
 extern void fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key);
-extern void fs_fold_prepare(FsShard *shard, const FsEvent *events, int n, int next);
+extern void fs_fold_prepare(FsShard *shard, int next);
 
 /* pending.c */
-extern void fs_pending_add(FsShard *shard, const FsEvent *event);
+extern void fs_pending_add(FsShard *shard, const FsEvent *event, int64 slice);
 extern void fs_pending_init(FsShard *shard, FsPending *pending);
 extern void fs_pending_clear(FsPending *pending);
 extern int64 fs_pending_bytes(const FsPending *pending);

@@ -61,8 +61,9 @@ extern Size fs_arena_chunk_size(Size size);
 /* Bytes of the whole arena. */
 extern int64 fs_arena_total(void);
 
-extern char *fs_arena_base;
-extern uint64 fs_arena_bytes;
+/* Hidden, so that they are read directly: nearly every link is followed through them. */
+extern __attribute__((visibility("hidden"))) char *fs_arena_base;
+extern __attribute__((visibility("hidden"))) uint64 fs_arena_bytes;
 
 static inline void *
 fs_arena_ptr(FsHandle handle)

@@ -15,19 +15,10 @@
 /* A code's slot holds the entry's handle, or with this bit the next free code. */
 #define FREE_CODE_BIT 0x80000000U
 
-typedef struct DictionaryEntry
-{
-	FsEntry		entry;
-	uint32		code;
-	uint32		last_slice;
-	uint32		len;
-	char		data[FLEXIBLE_ARRAY_MEMBER];
-} DictionaryEntry;
-
 static Size
 entry_size(uint32 len)
 {
-	return offsetof(DictionaryEntry, data) + len;
+	return offsetof(FsDictionaryEntry, data) + len;
 }
 
 /* See dictionary.h. */
@@ -95,13 +86,13 @@ give_code(FsDictionary *dictionary, uint32 code)
 	dictionary->free_code = code;
 }
 
-/* Makes an entry for a new value; its code, or 0 when memory is out. */
-static uint32
-add_value(FsArena *arena, FsDictionary *dictionary, const char *data, uint32 len,
-		  uint32 hash, uint32 slice)
+/* See dictionary.h. */
+uint32
+fs_dictionary_add(FsArena *arena, FsDictionary *dictionary, const char *data, uint32 len,
+				  uint32 hash, uint32 slice)
 {
 	FsHandle	handle = fs_arena_alloc(arena, entry_size(len));
-	DictionaryEntry *entry;
+	FsDictionaryEntry *entry;
 	uint32		code;
 
 	if (handle == 0)
@@ -125,38 +116,15 @@ add_value(FsArena *arena, FsDictionary *dictionary, const char *data, uint32 len
 }
 
 /* See dictionary.h. */
-uint32
-fs_dictionary_code(FsArena *arena, FsDictionary *dictionary,
-				   const char *data, uint32 len, uint32 hash, uint32 slice)
-{
-	FsHandle	handle = *fs_table_bucket(&dictionary->table, hash);
-
-	while (handle != 0)
-	{
-		DictionaryEntry *entry = fs_arena_ptr(handle);
-
-		if (entry->entry.hash == hash && entry->len == len &&
-			fs_bytes_equal(entry->data, data, len))
-		{
-			if (entry->last_slice < slice)
-				entry->last_slice = slice;
-			return entry->code;
-		}
-		handle = entry->entry.next;
-	}
-	return add_value(arena, dictionary, data, len, hash, slice);
-}
-
-/* See dictionary.h. */
 const char *
 fs_dictionary_value(const FsDictionary *dictionary, uint32 code, uint32 *len)
 {
 	uint32	   *slot = code_slot(dictionary, code);
-	DictionaryEntry *entry;
+	FsDictionaryEntry *entry;
 
 	if (slot == NULL || *slot == 0 || (*slot & FREE_CODE_BIT) != 0)
 		return NULL;
-	entry = fs_arena_ptr_checked(*slot, offsetof(DictionaryEntry, data));
+	entry = fs_arena_ptr_checked(*slot, offsetof(FsDictionaryEntry, data));
 	if (entry == NULL || entry->len > FS_DICTIONARY_MAX_VALUE ||
 		fs_arena_ptr_checked(*slot, entry_size(entry->len)) == NULL)
 		return NULL;
@@ -183,7 +151,7 @@ fs_dictionary_sweep(FsArena *arena, FsDictionary *dictionary, uint32 *cursor, in
 	for (int i = 0; i < n; i++)
 	{
 		uint32	   *slot;
-		DictionaryEntry *entry;
+		FsDictionaryEntry *entry;
 		FsHandle	handle;
 
 		if (++*cursor >= dictionary->ncodes)

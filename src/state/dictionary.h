@@ -12,6 +12,7 @@
 #ifndef FS_STATE_DICTIONARY_H
 #define FS_STATE_DICTIONARY_H
 
+#include "core/hash.h"
 #include "state/table.h"
 
 #define FS_DICTIONARY_MAX_VALUE (64 * 1024 * 1024)
@@ -27,12 +28,45 @@ typedef struct FsDictionary
 
 extern bool fs_dictionary_create(FsArena *arena, FsDictionary *dictionary);
 
+/* A value; in the arena. */
+typedef struct FsDictionaryEntry
+{
+	FsEntry		entry;
+	uint32		code;
+	uint32		last_slice;
+	uint32		len;
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} FsDictionaryEntry;
+
+/* Makes an entry for a value that has none; its code, or 0 when memory is out. */
+extern uint32 fs_dictionary_add(FsArena *arena, FsDictionary *dictionary,
+								const char *data, uint32 len, uint32 hash, uint32 slice);
+
 /*
  * The code of a value used in 'slice', made when new; 0 when memory is out.
- * 'hash' is fs_hash_bytes() of it: the caller has it from prefetching.
+ * 'place' is that of its fs_hash_bytes(): the caller has it from prefetching.
  */
-extern uint32 fs_dictionary_code(FsArena *arena, FsDictionary *dictionary,
-								 const char *data, uint32 len, uint32 hash, uint32 slice);
+static inline uint32
+fs_dictionary_code(FsArena *arena, FsDictionary *dictionary, const char *data, uint32 len,
+				   const FsTablePlace *place, uint32 slice)
+{
+	FsHandle	handle = fs_table_first(&dictionary->table, place);
+
+	while (handle != 0)
+	{
+		FsDictionaryEntry *entry = fs_arena_ptr(handle);
+
+		if (entry->entry.hash == place->hash && entry->len == len &&
+			fs_bytes_equal(entry->data, data, len))
+		{
+			if (entry->last_slice < slice)
+				entry->last_slice = slice;
+			return entry->code;
+		}
+		handle = entry->entry.next;
+	}
+	return fs_dictionary_add(arena, dictionary, data, len, place->hash, slice);
+}
 
 /* The value of a code, or NULL when there is none (a stale or garbled code). */
 extern const char *fs_dictionary_value(const FsDictionary *dictionary, uint32 code, uint32 *len);

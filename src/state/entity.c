@@ -18,24 +18,6 @@ entity_size(uint16 key_len)
 
 /* See entity.h. */
 FsHandle
-fs_entity_find(const FsTable *table, const char *key, uint16 key_len, uint32 hash)
-{
-	FsHandle	handle = *fs_table_bucket(table, hash);
-
-	while (handle != 0)
-	{
-		FsEntity   *entity = fs_arena_ptr(handle);
-
-		if (entity->entry.hash == hash && entity->key_len == key_len &&
-			fs_bytes_equal(entity->key, key, key_len))
-			return handle;
-		handle = entity->entry.next;
-	}
-	return 0;
-}
-
-/* See entity.h. */
-FsHandle
 fs_entity_add(FsArena *arena, FsTable *table, const char *key, uint16 key_len, uint32 hash)
 {
 	FsHandle	handle = fs_arena_alloc(arena, entity_size(key_len));

@@ -61,8 +61,23 @@ fs_entity_end_change(FsEntity *entity)
 	entity->seq++;
 }
 
-/* Finds an entity; 0 when there is none. */
-extern FsHandle fs_entity_find(const FsTable *table, const char *key, uint16 key_len, uint32 hash);
+/* Finds an entity by its key and the place of the key's hash; 0 when there is none. */
+static inline FsHandle
+fs_entity_find(const FsTable *table, const char *key, uint16 key_len, const FsTablePlace *place)
+{
+	FsHandle	handle = fs_table_first(table, place);
+
+	while (handle != 0)
+	{
+		FsEntity   *entity = fs_arena_ptr(handle);
+
+		if (entity->entry.hash == place->hash && entity->key_len == key_len &&
+			fs_bytes_equal(entity->key, key, key_len))
+			return handle;
+		handle = entity->entry.next;
+	}
+	return 0;
+}
 
 /* Makes an entity without events; 0 when memory is out. */
 extern FsHandle fs_entity_add(FsArena *arena, FsTable *table, const char *key, uint16 key_len, uint32 hash);

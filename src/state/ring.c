@@ -13,11 +13,22 @@
 static inline uint8 *
 put_varint(uint8 *p, uint64 v)
 {
-	while (v >= 0x80)
+	if (v < 0x80)
 	{
-		*p++ = (uint8) v | 0x80;
-		v >>= 7;
+		*p = (uint8) v;
+		return p + 1;
 	}
+	if (v < 0x4000)
+	{
+		p[0] = (uint8) v | 0x80;
+		p[1] = (uint8) (v >> 7);
+		return p + 2;
+	}
+	p[0] = (uint8) v | 0x80;
+	p[1] = (uint8) (v >> 7) | 0x80;
+	p += 2;
+	for (v >>= 14; v >= 0x80; v >>= 7)
+		*p++ = (uint8) v | 0x80;
 	*p++ = (uint8) v;
 	return p;
 }
@@ -66,6 +77,12 @@ put_time(uint8 *p, int64 difference)
 	return put_varint(p, zigzag(difference) << 1 | 1);
 }
 
+static inline uint8 *
+put_code(uint8 *p, const FsCell *cell)
+{
+	return put_varint(p, cell->isnull ? 0 : cell->code);
+}
+
 /*
  * Writes a cell at 'p', which has room for the widest; NULLs take no bytes but
  * in codes, whose 0 they are.
@@ -78,7 +95,7 @@ put_cell(uint8 *p, FsCellKind kind, const FsCell *cell)
 	switch (kind)
 	{
 		case FS_CELL_CODE:
-			return put_varint(p, cell->isnull ? 0 : cell->code);
+			return put_code(p, cell);
 		case FS_CELL_INT:
 			return cell->isnull ? p : put_varint(p, zigzag(cell->i));
 		case FS_CELL_FLOAT4:
@@ -119,7 +136,7 @@ fs_ring_encode(const FsRingLayout *layout, FsTime previous, FsTime time, int32 p
 				bitmap[i / 8] |= 1 << (i % 8);
 	}
 	for (int i = 0; i < layout->ncells; i++)
-		p = put_cell(p, layout->kinds[i], &cells[i]);
+		p = layout->kinds[i] == FS_CELL_CODE ? put_code(p, &cells[i]) : put_cell(p, layout->kinds[i], &cells[i]);
 	Assert(p - out <= FS_RING_MAX_EVENT);
 	return p - out;
 }

@@ -81,6 +81,32 @@ fs_table_bucket(const FsTable *table, uint32 hash)
 	return fs_table_bucket_at(table, fs_table_bucket_number(table, hash));
 }
 
+/* Where entries of a hash are looked up, found out ahead: the table may grow meanwhile. */
+typedef struct FsTablePlace
+{
+	FsHandle   *bucket;
+	uint32		hash;
+	uint32		max_bucket;		/* the table's then */
+} FsTablePlace;
+
+static inline FsTablePlace
+fs_table_place(const FsTable *table, uint32 hash)
+{
+	FsTablePlace place = {fs_table_bucket(table, hash), hash, table->max_bucket};
+
+	return place;
+}
+
+/* The first entry at a place now: it is where it was, unless a bucket was split. */
+static inline FsHandle
+fs_table_first(const FsTable *table, const FsTablePlace *place)
+{
+	Assert(place->max_bucket != table->max_bucket || place->bucket == fs_table_bucket(table, place->hash));
+	if (place->max_bucket == table->max_bucket)
+		return *place->bucket;
+	return *fs_table_bucket(table, place->hash);
+}
+
 /* Links an entry whose 'hash' is set; may split a bucket (silently not, when memory is out). */
 extern void fs_table_insert(FsArena *arena, FsTable *table, FsHandle handle);
 
