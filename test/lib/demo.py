@@ -577,12 +577,19 @@ def watch(options, interrupt, watcher, feeder, display):
         interrupt.wait(watcher.begun + turn - time.time())
 
 
+# Windows that are due have fired, and their rows are where they are served from.
+SETTLED = """SELECT json_build_object('settled', s.durable_frontier > s.watermark - interval '2 min'
+    AND NOT EXISTS (SELECT FROM feature_stream.stat_online o WHERE o.queued > 0 OR NOT o.connected))
+  FROM feature_stream.stat_stream s;"""
+
+
 def settle(watcher, feeder):
-    """Waits, 20 seconds at most, until all that was produced is read and its dead letters are written."""
-    deadline = time.time() + 20
+    """Waits, a minute at most, until all that was produced is read, its windows have fired and its dead letters are written."""
+    deadline = time.time() + 60
     while time.time() < deadline:
         look = watcher.look()
-        if (look.stream.get("read_count") or 0) >= feeder.produced.value:
+        if ((look.stream.get("read_count") or 0) >= feeder.produced.value
+                and (watcher.sql.ask(SETTLED) or {}).get("settled")):
             break
         time.sleep(0.2)
     watcher.sql.ask("SELECT feature_stream.checkpoint_stream('clicks');")
