@@ -251,6 +251,39 @@ COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names f
 COMMENT ON COLUMN feature_stream.dead_letter.received_at IS 'arrival clock of the event';
 COMMENT ON COLUMN feature_stream.dead_letter.recorded_at IS 'when the row was written';
 
+CREATE FUNCTION feature_stream.print_payload(payload bytea, max_bytes int DEFAULT 120) RETURNS text
+    AS 'MODULE_PATHNAME', 'fs_print_payload' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION feature_stream.print_payload(bytea, int) IS
+    'the beginning of a payload as one readable line: UTF-8 as it is, other bytes and control characters as \xNN';
+
+-- As the caller: whose dead letters these are is said by the policy of dead_letter, and nowhere else.
+CREATE VIEW feature_stream.dead_letter_summary WITH (security_invoker) AS
+SELECT g.hour, g.stream, g.partition, g.reason, g.dead_letter_count, g.first_arrival, g.last_arrival,
+       g.first_offset, g.last_offset, e.message,
+       feature_stream.print_payload(e.payload) AS payload
+  FROM (SELECT pg_catalog.date_trunc('hour', d.received_at) AS hour,
+               d.stream, d.partition, d.reason,
+               pg_catalog.count(*) AS dead_letter_count,
+               pg_catalog.min(d.received_at) AS first_arrival,
+               pg_catalog.max(d.received_at) AS last_arrival,
+               pg_catalog.min(d."offset") AS first_offset,
+               pg_catalog.max(d."offset") AS last_offset
+          FROM feature_stream.dead_letter d
+         GROUP BY 1, 2, 3, 4) g
+       CROSS JOIN LATERAL
+       (SELECT x.message, x.payload
+          FROM feature_stream.dead_letter x
+         WHERE x.stream OPERATOR(pg_catalog.=) g.stream AND x.partition OPERATOR(pg_catalog.=) g.partition
+           AND x."offset" OPERATOR(pg_catalog.=) g.last_offset AND x.reason OPERATOR(pg_catalog.=) g.reason
+           AND x.received_at OPERATOR(pg_catalog.>=) g.first_arrival
+           AND x.received_at OPERATOR(pg_catalog.<=) g.last_arrival
+         ORDER BY x.recorded_at DESC LIMIT 1) e
+ ORDER BY g.last_arrival DESC, g.stream, g.partition, g.reason;
+COMMENT ON VIEW feature_stream.dead_letter_summary IS 'dead letters by hour, stream, partition and reason, newest first, with an example of each';
+COMMENT ON COLUMN feature_stream.dead_letter_summary.hour IS 'of arrival, in the session''s time zone';
+COMMENT ON COLUMN feature_stream.dead_letter_summary.message IS 'of the example, which is the dead letter at last_offset';
+COMMENT ON COLUMN feature_stream.dead_letter_summary.payload IS 'of the example, its beginning as readable text; null for a tombstone and where payloads are not kept';
+
 --
 -- Foreign-data wrappers.  Handlers and validators are called by DDL and the planner, not by users.
 --
@@ -925,6 +958,13 @@ RETURNS TABLE (partition int, "offset" bigint, xid xid8, event_time timestamptz,
 AS 'MODULE_PATHNAME', 'fs_read_event_log' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100000;
 COMMENT ON FUNCTION feature_stream.read_event_log(regclass, timestamptz) IS
     'accepted events of a stream that its event log still has, late ones too (late_bound: counts only in windows that end after it)';
+
+-- Checks by itself that the caller may SELECT from the stream.
+CREATE FUNCTION feature_stream.test_event(stream regclass, payload bytea, key bytea DEFAULT NULL)
+RETURNS TABLE (kind text, name text, verdict text, value text, detail text)
+AS 'MODULE_PATHNAME', 'fs_test_event' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 20;
+COMMENT ON FUNCTION feature_stream.test_event(regclass, bytea, bytea) IS
+    'what would become of an event that arrived now: accepted, with its columns and what each feature view does with it, or the reason and message of its dead letter; nothing is written';
 
 -- For tests: moves the whole cluster's idea of now.
 CREATE FUNCTION feature_stream.set_test_clock(clock timestamptz)

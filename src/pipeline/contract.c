@@ -133,6 +133,22 @@ evaluate_default(FsContract *contract, const FsColumn *column)
 }
 
 /*
+ * Evaluates all DEFAULTs, as the stream's owner: most are constants by now, but
+ * a cast to a domain still calls the functions of its constraints.
+ */
+static void
+evaluate_defaults(FsContract *contract, const FsStreamDef *def)
+{
+	FsRunAs		scope;
+
+	fs_run_as_begin(&scope, def->owner, NIL);
+	for (int i = 0; i < def->ncolumns; i++)
+		if (def->columns[i].default_expr != NULL)
+			contract->defaults[i] = evaluate_default(contract, &def->columns[i]);
+	fs_run_as_end(&scope);
+}
+
+/*
  * Prepares the contract of the shard's stream and the expressions of its views, in
  * shard->context.  The caller is in a transaction.
  */
@@ -152,12 +168,11 @@ fs_contract_create(FsShard *shard)
 	contract->converts = palloc0(sizeof(bool) * def->ncolumns);
 	contract->in_slot = palloc0(sizeof(bool) * def->ncolumns);
 	contract->checks = palloc0(sizeof(ExprState *) * Max(def->nchecks, 1));
+	evaluate_defaults(contract, def);
 	for (int i = 0; i < def->ncolumns; i++)
 	{
 		FsType		type = def->columns[i].type;
 
-		if (def->columns[i].default_expr != NULL)
-			contract->defaults[i] = evaluate_default(contract, &def->columns[i]);
 		contract->converts[i] = type == FS_TYPE_NUMERIC || type == FS_TYPE_JSONB;
 		contract->has_expressions |= contract->converts[i];
 	}

@@ -152,6 +152,49 @@ make_contexts(FsShard *shard)
 	shard->batch = AllocSetContextCreate(shard->context, "feature_stream batch", ALLOCSET_DEFAULT_SIZES);
 }
 
+/* Throws when the stream has more feature views than a shard can have. */
+static void
+check_view_count(const FsStreamDef *stream, List *views)
+{
+	if (list_length(views) > FS_MAX_VIEWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("stream %s has more than %d feature views", stream->name, FS_MAX_VIEWS)));
+}
+
+/* See shard.h. */
+FsShard *
+fs_shard_create_stateless(Oid stream)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream shard",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	FsShard    *shard = palloc0(sizeof(FsShard));
+	List	   *views;
+	ListCell   *cell;
+
+	Assert(IsTransactionState());
+	shard->context = context;
+	shard->def = fs_stream_load(stream);
+	shard->nvalues = shard->def->ncolumns;
+	shard->watermark = shard->frontier = shard->closing = shard->durable_frontier = FS_TIME_MIN;
+	views = fs_view_list(stream);
+	check_view_count(shard->def, views);
+	make_contexts(shard);
+	shard->views = palloc0(sizeof(FsView) * Max(list_length(views), 1));
+	foreach(cell, views)
+	{
+		FsView	   *view = &shard->views[shard->nviews++];
+
+		view->def = lfirst(cell);
+		place_inputs(shard, view);
+	}
+	fs_fold_ahead_init(shard);
+	MemoryContextSwitchTo(old);
+	shard->contract = fs_contract_create(shard);
+	return shard;
+}
+
 /*
  * Makes the shard of the stream in 'slot' in a new memory context: loads the
  * definitions and prepares empty state.  The caller is in a transaction.  NULL
@@ -182,10 +225,7 @@ fs_shard_create(FsSharedStream *slot)
 		MemoryContextDelete(context);
 		return NULL;
 	}
-	if (list_length(views) > FS_MAX_VIEWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("stream %s has more than %d feature views", shard->def->name, FS_MAX_VIEWS)));
+	check_view_count(shard->def, views);
 	make_contexts(shard);
 	shard->watermark = shard->frontier = shard->closing = shard->durable_frontier = FS_TIME_MIN;
 	shard->held_back_by = -1;

@@ -436,8 +436,14 @@ fs_view_fires(const FsView *view, FsTime boundary)
 	return view->ngaps == 0 || boundary > view->gaps[view->ngaps - 1].until;
 }
 
-/* shard.c */
+/*
+ * shard.c; a stateless shard is definitions and contract alone, for who judges
+ * single events: it decodes and admits, nothing else.  It is made in a child of
+ * the current memory context, in the caller's transaction and with the rights
+ * of a worker (catalog/extension.h).  Throws when a definition is broken.
+ */
 extern FsShard *fs_shard_create(FsSharedStream *slot);
+extern FsShard *fs_shard_create_stateless(Oid stream);
 
 /* partitions.c */
 extern void fs_partitions_update(FsShard *shard);

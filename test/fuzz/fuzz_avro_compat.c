@@ -3,8 +3,8 @@
  *		Any bytes at all as two Avro schemas, with a zero byte between them.
  *
  * With libFuzzer: clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc
- * test/fuzz/fuzz_avro_compat.c src/core/*.c -lm.  With -DFS_FUZZ_MAIN and any
- * compiler: a driver that mutates a few schemas at random, [seed [rounds]].
+ * test/fuzz/fuzz_avro_compat.c, all files of src/core, -lm.  With -DFS_FUZZ_MAIN
+ * and any compiler: a driver that mutates a few schemas at random, [seed [rounds]].
  *
  * A verdict goes with what is told; a schema reads what it wrote itself.
  */
