@@ -69,7 +69,7 @@ decode(FsShard *shard, const FsRecord *record, FsEvent *event)
 	fs_contract_decode(shard, event, 1);
 }
 
-/* Admits the decoded event, as one of a partition with this watermark. */
+/* Prepares the decoded event and admits it, as one of a partition with this watermark. */
 static void
 admit(FsShard *shard, FsEvent *event, FsTime watermark)
 {
@@ -81,6 +81,7 @@ admit(FsShard *shard, FsEvent *event, FsTime watermark)
 		FsFoldKey  *key = fs_fold_key(shard, 0, v);
 
 		key->len = fs_key_of_values(&shard->views[v], event->values, key->bytes);
+		event->lacks_key |= key->len < 0;
 	}
 	shard->events = event;
 	fs_admit(shard, &partition, event);
