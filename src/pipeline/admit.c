@@ -99,37 +99,23 @@ check_event_time(FsShard *shard, FsEvent *event)
 	return true;
 }
 
-/* Length of the event's key in a view; 0 where an expression is in it: contract.c sees to that, for that view alone. */
-static int64
-key_length(const FsViewDef *view, const FsValue *values)
-{
-	int64		len = 0;
-
-	for (int i = 0; i < view->nentity; i++)
-	{
-		const FsInput *input = &view->inputs[view->entity[i]];
-
-		if (input->stream_column < 0)
-			return 0;
-		len += fs_type_is_bytes(input->column.type) ? (int64) values[input->stream_column].len + 5 : 8;
-	}
-	return len;
-}
-
-/* A key longer than an entity may have; true when all are fine. */
+/*
+ * A key longer than an entity may have; true when all are fine.  One with an
+ * expression in it is contract.c's matter, for that view alone.
+ */
 static bool
 check_keys(FsShard *shard, FsEvent *event)
 {
 	for (int v = 0; v < shard->nviews; v++)
 	{
-		const FsViewDef *view = shard->views[v].def;
+		const FsView *view = &shard->views[v];
+		char		key[FS_ENTITY_MAX_KEY];
 
-		if (fs_fold_key(shard, event - shard->events, v)->len >= 0 ||
-			key_length(view, event->values) <= FS_ENTITY_MAX_KEY)
+		if (view->has_key_expressions || fs_key_of_values(view, event->values, key) >= 0)
 			continue;
 		event->reason = FS_REASON_BAD_VALUE;
 		event->message = psprintf("field \"%s\" makes the key of feature view \"%s\" longer than %d bytes",
-								  fs_view_entity(view, 0)->field, view->name, FS_ENTITY_MAX_KEY);
+								  fs_view_entity(view->def, 0)->field, view->def->name, FS_ENTITY_MAX_KEY);
 		return false;
 	}
 	return true;
@@ -175,7 +161,7 @@ is_plain(const FsShard *shard, const FsPartition *partition, const FsEvent *even
 static pg_noinline void
 judge(FsShard *shard, FsPartition *partition, FsEvent *event)
 {
-	if (!check_event_time(shard, event) || !check_keys(shard, event))
+	if (!check_event_time(shard, event) || (event->lacks_key && !check_keys(shard, event)))
 		return;
 	if (shard->closing > partition->clock.watermark)
 		wake_up(shard, partition, event);

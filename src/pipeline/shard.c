@@ -189,7 +189,6 @@ fs_shard_create_stateless(Oid stream)
 		view->def = lfirst(cell);
 		place_inputs(shard, view);
 	}
-	fs_fold_ahead_init(shard);
 	MemoryContextSwitchTo(old);
 	shard->contract = fs_contract_create(shard);
 	return shard;

@@ -98,7 +98,7 @@ typedef struct FsEvent
 	FsValue    *values;			/* one per stream column, then those of the views' expressions */
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
-	bool		lacks_key;		/* for some view; known once it is prepared */
+	bool		lacks_key;		/* for some view, as preparing found, or it may: admission looks */
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
 	uint32		error_mask;		/* bit i: an expression of view i raised an error */
 	char	   *error;			/* the latest one's message, in the batch's memory */

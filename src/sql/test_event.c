@@ -69,21 +69,14 @@ decode(FsShard *shard, const FsRecord *record, FsEvent *event)
 	fs_contract_decode(shard, event, 1);
 }
 
-/* Prepares the decoded event and admits it, as one of a partition with this watermark. */
+/* Admits the decoded event, as one of a partition with this watermark. */
 static void
 admit(FsShard *shard, FsEvent *event, FsTime watermark)
 {
 	FsPartition partition = {.id = event->meta.partition, .clock.watermark = watermark};
 
 	Assert(event->reason == FS_REASON_NONE && shard->closing == FS_TIME_MIN);
-	for (int v = 0; v < shard->nviews; v++)
-	{
-		FsFoldKey  *key = fs_fold_key(shard, 0, v);
-
-		key->len = fs_key_of_values(&shard->views[v], event->values, key->bytes);
-		event->lacks_key |= key->len < 0;
-	}
-	shard->events = event;
+	event->lacks_key = true;	/* it may: nothing was prepared, so admission is to look */
 	fs_admit(shard, &partition, event);
 }
 
