@@ -184,6 +184,7 @@ END $$;
 CALL wait_for_upkeep('2024-01-15 21:00:00+00');
 SELECT min(slice) FROM feature_stream.event_log WHERE stream = 'orders'::regclass;
 CALL send('fay', 11, '23:00:00');
+CALL go_on('2024-01-15 23:00:10+00', '2024-01-15 22:59:00+00');
 INSERT INTO outbox (arrived, value) VALUES ('2024-01-17 15:00:00+00', '{"customer": "gus", "amount": 12, "ordered_at": "2024-01-17T15:00:00Z"}');
 CALL go_on('2024-01-17 15:00:10+00', '2024-01-17 14:59:00+00');
 CALL wait_for_upkeep('2024-01-17 16:00:00+00');
