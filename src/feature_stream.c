@@ -32,6 +32,7 @@
  *		export_worker.c		says which streams of a database are to run
  *		backfill_worker.c	fills gaps of histories
  *		upkeep.c			partitions made ahead and dropped, for the export worker
+ *		database_worker.c	the place of a worker that a database has one of
  *		process.c			signals, connection, settings, error capture of them all
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
