@@ -16,7 +16,7 @@
  *		fold.c				an accepted event becomes state
  *		fire.c, collect.c	window ends that are due: entities, their rows
  *		prune.c				what no window needs any more
- *		row.c, features.c	the feature row of one entity at one window end
+ *		row.c, features.c	the feature row of one entity at one window end; slow.c: parts that run out of time
  *		aggregate*.c, partial.c, replay.c	one aggregate: over events, over slides, by the executor
  *		entity_key.c, values.c			keys and values, between core and Datums
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
@@ -69,7 +69,7 @@
  *		segment*.c, crc32c.c			the event log's format
  *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
- *	ground/		settings.c, clock.c, transaction.c, fault.c
+ *	ground/		settings.c, clock.c, transaction.c, deadline.c (users' code in workers is bounded), fault.c
  */
 #include "postgres.h"
 

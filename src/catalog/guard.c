@@ -9,15 +9,19 @@
 #include "utils/resowner.h"
 
 #include "catalog/guard.h"
+#include "ground/deadline.h"
+#include "ground/settings.h"
 #include "state/shared.h"
 
 /*
  * Takes the error at hand into 'context' and ends the subtransaction that it
- * was raised in.  Throws it on unless it is one of an expression's.
+ * was raised in.  Throws it on unless it is one of an expression's, which it is
+ * when the expression's time was over.
  */
 static ErrorData *
 take_error(MemoryContext context)
 {
+	bool		is_late = fs_deadline_leave();
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(context);
@@ -25,8 +29,11 @@ take_error(MemoryContext context)
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+	if (is_late && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		error->message = psprintf("expression takes longer than feature_stream.expression_timeout (%d ms)",
+								  fs_expression_timeout);
+	else if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+			 ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		ReThrowError(error);
 	return error;
 }
@@ -47,9 +54,11 @@ fs_guard_catch(void (*work) (void *arg), void *arg)
 	}
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
+	fs_deadline_enter();
 	PG_TRY();
 	{
 		work(arg);
+		(void) fs_deadline_leave();
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

@@ -13,6 +13,10 @@
  * the current memory context; user and settings are as before then.  What no
  * expression is to blame for (cancelled, out of memory ...) is thrown on; so is
  * every error in a parallel query, where there can be no subtransaction.
+ *
+ * In a worker 'work' calls fs_deadline_begin() (ground/deadline.h) before each
+ * piece that is to have a time of its own.  One that takes longer is an error of
+ * the expression, with sqlerrcode ERRCODE_QUERY_CANCELED.
  */
 extern ErrorData *fs_guard_catch(void (*work) (void *arg), void *arg);
 

@@ -137,6 +137,7 @@ throw_invalid_value(const char *name, const char *value, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* The format of this name; throws for a name it does not know. */
 static FsFormat
 read_format(const char *value)
 {

@@ -92,6 +92,7 @@ put_default(Writer *writer, const FsAvroMember *field)
 
 static void put_type(Writer *writer, int index);
 
+/* The fields of a record; in the whole form with their aliases and defaults. */
 static void
 put_fields(Writer *writer, const FsAvroNode *node)
 {
@@ -110,6 +111,7 @@ put_fields(Writer *writer, const FsAvroNode *node)
 	put(writer, "]");
 }
 
+/* The symbols of an enum, and in the whole form which one is its default. */
 static void
 put_symbols(Writer *writer, const FsAvroNode *node)
 {
@@ -148,6 +150,7 @@ put_named(Writer *writer, int index)
 	put(writer, "}");
 }
 
+/* A type: a named one in full the first time, and by its name from then on. */
 static void
 put_type(Writer *writer, int index)
 {

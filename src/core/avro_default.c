@@ -36,6 +36,7 @@ put_long(FsAvroParser *parser, int64_t value)
 					 (size_t) (fs_put_varint(bytes, fs_zigzag(value)) - bytes));
 }
 
+/* The default of an int or long. */
 static bool
 encode_integer(FsAvroParser *parser, const FsJsonToken *token, int bits)
 {
@@ -47,6 +48,7 @@ encode_integer(FsAvroParser *parser, const FsJsonToken *token, int bits)
 	return put_long(parser, value);
 }
 
+/* The default of a float or double. */
 static bool
 encode_float(FsAvroParser *parser, const FsJsonToken *token, bool is_double)
 {
@@ -136,6 +138,7 @@ encode_bytes(FsAvroParser *parser, const FsJsonToken *token, int size)
 	return out->len <= FS_AVRO_MAX_DEFAULTS;
 }
 
+/* The default of a field that is an enum: one of its symbols. */
 static bool
 encode_enum(FsAvroParser *parser, const FsAvroNode *node, const FsJsonToken *token)
 {

@@ -62,6 +62,7 @@ fits_time(FsAvroLogical logical, FsTimeUnit unit)
 	}
 }
 
+/* Can an int or long, or what it stands for, be a value of the field? */
 static bool
 fits_integer(FsAvroLogical logical, const FsField *field)
 {

@@ -117,6 +117,7 @@ read_field(FsAvroParser *parser, const FsJsonToken *token, int record, int last,
 	return node < 0 ? -1 : member;
 }
 
+/* A record; its node, or -1 with the message set.  Its name is known before its fields are read: they may refer to it. */
 static int
 read_record(FsAvroParser *parser, const FsAvroObject *object, const char *space)
 {
@@ -174,6 +175,7 @@ read_symbols(FsAvroParser *parser, const FsJsonToken *token, int index)
 	return true;
 }
 
+/* An enum; its node, or -1 with the message set. */
 static int
 read_enum(FsAvroParser *parser, const FsAvroObject *object, const char *space)
 {
@@ -210,6 +212,7 @@ read_enum(FsAvroParser *parser, const FsAvroObject *object, const char *space)
 	return index;
 }
 
+/* A fixed; its node, or -1 with the message set. */
 static int
 read_fixed(FsAvroParser *parser, const FsAvroObject *object, const char *space)
 {
@@ -275,6 +278,7 @@ check_branch(FsAvroParser *parser, int index, int branch)
 	return true;
 }
 
+/* A union; its node, or -1 with the message set. */
 static int
 read_union(FsAvroParser *parser, const FsJsonToken *token, const char *space)
 {

@@ -173,6 +173,7 @@ extern bool fs_avro_put_text(FsAvroDecoder *decoder, const char *p, size_t len,
 extern const char *fs_avro_long_varint(FsAvroDecoder *decoder, const char *p,
 									   uint64_t *value);
 
+/* A varint at 'p': nearly always of one byte.  The byte after it, or NULL. */
 static inline const char *
 fs_avro_varint(FsAvroDecoder *decoder, const char *p, uint64_t *value)
 {

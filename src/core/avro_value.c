@@ -59,6 +59,7 @@ read_fixed(FsAvroDecoder *decoder, const char *p, size_t len, const char **bytes
 	return p + len;
 }
 
+/* An int or long, also as the float or double that it is promoted to; the byte after it, or NULL. */
 static const char *
 read_integer(FsAvroDecoder *decoder, const char *p, const FsAvroConv *conv, Scalar *scalar)
 {
@@ -77,6 +78,7 @@ read_integer(FsAvroDecoder *decoder, const char *p, const FsAvroConv *conv, Scal
 	return next;
 }
 
+/* A float or double; the byte after it, or NULL. */
 static const char *
 read_float(FsAvroDecoder *decoder, const char *p, const FsAvroConv *conv, Scalar *scalar)
 {
@@ -100,6 +102,7 @@ read_float(FsAvroDecoder *decoder, const char *p, const FsAvroConv *conv, Scalar
 	return p;
 }
 
+/* An enum's symbol, of which there are no bytes when the reader has none for it; the byte after its number, or NULL. */
 static const char *
 read_enum(FsAvroDecoder *decoder, const char *p, const FsAvroConv *conv, Scalar *scalar)
 {
@@ -407,6 +410,7 @@ append_string(FsAvroDecoder *decoder, const char *text, size_t len)
 	return fs_json_write_string(&decoder->json, text, len) || fs_avro_no_memory(decoder);
 }
 
+/* An int or long, as the number, date or time that it stands for; false when memory is out. */
 static bool
 json_integer(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scalar)
 {
@@ -489,6 +493,7 @@ json_characters(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *sc
 	return append_string(decoder, scalar->bytes, scalar->len);
 }
 
+/* Any scalar onto the JSON text; false when the record is malformed or memory is out. */
 static bool
 put_json(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scalar)
 {

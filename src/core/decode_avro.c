@@ -252,6 +252,47 @@ take_bytes(FsAvroDecoder *decoder, const char *p, const char *end, const char **
 	return next + (raw >> 1);
 }
 
+/* Takes an integer into a value, where it needs no conversion. */
+static inline const char *
+take_int8(FsAvroDecoder *decoder, const char *p, const char *end, FsValue *value)
+{
+	uint64_t	raw;
+
+	p = take_varint(decoder, p, end, &raw);
+	if (p == NULL)
+		return NULL;
+	value->presence = FS_PRESENT;
+	value->i = fs_unzigzag(raw);
+	return p;
+}
+
+/* Takes a time in units of so many microseconds. */
+static inline const char *
+take_time(FsAvroDecoder *decoder, const char *p, const char *end, int unit, int column)
+{
+	uint64_t	raw;
+	const char *next = take_varint(decoder, p, end, &raw);
+
+	if (next != NULL)
+		put_time(decoder, p, fs_unzigzag(raw), unit, column);
+	return next;
+}
+
+/* Takes the number of a union's branch, and sets *pc to where that goes on. */
+static inline const char *
+take_branch(FsAvroDecoder *decoder, const char *p, const char *end, const FsAvroOp *op, int *pc)
+{
+	uint64_t	raw;
+	const char *next = take_varint(decoder, p, end, &raw);
+
+	if (next == NULL)
+		return NULL;
+	if ((raw & 1) || (raw >> 1) >= (uint64_t) op->b)
+		return fs_avro_malformed(decoder, p, "union has no branch of this number");
+	*pc = decoder->program->targets[op->a + (int) (raw >> 1)];
+	return next;
+}
+
 /*
  * Runs operations from 'pc' to their END over the bytes at 'p'.  Returns the
  * byte after what was read, or NULL: malformed, or memory is out.
@@ -280,20 +321,11 @@ run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 					return NULL;
 				break;
 			case FS_AVRO_OP_INT8:
-				p = take_varint(decoder, p, end, &raw);
-				if (p == NULL)
-					return NULL;
-				values[op->column].presence = FS_PRESENT;
-				values[op->column].i = fs_unzigzag(raw);
+				p = take_int8(decoder, p, end, &values[op->column]);
 				break;
 			case FS_AVRO_OP_MILLIS:
 			case FS_AVRO_OP_MICROS:
-				at = p;
-				p = take_varint(decoder, p, end, &raw);
-				if (p == NULL)
-					return NULL;
-				put_time(decoder, at, fs_unzigzag(raw), op->code == FS_AVRO_OP_MILLIS ? 1000 : 1,
-						 op->column);
+				p = take_time(decoder, p, end, op->code == FS_AVRO_OP_MILLIS ? 1000 : 1, op->column);
 				break;
 			case FS_AVRO_OP_NULL:
 				values[op->column].presence = FS_NULL;
@@ -310,13 +342,10 @@ run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 				p += op->a;
 				break;
 			case FS_AVRO_OP_UNION:
-				at = p;
-				p = take_varint(decoder, p, end, &raw);
+				p = take_branch(decoder, p, end, op, &pc);
 				if (p == NULL)
 					return NULL;
-				if ((raw & 1) || (raw >> 1) >= (uint64_t) op->b)
-					return fs_avro_malformed(decoder, at, "union has no branch of this number");
-				op = &program->ops[program->targets[op->a + (int) (raw >> 1)]] - 1;
+				op = &program->ops[pc] - 1;
 				break;
 			case FS_AVRO_OP_JUMP:
 				op = &program->ops[op->a] - 1;

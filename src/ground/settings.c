@@ -15,6 +15,7 @@
 #include "ground/settings.h"
 
 int			fs_checkpoint_interval = 30000;
+int			fs_expression_timeout = 5000;
 bool		fs_force_replay = false;
 int			fs_max_workers = 8;
 int			fs_memory = 256;
@@ -34,6 +35,13 @@ fs_settings_define(void)
 							"State, offsets and output become durable together with each checkpoint.",
 							&fs_checkpoint_interval,
 							30000, 100, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("feature_stream.expression_timeout",
+							"Sets the longest time that a worker lets users' expressions of one event, or of one row, take.",
+							"What takes longer fails as if it had raised an error. 0 turns this off.",
+							&fs_expression_timeout,
+							5000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 	DefineCustomBoolVariable("feature_stream.force_replay",

@@ -11,6 +11,7 @@
 #define FS_POLL_BATCH_MAX 10000
 
 extern int	fs_checkpoint_interval;	/* ms */
+extern int	fs_expression_timeout;	/* ms, of one event or row in a worker; 0: none */
 extern bool fs_force_replay;	/* views made now have no native aggregates */
 extern int	fs_max_workers;			/* ingest workers = streams of the cluster */
 extern int	fs_memory;				/* MB, the arena */

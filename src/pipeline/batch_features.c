@@ -19,6 +19,7 @@
 
 #include "catalog/guard.h"
 #include "catalog/stand_in.h"
+#include "ground/deadline.h"
 #include "pipeline/batch_state.h"
 
 /* A query with some of the features, planned. */
@@ -203,7 +204,7 @@ plan_groups(FsBatchFeatures *features, FeaturePlan *plan, int first, int n)
 	MemoryContextSwitchTo(old);
 }
 
-/* Takes the features of one group; the first argument is the FsBatchFeatures. */
+/* Takes the features of one group, when the time of the next one begins; the first argument is the FsBatchFeatures. */
 static void
 receive_group(void *arg, int64 group, const Datum *values, const bool *nulls)
 {
@@ -227,6 +228,7 @@ receive_group(void *arg, int64 group, const Datum *values, const bool *nulls)
 											 features->typlen[feature]);
 	}
 	MemoryContextSwitchTo(old);
+	fs_deadline_begin();
 }
 
 /* Executes the plan at hand; the argument is the FsBatchFeatures. */
@@ -235,6 +237,7 @@ run_plan(void *arg)
 {
 	FsBatchFeatures *features = arg;
 
+	fs_deadline_begin();
 	fs_stand_in_run(features->running->plan, features->events, receive_group, features);
 }
 

@@ -15,6 +15,7 @@
 #include "catalog/guard.h"
 #include "catalog/run_as.h"
 #include "catalog/stand_in.h"
+#include "ground/deadline.h"
 #include "pipeline/batch_state.h"
 #include "pipeline/row.h"
 
@@ -136,6 +137,7 @@ judge_event(FsBatchJudge *judge, FsBatchEvent *event)
 	bool		isnull = false;
 	ListCell   *lc;
 
+	fs_deadline_begin();
 	fill_slot(judge, event);
 	event->verdict = judge->where == NULL ||
 		(DatumGetBool(ExecEvalExprSwitchContext(judge->where, judge->econtext, &isnull)) && !isnull) ?
@@ -174,6 +176,7 @@ find_entity(void *arg)
 	FsRunAs		scope;
 
 	fs_run_as_begin(&scope, judge->batch->run_as, judge->batch->view->settings);
+	fs_deadline_begin();
 	fill_slot(judge, &judge->events[judge->next - 1]);
 	(void) set_entity(judge, &judge->events[judge->next - 1]);
 	fs_run_as_end(&scope);

@@ -29,6 +29,7 @@
 #include "catalog/guard.h"
 #include "catalog/payload.h"
 #include "catalog/run_as.h"
+#include "ground/deadline.h"
 #include "pipeline/recover.h"
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
@@ -426,6 +427,7 @@ evaluate_event(FsShard *shard, FsContract *contract, FsEvent *event)
 	ResetExprContext(contract->econtext);
 	old = MemoryContextSwitchTo(contract->econtext->ecxt_per_tuple_memory);
 	contract->event = event;
+	fs_deadline_begin();
 	SetUserIdAndSecContext(shard->def->owner, SECURITY_RESTRICTED_OPERATION);
 	if (!contract->only_views)
 		convert_values(shard, contract, event);

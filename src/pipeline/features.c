@@ -16,6 +16,7 @@
 
 #include "catalog/guard.h"
 #include "catalog/run_as.h"
+#include "ground/deadline.h"
 #include "pipeline/partial.h"
 #include "pipeline/replay.h"
 #include "pipeline/row.h"
@@ -33,6 +34,7 @@ typedef struct FeatureTask
 	int			first;			/* its first event in row->order */
 	bool		failed;			/* a native aggregate failed */
 	int			item;			/* aggregate or feature at hand, when one alone is computed */
+	bool		is_late;		/* what was computed last ran out of time */
 } FeatureTask;
 
 /* A slot for the values that expressions refer to: aggregates or entity columns. */
@@ -242,6 +244,7 @@ work_as_owner(void *arg)
 
 	PushActiveSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot());
 	fs_run_as_begin(&scope, task->row->view->owner, task->row->view->settings);
+	fs_deadline_begin();
 	task->work(task->row, task);
 	fs_run_as_end(&scope);
 	PopActiveSnapshot();
@@ -251,9 +254,30 @@ work_as_owner(void *arg)
 static bool
 guarded(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *task)
 {
+	ErrorData  *error;
+
 	task->row = row;
 	task->work = work;
-	return fs_guard_run(work_as_owner, task, row->error);
+	error = fs_guard_catch(work_as_owner, task);
+	if (error == NULL)
+		return true;
+	task->is_late = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+	strlcpy(row->error, error->message, sizeof(row->error));
+	FreeErrorData(error);
+	return false;
+}
+
+/* The same for one aggregate or feature, the part of this number, unless it has run out of time too often. */
+static bool
+guarded_part(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *task, int part)
+{
+	if (fs_slow_is_passed_over(row, part))
+		return false;
+	if (guarded(row, work, task))
+		return true;
+	if (task->is_late)
+		fs_slow_note(row, part);
+	return false;
 }
 
 /* Does the expression read an aggregate that failed? */
@@ -291,7 +315,7 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 		task->item = a;
 		if (!view->aggregates[a].may_raise)
 			compute_aggregate(row, task);
-		else if (!guarded(row, compute_aggregate, task))
+		else if (!guarded_part(row, compute_aggregate, task, a))
 		{
 			row->results[a].failed = row->results[a].isnull = true;
 			row->results[a].value = (Datum) 0;
@@ -310,7 +334,8 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 			if (row->results[view->features[f].aggregate].failed)
 				fail_feature(row, task, f);
 		}
-		else if (reads_failed(view->features[f].expr, row) || !guarded(row, evaluate_one, task))
+		else if (reads_failed(view->features[f].expr, row) ||
+				 !guarded_part(row, evaluate_one, task, view->naggregates + f))
 			fail_feature(row, task, f);
 	}
 	if (row->exprs != NULL)
@@ -328,11 +353,12 @@ fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end,
 	FeatureTask task = {.window_end = window_end, .n = n, .values = values, .nulls = nulls};
 
 	Assert(n <= row->max_order);
+	row->number++;
 	if (row->exprs != NULL)
 		fill_entity_slot(row, key, key_len);
 	if (!row->view->may_raise)
 		compute_row(row, &task);
-	else if (!guarded(row, compute_row, &task))
+	else if (fs_slow_has_any(row) || !guarded(row, compute_row, &task))
 		task.failed = true;
 	if (!task.failed || row->stale)
 		return;

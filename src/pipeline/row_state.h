@@ -67,6 +67,10 @@ typedef struct FsRow
 	/* Aggregates that the executor computes; NULL where the view has none */
 	struct FsReplay *replay;
 
+	/* Parts that ran out of time; see slow.c */
+	uint64		number;			/* of the row at hand */
+	struct FsSlowPart *slow;	/* per aggregate, then per feature; NULL: none ever did */
+
 	/* What went wrong */
 	bool		native_failed;	/* a native aggregate of the window at hand failed, with the message in 'error' */
 	bool		stale;			/* a reader met a code that has no value: its copy was stale */

@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "ground/deadline.h"
 #include "ground/settings.h"
 #include "state/shared.h"
 #include "worker/process.h"
@@ -86,6 +87,7 @@ fs_process_connect(Oid database)
 	else
 		BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	pin_settings();
+	fs_deadline_enable();
 }
 
 /*

@@ -5,6 +5,7 @@
  * Three families of tables: the event log of each stream (dropped behind what
  * recovery needs of it), the history of each view, and the dead letters.  "Now"
  * for the first two is the stream's durable frontier, since that is event time.
+ * Beside them, what a worker wrote of a feature view while that was dropped.
  * Each table is looked after by itself: what is wrong with one is reported and
  * does not hold up the others.  An ingest worker that is ahead of us makes the
  * partitions it needs itself.
@@ -270,6 +271,29 @@ make_ahead(void *arg)
 	fs_transaction_end(context);
 }
 
+/*
+ * Deletes rows about feature views that are gone.  A drop deletes what it sees:
+ * not what the stream's worker is writing at that moment.  No argument.
+ */
+static void
+forget_dropped(void *arg)
+{
+	static const char *const tables[] = {"firing", "view_state", "backfill"};
+	MemoryContext context = CurrentMemoryContext;
+
+	fs_transaction_begin();
+	if (OidIsValid(find_own_relation("feature_view")))
+	{
+		SPI_connect();
+		for (int i = 0; i < lengthof(tables); i++)
+			fs_query_run(psprintf("DELETE FROM feature_stream.%s t WHERE NOT EXISTS"
+								  " (SELECT FROM feature_stream.feature_view v WHERE v.view = t.view)", tables[i]),
+						 SPI_OK_DELETE, 0, NULL, NULL, NULL);
+		SPI_finish();
+	}
+	fs_transaction_end(context);
+}
+
 /* Drops the expired partitions of a chore.  The argument is the Chore. */
 static void
 drop_expired(void *arg)
@@ -296,6 +320,7 @@ fs_upkeep_run(void)
 		round.complete &= fs_process_try(plan_stream, &round);
 	}
 	complete = fs_process_try(plan_dead_letters, &round) && round.complete;
+	complete &= fs_process_try(forget_dropped, NULL);
 	foreach(lc, round.chores)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Bench;
 use FeatureStream;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,21 +17,9 @@ my $floor_runs = 3;
 
 my $kafka = new_kafka();
 my $redis = new_redis();
-my $node = new_node('bench',
-	'fsync' => 'on', 'huge_pages' => 'try', 'max_wal_size' => '8GB',
-	'feature_stream.memory' => '2GB', 'feature_stream.checkpoint_interval' => '30s');
+my $node = new_bench();
 
-sub value { return $node->safe_psql('postgres', $_[0]); }
-sub median { my @s = sort { $a <=> $b } @_; return $s[ @s / 2 ]; }
 sub say_row { note(sprintf("%-58s %s", @_)); return; }
-
-# CPU seconds of a process, all its threads.
-sub cpu_of
-{
-	my ($pid) = @_;
-	my @f = split ' ', (slurp_file("/proc/$pid/stat") =~ s/^.*\) //sr);
-	return ($f[11] + $f[12]) / 100;
-}
 
 # CPU nanoseconds an event of the bare consumer, a few runs.
 sub floor_of
@@ -51,23 +40,9 @@ sub drain
 {
 	my ($topic, $options) = @_;
 
-	value(qq(
-		CREATE FOREIGN TABLE clicks (
-			user_id    text        NOT NULL CHECK (user_id <> ''),
-			item_id    text        NOT NULL,
-			category   text        DEFAULT 'unknown',
-			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
-		) SERVER kafka OPTIONS (topic '$topic', format 'json', event_time 'clicked_at', start 'earliest');
-		SELECT feature_stream.create_feature_view('session_features', \$\$
-			SELECT user_id, array_agg(item_id) AS items_clicked, count(*) AS item_count,
-			       count(DISTINCT item_id) AS distinct_items, count(DISTINCT category) AS distinct_categories,
-			       mode() WITHIN GROUP (ORDER BY category) AS top_category
-			  FROM clicks GROUP BY user_id \$\$, windows => '{30 min}', slide => '1 min', $options)));
-	$node->poll_query_until('postgres', "SELECT sum(read_count) = $events FROM feature_stream.stat_partition")
-	  or die 'the stream was not read';
-	$node->poll_query_until('postgres', "SELECT durable_frontier > watermark - interval '1 min' FROM feature_stream.stat_stream")
-	  or die 'windows did not fire';
-	value("SELECT feature_stream.checkpoint_stream('clicks')");
+	create_clicks($topic);
+	create_session_features($options);
+	await_read($events, 1);
 	return value('SELECT pid FROM feature_stream.stat_stream');
 }
 
@@ -128,13 +103,12 @@ sub measure_rows
 create_example_servers($node, $kafka, $redis);
 note(sprintf "%d events, %d partitions, %d minutes of event time, %s huge pages, load %s\n", $events, $partitions, $span / 60,
   (value('SHOW huge_pages') eq 'try' && slurp_file('/proc/meminfo') =~ /HugePages_Rsvd:\s+[1-9]|HugePages_Free:\s+(\d+)/ ? 'with' : 'without'),
-  (split ' ', slurp_file('/proc/loadavg'))[0]);
+  load());
 for my $users (@users)
 {
 	my $topic = "bench-$users";
 
-	$kafka->create_topic($topic, $partitions);
-	system($ENV{FS_LOAD}, 'produce', $kafka->brokers, $topic, $events, $users, $span, $partitions) == 0 or die 'producing failed';
+	produce($kafka, $topic, $events, $users, $span, $partitions);
 	measure_speed($topic, $users);
 	measure_rows($topic, $users) if $users >= 100_000 && $users < 1_000_000;
 }

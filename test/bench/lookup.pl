@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Bench;
 use FeatureStream;
 use IPC::Run ();
 use PostgreSQL::Test::Utils;
@@ -14,12 +15,7 @@ my $partitions = 4;
 my $filled = 3_000_000;		# events of the 30 minutes before
 
 my $kafka = new_kafka();
-my $node = new_node('bench',
-	'fsync' => 'on', 'huge_pages' => 'try', 'max_wal_size' => '8GB',
-	'feature_stream.memory' => '2GB', 'feature_stream.checkpoint_interval' => '30s');
-
-sub value { return $node->safe_psql('postgres', $_[0]); }
-sub load { return (split ' ', slurp_file('/proc/loadavg'))[0]; }
+my $node = new_bench();
 
 # Percentiles of the latencies, in microseconds, that pgbench logged.
 sub percentiles
@@ -49,22 +45,11 @@ sub measure
 	return;
 }
 
-$kafka->create_topic('clicks', $partitions);
-system($ENV{FS_LOAD}, 'produce', $kafka->brokers, 'clicks', $filled, $users, 1800, $partitions) == 0 or die 'producing failed';
+produce($kafka, 'clicks', $filled, $users, 1800, $partitions);
 $node->safe_psql('postgres', sprintf("CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s')", $kafka->brokers));
-value(q(
-	CREATE FOREIGN TABLE clicks (
-		user_id    text        NOT NULL CHECK (user_id <> ''),
-		item_id    text        NOT NULL,
-		category   text        DEFAULT 'unknown',
-		clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
-	) SERVER kafka OPTIONS (topic 'clicks', format 'json', event_time 'clicked_at', start 'earliest');
-	SELECT feature_stream.create_feature_view('session_features', $$
-		SELECT user_id, array_agg(item_id) AS items_clicked, count(*) AS item_count,
-		       count(DISTINCT item_id) AS distinct_items, count(DISTINCT category) AS distinct_categories,
-		       mode() WITHIN GROUP (ORDER BY category) AS top_category
-		  FROM clicks GROUP BY user_id $$, windows => '{30 min}', slide => '1 min', history => 'none')));
-$node->poll_query_until('postgres', "SELECT sum(read_count) = $filled FROM feature_stream.stat_partition") or die 'the stream was not read';
+create_clicks('clicks');
+create_session_features("history => 'none'");
+await_read($filled);
 note(sprintf('%d users, %.0f events in a window', $users, value('SELECT avg(item_count_30m) FROM session_features_live')));
 # The floor: a table of the same rows.
 value('CREATE TABLE plain_features AS SELECT * FROM session_features; ALTER TABLE plain_features ADD PRIMARY KEY (user_id)');

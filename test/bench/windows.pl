@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Bench;
 use FeatureStream;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -28,40 +29,18 @@ my @cases = (
 	[ '1 window of 1,440 slides', 2000, '{24 hours}' ]);
 
 my $kafka = new_kafka();
-my $node = new_node('bench',
-	'fsync' => 'on', 'huge_pages' => 'try', 'max_wal_size' => '8GB',
-	'feature_stream.memory' => '2GB', 'feature_stream.checkpoint_interval' => '30s');
-
-sub value { return $node->safe_psql('postgres', $_[0]); }
-sub median { my @s = sort { $a <=> $b } @_; return $s[ @s / 2 ]; }
-
-# CPU seconds of a process, all its threads.
-sub cpu_of
-{
-	my ($pid) = @_;
-	my @f = split ' ', (slurp_file("/proc/$pid/stat") =~ s/^.*\) //sr);
-	return ($f[11] + $f[12]) / 100;
-}
+my $node = new_bench();
 
 # Reads all of the topic with one feature view; CPU seconds, rows fired, bytes of shared memory.
 sub drain
 {
 	my ($topic, $features, $windows, $history) = @_;
 
+	create_clicks($topic);
 	value(qq(
-		CREATE FOREIGN TABLE clicks (
-			user_id    text        NOT NULL CHECK (user_id <> ''),
-			item_id    text        NOT NULL,
-			category   text        DEFAULT 'unknown',
-			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
-		) SERVER kafka OPTIONS (topic '$topic', format 'json', event_time 'clicked_at', start 'earliest');
 		SELECT feature_stream.create_feature_view('v', 'SELECT user_id, $features FROM clicks GROUP BY user_id',
 			windows => '$windows', slide => '1 min', history => '$history')));
-	$node->poll_query_until('postgres', "SELECT sum(read_count) = $events FROM feature_stream.stat_partition")
-	  or die 'the stream was not read';
-	$node->poll_query_until('postgres', "SELECT durable_frontier > watermark - interval '1 min' FROM feature_stream.stat_stream")
-	  or die 'windows did not fire';
-	value("SELECT feature_stream.checkpoint_stream('clicks')");
+	await_read($events, 1);
 	my $cpu = cpu_of(value('SELECT pid FROM feature_stream.stat_stream'));
 	my ($rows, $memory) = split /\|/, value('SELECT v.row_count, s.memory_bytes FROM feature_stream.stat_feature_view v, feature_stream.stat_stream s');
 	value("SELECT feature_stream.drop_feature_view('v', drop_history => true); DROP FOREIGN TABLE clicks");
@@ -71,11 +50,10 @@ sub drain
 $node->safe_psql('postgres', sprintf("CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s')", $kafka->brokers));
 for my $minutes (45, 2000)
 {
-	$kafka->create_topic("t$minutes", $partitions);
-	system($ENV{FS_LOAD}, 'produce', $kafka->brokers, "t$minutes", $events, $users, $minutes * 60, $partitions) == 0 or die 'producing failed';
+	produce($kafka, "t$minutes", $events, $users, $minutes * 60, $partitions);
 }
 note(sprintf "%d events, %d users, %d partitions, medians of %d rounds, load %s\n", $events, $users, $partitions, $rounds,
-  (split ' ', slurp_file('/proc/loadavg'))[0]);
+  load());
 for my $name (sort keys %queries)
 {
 	my (%cpu, %rows, %memory, %row_cpu);

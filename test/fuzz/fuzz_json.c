@@ -3,8 +3,8 @@
  *		Any bytes at all through the JSON decoder.
  *
  * With libFuzzer: clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc
- * test/fuzz/fuzz_json.c src/core/{decode_json,json_scan,json_column,scratch,
- * number,time_text,utf8}.c.  With -DFS_FUZZ_MAIN and any compiler: a driver that
+ * test/fuzz/fuzz_json.c src/core/{decode_json,json_decoder,json_scan,json_column,
+ * scratch,number,time_text,utf8}.c.  With -DFS_FUZZ_MAIN and any compiler: a driver that
  * mutates a few records at random, [seed [rounds]].
  *
  * Beyond not crashing: a decoder that has seen many records says the same of

@@ -167,6 +167,15 @@ $send->('busy', 20000);
 ok($node->poll_query_until('guest', 'SELECT sum(read_count) > 0 FROM feature_stream.stat_partition'), 'busy');
 takes_five_seconds_at_most('DROP DATABASE of a busy stream', sub { $node->safe_psql('postgres', 'DROP DATABASE guest') });
 is(workers_of('guest'), 0, 'no worker is left');
+# --- What a worker wrote of a feature view while that was dropped goes with the next look at the database.
+$node->safe_psql('postgres', q(
+	INSERT INTO feature_stream.view_state (view) VALUES (4000000000);
+	INSERT INTO feature_stream.firing (view, window_end, upto_hash, computed_at, row_count) VALUES (4000000000, now(), 0, now(), 1);
+	INSERT INTO feature_stream.backfill (view, until, reason, computed_at, state) VALUES (4000000000, now(), 'creation', now(), 'declined')));
+ok($node->poll_query_until('postgres', q(SELECT count(*) = 0 FROM (SELECT view FROM feature_stream.view_state UNION ALL
+	SELECT view FROM feature_stream.firing UNION ALL SELECT view FROM feature_stream.backfill) t WHERE view = 4000000000)),
+	'rows about feature views that are gone are deleted');
+
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
 
 done_testing();

@@ -1,0 +1,149 @@
+
+# Expressions of users that do not end: an event is a dead letter, a feature is NULL, and the
+# stream goes on. Who cancels or stops a worker meanwhile is obeyed.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $users = 20;
+my $sent = 0;
+my $node = new_node('slow', 'feature_stream.expression_timeout' => '200ms');
+
+$node->safe_psql('postgres', q(
+	SELECT feature_stream.set_test_clock('2024-01-15 12:00:10+00');
+	CREATE TABLE outbox (n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), v jsonb);
+	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', event_time 'at',
+			slice '1 min', watermark_delay '30 s', idle_after '10 min', start 'earliest', log_retention '1 day');
+	CREATE FUNCTION patience(who text, n bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS $$
+	BEGIN
+		IF who LIKE 'loops%' THEN LOOP END LOOP; END IF;
+		IF who LIKE 'sleeps%' THEN PERFORM pg_sleep(3600); END IF;
+		IF who LIKE 'tough%' THEN
+			FOR i IN 1 .. 5 LOOP
+				BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN END;
+			END LOOP;
+		END IF;
+		RETURN n * 2;
+	END $$));
+
+sub create_view
+{
+	my ($name, $where) = @_;
+
+	$node->safe_psql('postgres', qq(SELECT feature_stream.create_feature_view('$name', \$\$
+		SELECT user_id, count(*) AS n, patience(user_id, count(*)) AS twice, max(at) AS latest
+		  FROM clicks WHERE $where GROUP BY user_id \$\$, windows => '{1 min, 5 min}', slide => '1 min')));
+	return;
+}
+
+# Events of users at so many seconds past noon, when the clock says so.
+sub send_events
+{
+	my ($second, @who) = @_;
+
+	$node->safe_psql('postgres', sprintf(q(
+		SELECT feature_stream.set_test_clock('2024-01-15 12:00:10+00'::timestamptz + %d * interval '1 s');
+		INSERT INTO outbox (v) SELECT jsonb_build_object('user_id', who, 'at', '2024-01-15 12:00:00+00'::timestamptz + %d * interval '1 s')
+		  FROM unnest('{%s}'::text[]) who), $second, $second, join(',', @who)));
+	$sent += @who;
+	return;
+}
+
+sub set_timeout
+{
+	my ($timeout) = @_;
+
+	$node->append_conf('postgresql.conf', "feature_stream.expression_timeout = '$timeout'");
+	$node->reload;
+	return;
+}
+
+my @good = map { "u$_" } 1 .. $users;
+
+# --- Features: NULL in the row of whom it takes too long, for each window; everything else is right.
+create_view('features', q(user_id NOT LIKE '%-event'));
+send_events(30, @good, 'loops', 'sleeps');
+send_events(30, @good);
+send_events(95, 'u1');		# the watermark is 12:01:05
+wait_for_read($node, 'clicks', $sent);
+wait_for_frontier($node, 'clicks', '2024-01-15 12:01:00+00');
+my $rows = q(SELECT user_id, n_1m, twice_1m, n_5m, twice_5m FROM %s WHERE window_end = '2024-01-15 12:01:00+00' ORDER BY user_id COLLATE "C");
+my $expected = join("\n", "loops|1||1|", "sleeps|1||1|", map { "$_|2|4|2|4" } sort @good);
+query_is($node, sprintf($rows, 'features_history'), $expected, 'features that take too long are NULL, all others right');
+ok($node->poll_query_until('postgres', q(SELECT feature_error_count = 4 AND feature_error LIKE 'expression takes longer than feature_stream.expression_timeout (200 ms)%'
+	FROM feature_stream.stat_feature_view WHERE view = 'features'::regclass)), 'they are counted, and the message says why');
+
+# --- Events: those that take too long are dead letters of the view, others count.
+create_view('events', q(patience(split_part(user_id, '-', 1), 1) = 2));
+send_events(100, @good, 'loops-event', 'sleeps-event', 'tough-event');
+send_events(160, 'u1');
+wait_for_read($node, 'clicks', $sent);
+wait_for_frontier($node, 'clicks', '2024-01-15 12:02:00+00');
+query_is($node, q(SELECT convert_from(payload, 'UTF8')::jsonb->>'user_id', message FROM feature_stream.dead_letter
+		WHERE reason = 'expression_error' AND message LIKE 'feature view "events"%' AND message LIKE '%expression_timeout (200 ms)%'
+		  AND convert_from(payload, 'UTF8') LIKE '%-event%' ORDER BY 1),
+	join("\n", map { qq($_-event|feature view "events": expression takes longer than feature_stream.expression_timeout (200 ms)) } qw(loops sleeps)),
+	'events that take too long are dead letters');
+query_is($node, q(SELECT count(*), sum(n_1m), sum(twice_1m) FROM events_history WHERE window_end = '2024-01-15 12:02:00+00'),
+	($users + 1) . '|' . ($users + 2) . '|' . 2 * ($users + 2), 'all others count, also one whose function does not let itself be cancelled');
+query_is($node, q(SELECT state FROM feature_stream.stat_stream), 'running', 'and the stream runs');
+
+# --- Rows that are computed after the fact.
+create_view('late', q(user_id NOT LIKE '%-event'));
+wait_until('the history', sub { $node->safe_psql('postgres', "SELECT state FROM feature_stream.stat_progress_backfill WHERE view = 'late'::regclass") eq 'done' });
+query_is($node, sprintf($rows, 'late_history'), $expected, 'backfilled rows are the same');
+
+# --- Again and again: it is passed over, so that many entities take no longer than a few.
+$node->safe_psql('postgres', q(SELECT feature_stream.drop_feature_view('events', drop_history => true)));
+create_view('many', 'true');
+send_events(200, @good, map { "loops$_" } 1 .. 1000);
+send_events(275, 'u1');	# the watermark is 12:04:05
+wait_for_read($node, 'clicks', $sent);
+wait_for_frontier($node, 'clicks', '2024-01-15 12:04:00+00');
+query_is($node, q(SELECT count(*), count(n_1m), count(twice_1m) FROM many_history WHERE window_end = '2024-01-15 12:04:00+00' AND user_id LIKE 'loops%'),
+	'1000|1000|0', 'a thousand rows that would take too long');
+ok($node->poll_query_until('postgres', q(SELECT feature_error_count >= 2000 AND feature_error LIKE 'expression is passed over%'
+	FROM feature_stream.stat_feature_view WHERE view = 'many'::regclass)), 'are counted');
+
+# --- Others end a session's wait by what ends any query.
+my ($rc, $out, $err) = $node->psql('postgres', q(SET statement_timeout = '500ms';
+	SELECT * FROM feature_stream.preview_feature_view('SELECT user_id, patience(user_id, count(*)) AS p FROM clicks WHERE user_id = ''loops'' GROUP BY user_id',
+		windows => '{5 min}', slide => '1 min')));
+like($err, qr/canceling statement due to statement timeout/, 'statement_timeout ends a preview');
+
+# --- A worker that is in the middle of it: cancelling it is no error of the expression, stopping it is not put off.
+for my $view (qw(features late many)) { $node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('$view', drop_history => true)"); }
+set_timeout('1h');
+create_view('last', q(user_id NOT LIKE 'loops%'));
+send_events(400, 'sleeps', 'u1');
+sub sleeping_worker
+{
+	my ($but) = @_;
+	my $pid;
+
+	wait_until('a worker that sleeps', sub {
+		$pid = $node->safe_psql('postgres', qq(SELECT pid FROM pg_stat_activity WHERE backend_type = 'feature_stream ingest worker'
+			AND wait_event = 'PgSleep' AND pid <> $but));
+		return $pid ne '';
+	});
+	return $pid;
+}
+my $pid = sleeping_worker(0);
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+my $next = sleeping_worker($pid);
+query_is($node, q(SELECT last_error FROM feature_stream.stat_stream), 'canceling statement due to user request', 'a cancelled worker ends');
+query_is($node, q(SELECT count(*) FROM feature_stream.dead_letter WHERE message LIKE '%user request%'), '0', 'and blames no expression');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($next)");
+sleeping_worker($next);
+pass('a terminated worker ends');
+$node->stop('fast');
+pass('a fast shutdown waits for no expression');
+unlike(slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
+
+done_testing();
