@@ -8,6 +8,7 @@
 #include "nodes/parsenodes.h"
 
 #include "catalog/feature_view_def.h"
+#include "catalog/view_columns.h"
 #include "catalog/view_request.h"
 
 /* Suffix of the name of the foreign table that reads the newest windows. */
@@ -26,5 +27,11 @@ extern void fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const 
  */
 extern void fs_objects_register(const FsViewDef *view, const FsStreamDef *stream, Query *query,
 								const FsViewRequest *request);
+
+/* Comments on a feature's column in all of the view's relations; 'query' is the definition's. */
+extern void fs_objects_comment_feature(const FsViewDef *view, const FsViewColumn *column, Query *query);
+
+/* Comments on the definition view. */
+extern void fs_objects_comment_definition(const FsViewDef *view);
 
 #endif							/* FS_CATALOG_DEFINITION_OBJECTS_H */

@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
+#include "nodes/value.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -142,9 +143,9 @@ load_settings(FsViewDef *view, const ViewRow *row)
 	}
 }
 
-/* The analyzed query of the definition view, copied. */
-static Query *
-load_query(Oid definition)
+/* See feature_view.h. */
+Query *
+fs_view_query(Oid definition)
 {
 	Relation	rel = try_relation_open(definition, AccessShareLock);
 	Query	   *query;
@@ -175,6 +176,23 @@ load_relation(FsViewDef *view)
 	relation_close(rel, NoLock);
 }
 
+/* Reads the names of columns that only the history still has. */
+static void
+load_past_columns(FsViewDef *view, const ViewRow *row)
+{
+	bool		isnull;
+	Datum		value = get_value(row, "past_columns", &isnull);
+	Datum	   *elements;
+	int			count;
+
+	Assert(!isnull);
+	deconstruct_array(DatumGetArrayTypePCopy(value), NAMEOID, NAMEDATALEN, false,
+					  TYPALIGN_CHAR, &elements, NULL, &count);
+	view->past_columns = NIL;
+	for (int i = 0; i < count; i++)
+		view->past_columns = lappend(view->past_columns, makeString(pstrdup(NameStr(*DatumGetName(elements[i])))));
+}
+
 /* Makes a FsViewDef of a row; 'stream' may be given when it is loaded already. */
 static FsViewDef *
 load_view(const ViewRow *row, const FsStreamDef *stream)
@@ -194,9 +212,10 @@ load_view(const ViewRow *row, const FsStreamDef *stream)
 	load_windows(view, row);
 	load_emission(view, row);
 	load_settings(view, row);
+	load_past_columns(view, row);
 	if (stream == NULL)
 		stream = fs_stream_load(view->stream);
-	fs_view_compile(view, load_query(view->definition), stream);
+	fs_view_compile(view, fs_view_query(view->definition), stream);
 	fs_window_finish(view, stream);
 	return view;
 }

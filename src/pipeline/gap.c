@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "ground/clock.h"
+#include "pipeline/alteration.h"
 #include "pipeline/batch.h"
 #include "pipeline/shard.h"
 
@@ -175,6 +176,7 @@ fs_gaps_load(FsShard *shard)
 		register_view(shard, view, &cover);
 		load_state(shard, view);
 		load_gaps(shard, view);
+		fs_alterations_meet(shard, view);
 	}
 	SPI_finish();
 }

@@ -165,6 +165,10 @@ delete_old_rows(const StreamPlan *plan)
 								  " AND state <> 'pending'",
 								  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
 			elog(ERROR, "could not delete from backfill");
+		if (SPI_execute_with_args("DELETE FROM feature_stream.view_alteration WHERE view = $1 AND until < $2"
+								  " AND state <> 'pending'",
+								  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
+			elog(ERROR, "could not delete from view_alteration");
 	}
 	SPI_finish();
 }
@@ -187,6 +191,8 @@ hold_log(const FsViewDef *view, FsTime before)
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT min(GREATEST(COALESCE(h.fired, '-infinity') - $3, $2 - h.hold)) FROM"
 							  " (SELECT COALESCE(done_upto, after), hold FROM feature_stream.backfill"
+							  " WHERE view = $1 AND state = 'pending' UNION ALL"
+							  " SELECT done_upto, hold FROM feature_stream.view_alteration"
 							  " WHERE view = $1 AND state = 'pending' UNION ALL"
 							  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
 							  " WHERE view = $1 AND paused) h (fired, hold)",
