@@ -154,6 +154,7 @@ SELECT feature, aggregate, strategy FROM feature_stream.explain_feature_view('gr
 SELECT status, event_time, event FROM feature_stream.explain_feature('grown', 'total_10m', '{"customer": "ann"}') ORDER BY event_time;
 SET client_min_messages = notice;
 SELECT * FROM feature_stream.verify_feature_view('grown');
+SELECT * FROM feature_stream.verify_feature_view('sparse');
 SET client_min_messages = warning;
 
 -- The live flow goes on from there.
