@@ -144,9 +144,18 @@ append_empty_body(StringInfo sql, Oid history)
 	relation_close(rel, NoLock);
 }
 
-/* Enters the function's name into the registry. */
-static void
-record_name(Oid view, const char *name)
+/* See as_of.h. */
+Oid
+fs_as_of_find(Oid view)
+{
+	char	   *signature;
+
+	return find_function(view, &signature);
+}
+
+/* See as_of.h. */
+void
+fs_as_of_record_name(Oid view, const char *name)
 {
 	Oid			types[2] = {OIDOID, NAMEOID};
 	Datum		values[2];
@@ -235,7 +244,7 @@ fs_as_of_create(const FsViewDef *view, const FsStreamDef *stream)
 
 	Assert(strlen(name) < NAMEDATALEN); /* the definition's suffix is longer */
 	make_function(view, stream, "CREATE FUNCTION", quote_qualified_identifier(view->schema, name), false);
-	record_name(view->relid, name);
+	fs_as_of_record_name(view->relid, name);
 	function = find_function(view->relid, &signature);
 	if (!OidIsValid(function))
 		elog(ERROR, "could not find function %s", name);

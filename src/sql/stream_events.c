@@ -180,6 +180,8 @@ alter_view(const ViewParts *parts, const EventObject *object)
 						fs_relation_name(parts->view)),
 				 errhint("Add and drop features with feature_stream.alter_feature_view().")));
 	view = fs_view_load(parts->view);
+	if (object->object == parts->view)
+		fs_definition_follow(view);
 	fs_view_check_relations(view, fs_stream_load(view->stream));
 	fs_ddl_touch_stream(parts->stream);
 }

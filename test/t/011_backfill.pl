@@ -74,15 +74,6 @@ sub crashes
 	return scalar @found;
 }
 
-sub set_fault
-{
-	my ($fault) = @_;
-
-	$node->append_conf('postgresql.conf', "feature_stream.fault = '$fault'");
-	$node->reload;
-	return;
-}
-
 # Columns that do not say when a row was computed.
 my $columns = 'user_id, n_10m, items_10m, spent_10m, kinds_10m, n_30m, items_30m, spent_30m, kinds_30m, window_end, complete';
 
@@ -104,10 +95,10 @@ wait_for_frontier($node, 'clicks', '2024-01-15 05:59:00+00');
 my @kills = (
 	(map { my $point = $_; sub {
 		my $before = crashes();
-		set_fault("$point:crash:2");
+		set_fault($node, "$point:crash:2");
 		wait_until("a crash at $point", sub { ask('SELECT 1'); crashes() > $before
 			|| (ask("SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE state <> 'done'") // 1) eq '0' });
-		set_fault('');
+		end_crashes($node);
 	} } qw(backfill-before-commit backfill-after-commit)),
 	sub {
 		my $pid = ask("SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'feature_stream backfill worker'");
@@ -122,11 +113,10 @@ for my $i (reverse 1 .. $#kills)
 }
 
 my $crashes = crashes();
-set_fault('backfill-before-commit:crash:3');	# the first one cannot be missed
+set_fault($node, 'backfill-before-commit:crash:3');	# the first one cannot be missed
 create_view('after', '');
 wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
-set_fault('');
-wait_for_server($node);
+end_crashes($node);
 go_on(7 * 3600);
 $node->safe_psql('postgres', "CALL send(6 * 3600, 7 * 3600, ($events / 6)::int)");
 for my $kill (@kills)
@@ -208,11 +198,10 @@ query_is($node, "SELECT count(*), max(window_end) <= '2024-01-15 06:59:00+00' FR
 	$node->safe_psql('postgres', "SELECT count(*), true FROM before_history WHERE window_end <= '2024-01-15 06:59:00+00'"), 'a paused view fires no more');
 is_deeply({ online_rows('online'), online_rows('kept') }, \%paused, 'and its online store stays as it is');
 $crashes = crashes();
-set_fault('backfill-before-commit:crash:1');
+set_fault($node, 'backfill-before-commit:crash:1');
 $node->safe_psql('postgres', "SELECT feature_stream.resume_feature_view('online'), feature_stream.resume_feature_view('kept')");
 wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
-set_fault('');
-wait_for_server($node);
+end_crashes($node);
 go_on(8 * 3600);
 # The worker that came back may have had the real clock, by which all of this is long past: it begins anew.
 sub begin_anew
@@ -263,32 +252,30 @@ is_filled('few');
 is_online('few');
 is(scalar(grep { exists $redis->hash($_)->{items_30m} } $redis->keys('few:*')), 0, 'a view with few features');
 $crashes = crashes();
-set_fault('backfill-before-commit:crash:2');
+set_fault($node, 'backfill-before-commit:crash:2');
 alter('array_agg(item) AS items, count(*) AS n');
 wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
-set_fault('');
-wait_for_server($node);
+end_crashes($node);
 go_on(9 * 3600);
 $node->safe_psql('postgres', "CALL send(8 * 3600, 9 * 3600, ($events / 10)::int)");
 is_altered(1);
 $crashes = crashes();
-set_fault('checkpoint-before-commit:crash:1');
+set_fault($node, 'checkpoint-before-commit:crash:1');
 alter('sum(price) AS spent, array_agg(item) AS items, count(*) AS n');
 wait_until('a crash of the ingest worker', sub { ask('SELECT feature_stream.checkpoint_stream(\'clicks\')'); crashes() > $crashes });
-set_fault('');
-wait_for_server($node);
+end_crashes($node);
 go_on(9 * 3600);
 alter('sum(price) AS spent, count(DISTINCT item) AS kinds, array_agg(item) AS items, count(*) AS n');
 kill_backend_process($node, ingest_pid($node, 'clicks'));
 go_on(9 * 3600);
 wait_for_frontier($node, 'clicks', '2024-01-15 08:59:00+00');
 is_altered(3);
-begin_anew();	# see above
 is(rows_differ($node, "SELECT $columns FROM few_history", "SELECT $columns FROM before_history"), '',
 	"the history of a view that got its features later is that of one that had them (seed $seed)");
 is(rows_differ($node, 'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM few',
 	'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM before'), '', 'its rows in force are the same');
 query_is($node, 'SELECT count(*) > 0 FROM few_history WHERE least_30m IS NOT NULL', 't', 'the history keeps a dropped feature');
+begin_anew();	# see above
 is_online('few');
 my @few = map { $redis->hash($_) } $redis->keys('few:*');
 is(scalar(grep { exists $_->{items_30m} && exists $_->{kinds_30m} && !exists $_->{least_30m} } @few), scalar(@few),
