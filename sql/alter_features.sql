@@ -81,6 +81,7 @@ CALL send('ann', 1, 1, '12:00:05');
 CALL send('bob', 2, 2.50, '12:01:10');
 CALL send('ann', 2, 3, '12:04:00');
 CALL send('ann', 3, -3, '12:05:00');
+CALL send('dan', 2, 9, '12:08:30');
 CALL send('cid', 1, 4, '12:10:00');
 RESET ROLE;
 CALL go_on('2024-01-15 12:10:10+00', '2024-01-15 12:09:00+00');

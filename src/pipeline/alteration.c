@@ -71,6 +71,7 @@ fs_alterations_meet(const FsShard *shard, const FsView *view)
 
 	values[2] = TimestampTzGetDatum(shard->closing);
 	if (SPI_execute_with_args("UPDATE feature_stream.view_alteration a SET until = COALESCE($3, '-infinity'),"
+							  " features = CASE WHEN $3 IS NULL THEN '{}' ELSE a.features END,"
 							  " state = CASE WHEN a.features = '{}' OR $3 IS NULL THEN 'done'"
 							  " WHEN v.backfill THEN 'pending' ELSE 'declined' END"
 							  " FROM feature_stream.feature_view v WHERE v.view = $1 AND a.view = $1 AND a.until IS NULL"
