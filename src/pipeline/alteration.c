@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -20,7 +19,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/queryenvironment.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
@@ -29,9 +27,11 @@
 #include "core/slice.h"
 #include "ground/clock.h"
 #include "ground/fault.h"
+#include "ground/transaction.h"
 #include "pipeline/alteration.h"
 #include "pipeline/batch.h"
 #include "pipeline/shard.h"
+#include "state/query.h"
 
 /* Name of the relation of computed rows. */
 #define ROWS "feature_stream_rows"
@@ -67,28 +67,17 @@ fs_alterations_meet(const FsShard *shard, const FsView *view)
 {
 	Oid			types[3] = {OIDOID, OIDOID, TIMESTAMPTZOID};
 	Datum		values[3] = {ObjectIdGetDatum(view->def->relid), ObjectIdGetDatum(view->def->definition)};
-	char		nulls[3] = {' ', ' ', shard->closing == FS_TIME_MIN ? 'n' : ' '};
+	char		nulls[3] = {' ', ' ', ' '};
 
-	values[2] = TimestampTzGetDatum(shard->closing);
-	if (SPI_execute_with_args("UPDATE feature_stream.view_alteration a SET until = COALESCE($3, '-infinity'),"
-							  " features = CASE WHEN $3 IS NULL THEN '{}' ELSE a.features END,"
-							  " state = CASE WHEN a.features = '{}' OR $3 IS NULL THEN 'done'"
-							  " WHEN v.backfill THEN 'pending' ELSE 'declined' END"
-							  " FROM feature_stream.feature_view v WHERE v.view = $1 AND a.view = $1 AND a.until IS NULL"
-							  " AND a.id <= (SELECT max(m.id) FROM feature_stream.view_alteration m"
-							  " WHERE m.view = $1 AND m.definition = $2)",
-							  3, types, values, nulls, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write feature_stream.view_alteration");
-}
-
-/* A time of the row at hand; FS_TIME_MIN for NULL. */
-static FsTime
-get_time(int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
+	fs_query_set_time(values, nulls, 2, shard->closing);
+	fs_query_run("UPDATE feature_stream.view_alteration a SET until = COALESCE($3, '-infinity'),"
+				 " features = CASE WHEN $3 IS NULL THEN '{}' ELSE a.features END,"
+				 " state = CASE WHEN a.features = '{}' OR $3 IS NULL THEN 'done'"
+				 " WHEN v.backfill THEN 'pending' ELSE 'declined' END"
+				 " FROM feature_stream.feature_view v WHERE v.view = $1 AND a.view = $1 AND a.until IS NULL"
+				 " AND a.id <= (SELECT max(m.id) FROM feature_stream.view_alteration m"
+				 " WHERE m.view = $1 AND m.definition = $2)",
+				 SPI_OK_UPDATE, 3, types, values, nulls);
 }
 
 /* A name[] of the row at hand as Strings in 'context'. */
@@ -120,15 +109,14 @@ read_alteration(const FsBackfill *backfill, Step *step)
 	bool		found;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT until, done_upto, features FROM feature_stream.view_alteration"
-							  " WHERE id = $1 AND state = 'pending' AND until IS NOT NULL FOR UPDATE",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.view_alteration");
+	fs_query_run("SELECT until, done_upto, features FROM feature_stream.view_alteration"
+				 " WHERE id = $1 AND state = 'pending' AND until IS NOT NULL FOR UPDATE",
+				 SPI_OK_SELECT, 1, types, values, NULL);
 	found = SPI_processed == 1;
 	if (found)
 	{
-		step->until = get_time(1);
-		step->done_upto = get_time(2);
+		step->until = fs_query_time(0, 1);
+		step->done_upto = fs_query_time(0, 2);
 		step->features = get_names(3, context);
 	}
 	SPI_finish();
@@ -263,9 +251,9 @@ update_history(Step *step)
 	relation->reldata = step->rows;
 	fs_run_as_begin(&scope, step->view->owner, step->view->settings);
 	SPI_connect();
-	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER ||
-		SPI_execute_with_args(make_update(step), 2, types, values, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not update the history of feature view %u", step->view->relid);
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register " ROWS);
+	fs_query_run(make_update(step), SPI_OK_UPDATE, 2, types, values, NULL);
 	step->nupdated = SPI_processed;
 	SPI_finish();
 	fs_run_as_end(&scope);
@@ -286,14 +274,6 @@ fill_columns(Step *step)
 	tuplestore_end(step->rows);
 }
 
-/* Sets a parameter to a time; FS_TIME_MIN is NULL. */
-static void
-set_time(Datum *values, char *nulls, int i, FsTime time)
-{
-	nulls[i] = time == FS_TIME_MIN ? 'n' : ' ';
-	values[i] = TimestampTzGetDatum(time);
-}
-
 /* Moves the cursor behind the step. */
 static void
 move_cursor(FsBackfill *backfill, const Step *step)
@@ -303,18 +283,19 @@ move_cursor(FsBackfill *backfill, const Step *step)
 	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
 
 	backfill->done = step->last >= step->end;
-	set_time(values, nulls, 1, step->last);
+	fs_query_set_time(values, nulls, 1, step->last);
 	values[2] = Int64GetDatum(step->nupdated);
-	set_time(values, nulls, 3, step->first > step->last ? FS_TIME_MIN : step->first);
-	set_time(values, nulls, 4, step->lost_upto);
+	fs_query_set_time(values, nulls, 3, step->first > step->last ? FS_TIME_MIN : step->first);
+	fs_query_set_time(values, nulls, 4, step->lost_upto);
 	values[5] = BoolGetDatum(backfill->done);
 	SPI_connect();
-	if (SPI_execute_with_args("UPDATE feature_stream.view_alteration SET done_upto = $2, row_count = row_count + $3,"
-							  " first_window_end = COALESCE(first_window_end, $4), lost_upto = COALESCE(lost_upto, $5),"
-							  " started_at = COALESCE(started_at, pg_catalog.now()), error = NULL,"
-							  " state = CASE WHEN $6 THEN 'done' ELSE state END,"
-							  " finished_at = CASE WHEN $6 THEN pg_catalog.clock_timestamp() END WHERE id = $1",
-							  6, types, values, nulls, false, 0) != SPI_OK_UPDATE || SPI_processed != 1)
+	fs_query_run("UPDATE feature_stream.view_alteration SET done_upto = $2, row_count = row_count + $3,"
+				 " first_window_end = COALESCE(first_window_end, $4), lost_upto = COALESCE(lost_upto, $5),"
+				 " started_at = COALESCE(started_at, pg_catalog.now()), error = NULL,"
+				 " state = CASE WHEN $6 THEN 'done' ELSE state END,"
+				 " finished_at = CASE WHEN $6 THEN pg_catalog.clock_timestamp() END WHERE id = $1",
+				 SPI_OK_UPDATE, 6, types, values, nulls);
+	if (SPI_processed != 1)
 		elog(ERROR, "could not write feature_stream.view_alteration");
 	SPI_finish();
 }
@@ -327,7 +308,7 @@ fs_alteration_step(FsBackfill *backfill)
 	int64		begin = fs_clock_monotonic();
 	Step	   *step;
 
-	fs_backfill_begin();
+	fs_transaction_begin();
 	step = palloc0(sizeof(Step));
 	step->view = fs_view_load(backfill->view);	/* locks it before its row, as a command would */
 	backfill->done = !read_alteration(backfill, step);
@@ -344,7 +325,7 @@ fs_alteration_step(FsBackfill *backfill)
 		fs_backfill_adapt(backfill, step->view, fs_clock_monotonic() - begin);
 		FS_FAULT("backfill-before-commit");
 	}
-	fs_backfill_end(context);
+	fs_transaction_end(context);
 	FS_FAULT("backfill-after-commit");
 }
 
@@ -356,12 +337,11 @@ fs_alteration_note_error(const FsBackfill *backfill, const char *message)
 	Oid			types[2] = {INT8OID, TEXTOID};
 	Datum		values[2] = {Int64GetDatum(backfill->alteration)};
 
-	fs_backfill_begin();
+	fs_transaction_begin();
 	values[1] = CStringGetTextDatum(message);
 	SPI_connect();
-	if (SPI_execute_with_args("UPDATE feature_stream.view_alteration SET error = $2 WHERE id = $1 AND state = 'pending'",
-							  2, types, values, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write feature_stream.view_alteration");
+	fs_query_run("UPDATE feature_stream.view_alteration SET error = $2 WHERE id = $1 AND state = 'pending'",
+				 SPI_OK_UPDATE, 2, types, values, NULL);
 	SPI_finish();
-	fs_backfill_end(context);
+	fs_transaction_end(context);
 }

@@ -48,11 +48,7 @@ extern void fs_backfill_step(FsBackfill *backfill);
 /* Notes why a gap could not be filled, for users.  In a transaction of its own. */
 extern void fs_backfill_note_error(const FsBackfill *backfill, const char *message);
 
-/* Parts of a step: its transaction ... */
-extern void fs_backfill_begin(void);
-extern void fs_backfill_end(MemoryContext context);
-
-/* ... the last window end of the next one, which begins with 'first', not beyond 'end' ... */
+/* The last window end of the next step, which begins with 'first', not beyond 'end' ... */
 extern FsTime fs_backfill_last(FsBackfill *backfill, const FsViewDef *view, FsTime first, FsTime end);
 
 /* ... and how much the one after that is to cover, when this one took so long, in microseconds. */
