@@ -28,7 +28,8 @@ CREATE TABLE feature_stream.feature_view (
     created_at         timestamptz NOT NULL DEFAULT pg_catalog.now(),
     as_of              name,
     live               regclass,
-    backfill           boolean NOT NULL DEFAULT true
+    backfill           boolean NOT NULL DEFAULT true,
+    past_columns       name[] NOT NULL DEFAULT '{}'
 );
 CREATE INDEX ON feature_stream.feature_view (stream);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_view', '');
@@ -197,6 +198,27 @@ CREATE TABLE feature_stream.backfill (
     PRIMARY KEY (view, "until")
 ) WITH (fillfactor = 50);
 
+-- Features that alter_feature_view() added, in the definition that has them first.  The stream's ingest
+-- worker sets "until" when it loads that: it fires rows with them from there on.  Their columns in the
+-- history's rows up to then are computed from the log by the backfill worker, which moves done_upto with them.
+CREATE TABLE feature_stream.view_alteration (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    view              oid NOT NULL,
+    definition        oid NOT NULL,
+    features          name[] NOT NULL,
+    "until"           timestamptz,
+    hold              interval NOT NULL DEFAULT '7 days',
+    state             text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'declined')),
+    first_window_end  timestamptz,
+    done_upto         timestamptz,
+    lost_upto         timestamptz,
+    row_count         bigint NOT NULL DEFAULT 0,
+    started_at        timestamptz,
+    finished_at       timestamptz,
+    error             text
+) WITH (fillfactor = 50);
+CREATE INDEX ON feature_stream.view_alteration (view);
+
 CREATE TABLE feature_stream.dead_letter (
     stream       regclass NOT NULL,
     partition    int NOT NULL,
@@ -236,6 +258,7 @@ COMMENT ON TABLE feature_stream.feature_view IS 'feature views and how they are 
 COMMENT ON COLUMN feature_stream.feature_view.as_of IS 'name of the function over the history that reads as of a time; null without a history';
 COMMENT ON COLUMN feature_stream.feature_view.live IS 'foreign table of the windows that end at the newest event seen; null when it was dropped';
 COMMENT ON COLUMN feature_stream.feature_view.backfill IS 'whether the history gets rows of window ends before the view was made';
+COMMENT ON COLUMN feature_stream.feature_view.past_columns IS 'columns that the history has of features that were dropped';
 COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_feature_tags()';
 COMMENT ON TABLE feature_stream.schema_subject IS 'subjects of Avro schemas: what is asked of new versions, and whose they are';
 COMMENT ON COLUMN feature_stream.schema_subject.compatibility IS 'NONE, BACKWARD (new schemas read what the newest version wrote), FORWARD (the newest version reads what they write), FULL (both); with _TRANSITIVE of all versions';
@@ -252,6 +275,7 @@ COMMENT ON TABLE feature_stream.firing IS 'window ends fired, with the time each
 COMMENT ON TABLE feature_stream.view_state IS 'durable counters of feature views';
 COMMENT ON TABLE feature_stream.view_pause IS 'feature views that are paused';
 COMMENT ON TABLE feature_stream.backfill IS 'window ends that feature views did not fire when they were due, and how far their rows are computed';
+COMMENT ON TABLE feature_stream.view_alteration IS 'features that were added to feature views, and how far their columns of earlier rows are computed';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
 COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
 COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value';
@@ -361,10 +385,11 @@ COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], i
 CREATE FUNCTION feature_stream.alter_feature_view(
     view regclass, query text DEFAULT NULL,
     online name DEFAULT NULL, online_key text DEFAULT NULL, online_ttl interval DEFAULT NULL,
-    on_empty text DEFAULT NULL, history_retention interval DEFAULT NULL, reset text[] DEFAULT NULL) RETURNS void
+    on_empty text DEFAULT NULL, history_retention interval DEFAULT NULL, reset text[] DEFAULT NULL,
+    drop_history boolean DEFAULT false) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_alter_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[]) IS 'changes options of a feature view; null leaves one as it is, reset names those that get their defaults';
+REVOKE ALL ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[], boolean) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[], boolean) IS 'adds features to a feature view and drops them, by a query that differs in nothing else, and changes its options; null leaves each as it is, reset names options that get their defaults, drop_history drops the history''s columns of dropped features';
 
 CREATE FUNCTION feature_stream.drop_feature_view(view regclass, drop_history boolean DEFAULT false) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_drop_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -936,14 +961,19 @@ SELECT b.view::pg_catalog.regclass AS view,
        b.started_at,
        b.finished_at,
        b.error
-  FROM feature_stream.backfill b;
+  FROM (SELECT view, reason, state, first_window_end, "until", done_upto, lost_upto, row_count, started_at, finished_at, error
+          FROM feature_stream.backfill
+         UNION ALL
+        SELECT view, 'alteration', state, first_window_end, "until", done_upto, lost_upto, row_count, started_at, finished_at, error
+          FROM feature_stream.view_alteration
+         WHERE features OPERATOR(pg_catalog.<>) '{}') b;
 COMMENT ON VIEW feature_stream.stat_progress_backfill IS 'one row for each stretch of window ends whose history rows are computed from the event log, also when that is done, while the log reaches there';
-COMMENT ON COLUMN feature_stream.stat_progress_backfill.reason IS 'creation: the feature view was made later; pause: it was paused';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.reason IS 'creation: the feature view was made later; pause: it was paused; alteration: features were added, whose columns of earlier rows are filled';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.state IS 'waiting, running, failed (error says why; it is tried again), done, or declined (create_feature_view(backfill => false))';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.from_window_end IS 'first window end, as far back as the log and the history''s retention reach; known when it began';
-COMMENT ON COLUMN feature_stream.stat_progress_backfill.to_window_end IS 'last window end; the feature view itself fires those after it';
-COMMENT ON COLUMN feature_stream.stat_progress_backfill.done_window_end IS 'window ends up to this one are in the history';
-COMMENT ON COLUMN feature_stream.stat_progress_backfill.lost_window_end IS 'window ends up to this one are not in the history: the log did not reach back to them any more';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.to_window_end IS 'last window end; the feature view itself fires those after it; null until the stream''s worker has seen an alteration';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.done_window_end IS 'window ends up to this one are in the history, of an alteration with the new columns';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.lost_window_end IS 'window ends up to this one are not in the history, or their new columns are null: the log did not reach back to them any more';
 
 -- Offsets and errors tell about others' data: for monitoring roles.
 REVOKE ALL ON FUNCTION feature_stream.stat_get_stream(), feature_stream.stat_get_partition(),

@@ -1,4 +1,4 @@
--- alter_feature_view: options change, features do not.
+-- alter_feature_view: options change.  Of features see alter_features.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS feature_stream;
 CREATE ROLE fs_alt_owner;
@@ -57,7 +57,6 @@ SELECT feature_stream.alter_feature_view('a', online => 'fs_alt_redis');
 TABLE options;
 
 -- What cannot be.
-SELECT feature_stream.alter_feature_view('a', 'SELECT user_id, max(item_id) FROM clicks GROUP BY user_id');
 SELECT feature_stream.alter_feature_view('a');
 SELECT feature_stream.alter_feature_view('a', reset => '{}');
 SELECT feature_stream.alter_feature_view(NULL, online => 'fs_alt_redis');

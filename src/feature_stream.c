@@ -23,7 +23,9 @@
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
  *		gap.c				window ends that a view does not fire when they are due
+ *		history_writer.c	rows into the history, where its columns are
  *		backfill.c			their rows for the history, from the log
+ *		alteration.c		columns of features that were added, for rows that the history has
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
  *	worker/		Process life.

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
@@ -25,6 +26,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "catalog/as_of.h"
 #include "catalog/extension.h"
@@ -119,6 +121,29 @@ find_function(Oid view, char **signature)
 	return function;
 }
 
+/* A body without any row, of the history's row type, that depends on no column. */
+static void
+append_empty_body(StringInfo sql, Oid history)
+{
+	Relation	rel = relation_open(history, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	const char *separator = "SELECT ";
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (column->attisdropped)
+			continue;
+		appendStringInfo(sql, "%sCAST(NULL AS %s)", separator,
+						 format_type_extended(column->atttypid, column->atttypmod,
+											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+		separator = ", ";
+	}
+	appendStringInfoString(sql, " LIMIT 0");
+	relation_close(rel, NoLock);
+}
+
 /* See as_of.h. */
 Oid
 fs_as_of_find(Oid view)
@@ -141,41 +166,94 @@ fs_as_of_record_name(Oid view, const char *name)
 					 SPI_OK_UPDATE, 2, types, values, NULL);
 }
 
+/* Makes the function of the given (quoted) name, or makes it again. */
+static void
+make_function(const FsViewDef *view, const FsStreamDef *stream, const char *command, const char *name,
+			  bool is_empty)
+{
+	int			ncolumns;
+	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
+	StringInfoData sql;
+
+	Assert(OidIsValid(view->history));
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "%s %s(", command, name);
+	append_parameters(&sql, columns, ncolumns);
+	appendStringInfo(&sql, ") RETURNS SETOF %s LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 BEGIN ATOMIC ",
+					 fs_relation_name(view->history));
+	if (is_empty)
+		append_empty_body(&sql, view->history);
+	else
+		append_body(&sql, columns, ncolumns, view->history);
+	appendStringInfoString(&sql, "; END");
+	fs_user_execute(sql.data, SPI_OK_UTILITY);
+	pfree(sql.data);
+}
+
+/* Lets the function go with the view. */
+static void
+tie_to_view(Oid function, Oid view)
+{
+	ObjectAddress self;
+	ObjectAddress table;
+
+	ObjectAddressSet(self, ProcedureRelationId, function);
+	ObjectAddressSet(table, RelationRelationId, view);
+	recordDependencyOn(&self, &table, DEPENDENCY_AUTO);
+}
+
+/* Makes the function again, if it is there; CREATE OR REPLACE has forgotten its dependencies. */
+static void
+replace_function(const FsViewDef *view, const FsStreamDef *stream, bool is_empty)
+{
+	char	   *signature;
+	Oid			function;
+
+	if (!OidIsValid(view->history))
+		return;
+	function = find_function(view->relid, &signature);
+	if (!OidIsValid(function))
+		return;
+	make_function(view, stream, "CREATE OR REPLACE FUNCTION",
+				  quote_qualified_identifier(get_namespace_name(get_func_namespace(function)),
+											 get_func_name(function)), is_empty);
+	tie_to_view(function, view->relid);
+}
+
+/* See as_of.h. */
+void
+fs_as_of_suspend(const FsViewDef *view, const FsStreamDef *stream)
+{
+	replace_function(view, stream, true);
+}
+
+/* See as_of.h. */
+void
+fs_as_of_resume(const FsViewDef *view, const FsStreamDef *stream)
+{
+	replace_function(view, stream, false);
+}
+
 /* See as_of.h. */
 void
 fs_as_of_create(const FsViewDef *view, const FsStreamDef *stream)
 {
 	char	   *name = psprintf("%s%s", view->name, FS_AS_OF_SUFFIX);
 	char	   *signature;
-	int			ncolumns;
-	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
-	StringInfoData sql;
-	ObjectAddress function;
-	ObjectAddress table;
+	Oid			function;
 
-	Assert(OidIsValid(view->history));
 	Assert(strlen(name) < NAMEDATALEN); /* the definition's suffix is longer */
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE FUNCTION %s(", quote_qualified_identifier(view->schema, name));
-	append_parameters(&sql, columns, ncolumns);
-	appendStringInfo(&sql, ") RETURNS SETOF %s LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 BEGIN ATOMIC ",
-					 fs_relation_name(view->history));
-	append_body(&sql, columns, ncolumns, view->history);
-	appendStringInfoString(&sql, "; END");
-	fs_user_execute(sql.data, SPI_OK_UTILITY);
+	make_function(view, stream, "CREATE FUNCTION", quote_qualified_identifier(view->schema, name), false);
 	fs_as_of_record_name(view->relid, name);
-
-	ObjectAddressSet(function, ProcedureRelationId, find_function(view->relid, &signature));
-	ObjectAddressSet(table, RelationRelationId, view->relid);
-	if (!OidIsValid(function.objectId))
+	function = find_function(view->relid, &signature);
+	if (!OidIsValid(function))
 		elog(ERROR, "could not find function %s", name);
-	recordDependencyOn(&function, &table, DEPENDENCY_AUTO);
-	CreateComments(function.objectId, ProcedureRelationId, 0,
+	tie_to_view(function, view->relid);
+	CreateComments(function, ProcedureRelationId, 0,
 				   psprintf("row of feature view %s that was in force at a time",
 							fs_relation_name(view->relid)));
 	fs_owner_execute(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", signature),
 					 SPI_OK_UTILITY, 0, NULL, NULL, NULL);
-	pfree(sql.data);
 }
 
 /* See as_of.h. */

@@ -24,6 +24,14 @@ extern Oid	fs_as_of_find(Oid view);
 extern void fs_as_of_record_name(Oid view, const char *name);
 
 /*
+ * The function is made again around a change of the history's columns, in the
+ * place of the one it was, as the current user, if it is still there.  In between it
+ * reads nothing, so that columns can be dropped.
+ */
+extern void fs_as_of_suspend(const FsViewDef *view, const FsStreamDef *stream);
+extern void fs_as_of_resume(const FsViewDef *view, const FsStreamDef *stream);
+
+/*
  * Drops the function of a feature view if there is one, whoever asks: the
  * caller has checked that.  Throws when other objects depend on it.
  */

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -17,13 +16,11 @@
 #include "executor/spi.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
-#include "utils/rel.h"
 
 #include "catalog/as_of.h"
 #include "catalog/compile.h"
@@ -97,26 +94,26 @@ object_oid(const FsViewDef *view, const char *suffix)
 static Query *
 create_definition(FsViewDef *view, const char *query)
 {
-	Relation	rel;
-	Query	   *analyzed;
-
 	fs_user_execute(psprintf("CREATE VIEW %s AS %s",
 							 object_name(view, FS_DEFINITION_SUFFIX), query),
 					SPI_OK_UTILITY);
 	view->definition = object_oid(view, FS_DEFINITION_SUFFIX);
-	rel = relation_open(view->definition, AccessShareLock);
-	analyzed = copyObject(get_view_query(rel));
-	relation_close(rel, NoLock);
-	return analyzed;
+	return fs_view_query(view->definition);
 }
 
-/* Throws unless the current user may read the stream and it has room for one more view. */
-static void
-check_stream(const FsStreamDef *stream)
+/* See definition.h. */
+void
+fs_definition_check_right(const FsStreamDef *stream)
 {
 	if (pg_class_aclcheck(stream->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE,
 					   get_rel_name(stream->relid));
+}
+
+/* Throws unless the stream has room for one more view. */
+static void
+check_room(const FsStreamDef *stream)
+{
 	if (list_length(fs_view_list(stream->relid)) >= MAX_VIEWS_PER_STREAM)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -190,7 +187,8 @@ fs_definition_create(FsViewRequest *request)
 	query = create_definition(view, request->query);
 	view->stream = fs_compile_stream(query);
 	stream = fs_stream_load(view->stream);
-	check_stream(stream);
+	fs_definition_check_right(stream);
+	check_room(stream);
 	view->force_replay = fs_force_replay;
 	fs_view_compile(view, query, stream);
 	fs_window_finish(view, stream);
@@ -217,7 +215,7 @@ fs_definition_create(FsViewRequest *request)
 void
 fs_definition_forget(Oid view, Oid definition)
 {
-	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "backfill"};
+	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "view_alteration", "backfill"};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
 	Oid			live = fs_view_live(view);

@@ -32,6 +32,15 @@ extern FsViewDef *fs_definition_create(FsViewRequest *request);
 extern bool fs_definition_alter(Oid view, const FsViewRequest *request, ArrayType *reset, Oid *stream);
 
 /*
+ * Gives a feature view of the current user's another query, which differs from
+ * the one it has in its features alone; NULL: it keeps its query.  Columns of
+ * features that are dropped stay in the history unless 'drop_history', which
+ * takes those of earlier calls along.  Sets *stream, whose worker must load the
+ * view anew.  In definition_query.c.
+ */
+extern void fs_definition_alter_query(Oid view, const char *query, bool drop_history, Oid *stream);
+
+/*
  * Drops the feature view as the current user, who must own it; its history only
  * when asked.  Throws when other objects depend on it.
  */
@@ -59,6 +68,9 @@ extern void fs_definition_lock(void);
 
 /* Ties the foreign table to its online server, if it has one. */
 extern void fs_definition_depend_on_server(const FsViewDef *view);
+
+/* Throws unless the current user may read the stream. */
+extern void fs_definition_check_right(const FsStreamDef *stream);
 
 /* The checks of create_feature_view's arguments, in definition_check.c. */
 

@@ -204,20 +204,26 @@ live_comment(const char *name)
 	return NULL;
 }
 
+/* Comments on a column of one relation, if that is there. */
+static void
+comment_on(Oid relid, const char *column, const char *comment)
+{
+	if (OidIsValid(relid))
+		CreateComments(relid, RelationRelationId, get_attnum(relid, column), comment);
+}
+
 /* Comments on the column of the foreign tables and, when there is one, of the history. */
 static void
-comment_column(const FsViewDef *view, const FsViewColumn *column, int attnum,
-			   const char *comment)
+comment_column(const FsViewDef *view, const FsViewColumn *column, const char *comment)
 {
 	const char *live = live_comment(column->name);
 
 	if (!column->history_only)
 	{
-		CreateComments(view->relid, RelationRelationId, attnum, comment);
-		CreateComments(view->live, RelationRelationId, attnum, live != NULL ? live : comment);
+		comment_on(view->relid, column->name, comment);
+		comment_on(view->live, column->name, live != NULL ? live : comment);
 	}
-	if (OidIsValid(view->history))
-		CreateComments(view->history, RelationRelationId, attnum, comment);
+	comment_on(view->history, column->name, comment);
 }
 
 /* What the columns that every view has are. */
@@ -247,8 +253,7 @@ comment_relations(const FsViewDef *view, const FsStreamDef *stream)
 	CreateComments(view->live, RelationRelationId, 0,
 				   psprintf("feature view %s at the newest event seen: provisional, computed when it is read",
 							name));
-	CreateComments(view->definition, RelationRelationId, 0,
-				   psprintf("query of feature view %s", name));
+	fs_objects_comment_definition(view);
 	if (OidIsValid(view->history))
 		CreateComments(view->history, RelationRelationId, 0,
 					   psprintf("history of feature view %s: every row emitted",
@@ -266,12 +271,29 @@ entity_comment(const FsViewDef *view, const FsStreamDef *stream, int entity)
 
 /* See definition_objects.h. */
 void
+fs_objects_comment_feature(const FsViewDef *view, const FsViewColumn *column, Query *query)
+{
+	const FsLineageFeature *feature = list_nth(fs_lineage_read(query)->features, column->feature);
+
+	comment_column(view, column,
+				   psprintf("%s over %s", feature->expression, view->suffixes[column->window]));
+}
+
+/* See definition_objects.h. */
+void
+fs_objects_comment_definition(const FsViewDef *view)
+{
+	CreateComments(view->definition, RelationRelationId, 0,
+				   psprintf("query of feature view %s", fs_relation_name(view->relid)));
+}
+
+/* See definition_objects.h. */
+void
 fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
 					Query *query, const FsViewRequest *request)
 {
 	int			ncolumns;
 	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
-	List	   *features = fs_lineage_read(query)->features;
 
 	insert_view(view, request);
 	for (int i = 0; i < ncolumns; i++)
@@ -280,15 +302,14 @@ fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
 		const char *comment;
 
 		if (column->feature >= 0)
-			comment = psprintf("%s over %s",
-							   ((FsLineageFeature *) list_nth(features, column->feature))->expression,
-							   view->suffixes[column->window]);
-		else if (column->entity >= 0)
-			comment = entity_comment(view, stream, column->entity);
-		else
-			comment = fixed_comment(column->name);
+		{
+			fs_objects_comment_feature(view, column, query);
+			continue;
+		}
+		comment = column->entity >= 0 ? entity_comment(view, stream, column->entity) :
+			fixed_comment(column->name);
 		if (comment != NULL)
-			comment_column(view, column, i + 1, comment);
+			comment_column(view, column, comment);
 	}
 	comment_relations(view, stream);
 }

@@ -8,6 +8,7 @@
 #include "nodes/parsenodes.h"
 
 #include "catalog/feature_view_def.h"
+#include "catalog/view_columns.h"
 #include "catalog/view_request.h"
 
 /* Suffixes of the names of a feature view's other relations: query, history, foreign table that reads the newest windows. */
@@ -28,5 +29,11 @@ extern void fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const 
  */
 extern void fs_objects_register(const FsViewDef *view, const FsStreamDef *stream, Query *query,
 								const FsViewRequest *request);
+
+/* Comments on a feature's column in all of the view's relations; 'query' is the definition's. */
+extern void fs_objects_comment_feature(const FsViewDef *view, const FsViewColumn *column, Query *query);
+
+/* Comments on the definition view. */
+extern void fs_objects_comment_definition(const FsViewDef *view);
 
 #endif							/* FS_CATALOG_DEFINITION_OBJECTS_H */

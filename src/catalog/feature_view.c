@@ -17,7 +17,9 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
+#include "nodes/value.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -142,9 +144,9 @@ load_settings(FsViewDef *view, const ViewRow *row)
 	}
 }
 
-/* The analyzed query of the definition view, copied. */
-static Query *
-load_query(Oid definition)
+/* See feature_view.h. */
+Query *
+fs_view_query(Oid definition)
 {
 	Relation	rel = try_relation_open(definition, AccessShareLock);
 	Query	   *query;
@@ -175,13 +177,27 @@ load_relation(FsViewDef *view)
 	relation_close(rel, NoLock);
 }
 
-/* Makes a FsViewDef of a row; 'stream' may be given when it is loaded already. */
-static FsViewDef *
-load_view(const ViewRow *row, const FsStreamDef *stream)
+/* Reads the names of columns that only the history still has. */
+static void
+load_past_columns(FsViewDef *view, const ViewRow *row)
 {
-	FsViewDef  *view = palloc0(sizeof(FsViewDef));
+	bool		isnull;
+	Datum		value = get_value(row, "past_columns", &isnull);
+	Datum	   *elements;
+	int			count;
 
-	view->relid = get_oid(row, "view");
+	Assert(!isnull);
+	deconstruct_array(DatumGetArrayTypePCopy(value), NAMEOID, NAMEDATALEN, false,
+					  TYPALIGN_CHAR, &elements, NULL, &count);
+	view->past_columns = NIL;
+	for (int i = 0; i < count; i++)
+		view->past_columns = lappend(view->past_columns, makeString(pstrdup(NameStr(*DatumGetName(elements[i])))));
+}
+
+/* Sets what the row of a view says, whose foreign table is locked. */
+static void
+load_row(FsViewDef *view, const ViewRow *row)
+{
 	view->stream = get_oid(row, "stream");
 	view->definition = get_oid(row, "definition");
 	view->history = get_oid(row, "history");
@@ -194,11 +210,7 @@ load_view(const ViewRow *row, const FsStreamDef *stream)
 	load_windows(view, row);
 	load_emission(view, row);
 	load_settings(view, row);
-	if (stream == NULL)
-		stream = fs_stream_load(view->stream);
-	fs_view_compile(view, load_query(view->definition), stream);
-	fs_window_finish(view, stream);
-	return view;
+	load_past_columns(view, row);
 }
 
 /* Rows of feature_stream.feature_view whose column 'name' is 'key', copied. */
@@ -229,20 +241,47 @@ read_rows(const char *name, Oid key, TupleDesc *desc)
 	return rows;
 }
 
+/*
+ * Loads a view; 'stream' may be given when it is loaded already.  The row is
+ * read under a lock on the foreign table, so that it goes with the relations it
+ * names.  NULL when it is gone.
+ */
+static FsViewDef *
+load_view(Oid relid, const FsStreamDef *stream)
+{
+	FsViewDef  *view = palloc0(sizeof(FsViewDef));
+	ViewRow		row;
+	List	   *rows;
+
+	LockRelationOid(relid, AccessShareLock);
+	rows = read_rows("view", relid, &row.desc);
+	if (rows == NIL)
+		return NULL;
+	row.tuple = linitial(rows);
+	view->relid = relid;
+	load_row(view, &row);
+	if (stream == NULL)
+		stream = fs_stream_load(view->stream);
+	fs_view_compile(view, fs_view_query(view->definition), stream);
+	fs_window_finish(view, stream);
+	return view;
+}
+
 /* See feature_view.h. */
 FsViewDef *
 fs_view_load(Oid relid)
 {
 	ViewRow		row;
-	List	   *rows = read_rows("view", relid, &row.desc);
+	FsViewDef  *view = NULL;
 
-	if (rows == NIL)
+	if (read_rows("view", relid, &row.desc) != NIL)
+		view = load_view(relid, NULL);
+	if (view == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("%s is not a feature view", fs_relation_name(relid)),
 				 errhint("Feature views are made by feature_stream.create_feature_view().")));
-	row.tuple = linitial(rows);
-	return load_view(&row, NULL);
+	return view;
 }
 
 /* See feature_view.h. */
@@ -294,8 +333,12 @@ fs_view_list(Oid stream)
 
 	foreach(lc, rows)
 	{
+		FsViewDef  *view;
+
 		row.tuple = lfirst(lc);
-		views = lappend(views, load_view(&row, def));
+		view = load_view(get_oid(&row, "view"), def);
+		if (view != NULL)
+			views = lappend(views, view);
 	}
 	list_sort(views, compare_views);
 	return views;

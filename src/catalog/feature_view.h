@@ -8,6 +8,8 @@
 #include "catalog/feature_view_def.h"
 #include "catalog/stream.h"
 
+struct Query;
+
 /*
  * Loads and compiles one feature view, or all views of a stream (a List of
  * FsViewDef, in order of relid), into the current memory context.  Throws when
@@ -15,6 +17,9 @@
  */
 extern FsViewDef *fs_view_load(Oid relid);
 extern List *fs_view_list(Oid stream);
+
+/* The analyzed query of a definition view, copied.  Throws when there is no such view. */
+extern struct Query *fs_view_query(Oid definition);
 
 /* The feature view whose table <view>_live this relation is; InvalidOid when it is none. */
 extern Oid	fs_view_of_live(Oid relid);
@@ -27,7 +32,6 @@ extern Oid	fs_view_live(Oid view);
  * view->owner is set already.
  * Throws with what, why and a hint for every shape that is not accepted.
  */
-struct Query;
 extern void fs_view_compile(FsViewDef *view, struct Query *query, const FsStreamDef *stream);
 
 #endif							/* FS_CATALOG_FEATURE_VIEW_H */

@@ -148,6 +148,7 @@ typedef struct FsViewDef
 	Oid			definition;		/* the view <name>_definition */
 	Oid			history;		/* InvalidOid when history is 'none' or was dropped */
 	Oid			live;			/* the foreign table <name>_live; InvalidOid when it was dropped */
+	List	   *past_columns;	/* Strings: the history's columns of features that were dropped */
 	Oid			owner;			/* of relid: expressions run as this role */
 	char	   *schema;
 	char	   *name;
@@ -196,9 +197,10 @@ typedef struct FsViewDef
 } FsViewDef;
 
 /*
- * Columns of the view's foreign table, in order: the entity columns, then for
- * each window each feature (name_suffix), then window_end, computed_at.  The
- * history table has these and then available_at, complete, backfilled.
+ * Columns of the view's foreign table: the entity columns, then for each window
+ * each feature (name_suffix), then window_end, computed_at.  The history table
+ * has these and available_at, complete, backfilled.  This is the order in which
+ * rows are computed; in a view that was altered the tables may have another one.
  */
 static inline int
 fs_view_natts(const FsViewDef *view)

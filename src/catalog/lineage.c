@@ -35,9 +35,9 @@ find_stream(Query *query, Oid *stream)
 	return ref->rtindex;
 }
 
-/* Is the target one of the grouping columns? */
-static bool
-is_grouping(const Query *query, const TargetEntry *tle)
+/* See lineage.h. */
+bool
+fs_lineage_is_grouping(const Query *query, const TargetEntry *tle)
 {
 	ListCell   *lc;
 
@@ -126,7 +126,7 @@ fs_lineage_read(Query *query)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		if (is_grouping(query, tle))
+		if (fs_lineage_is_grouping(query, tle))
 			lineage->entity = add_columns(lineage->entity, (Node *) tle->expr,
 										  varno, lineage->stream);
 		else if (!tle->resjunk)

@@ -35,4 +35,7 @@ extern FsLineage *fs_lineage_read(Query *query);
 /* The same by the view's Oid; NULL when there is no such view (any more). */
 extern FsLineage *fs_lineage_load(Oid definition);
 
+/* Is the target one of the grouping columns? */
+extern bool fs_lineage_is_grouping(const Query *query, const TargetEntry *tle);
+
 #endif							/* FS_CATALOG_LINEAGE_H */

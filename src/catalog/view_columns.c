@@ -1,6 +1,6 @@
 /*
  * view_columns.c
- *		The columns of a feature view's foreign table and history, in order.
+ *		The columns of a feature view's foreign table and history.
  *
  * One description serves creation, which makes the relations from it, and
  * every later change of them, which is held against it.
@@ -10,6 +10,7 @@
 #include "access/relation.h"
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
+#include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -124,22 +125,44 @@ fs_view_columns(const FsViewDef *view, const FsStreamDef *stream, int *ncolumns)
 	return columns;
 }
 
-/* Throws unless the relation's columns are 'columns', in order and without others. */
+/* See view_columns.h. */
+AttrNumber *
+fs_view_attnums(const FsViewColumn *columns, int ncolumns, Oid relid)
+{
+	AttrNumber *attnums = palloc(sizeof(AttrNumber) * ncolumns);
+
+	for (int i = 0; i < ncolumns; i++)
+		attnums[i] = get_attnum(relid, columns[i].name);
+	return attnums;
+}
+
+/* Does the relation have 'columns', and no others but 'past' ones?  Entity columns have their places. */
+static bool
+has_columns(TupleDesc desc, const FsViewColumn *columns, int ncolumns, const AttrNumber *attnums,
+			const List *past)
+{
+	int			others = -ncolumns;
+
+	for (int i = 0; i < desc->natts; i++)
+		others += !TupleDescAttr(desc, i)->attisdropped &&
+			!list_member(past, makeString(NameStr(TupleDescAttr(desc, i)->attname)));
+	for (int i = 0; i < ncolumns; i++)
+		if (attnums[i] <= InvalidAttrNumber ||
+			(columns[i].entity >= 0 && attnums[i] != i + 1) ||
+			TupleDescAttr(desc, attnums[i] - 1)->atttypid != columns[i].typid)
+			return false;
+	return others == 0;
+}
+
+/* Throws unless the relation's columns are 'columns', without others but 'past' ones. */
 static void
 check_relation(const FsViewDef *view, Oid relid, const FsViewColumn *columns,
-			   int ncolumns)
+			   int ncolumns, const List *past)
 {
 	Relation	rel = relation_open(relid, AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(rel);
-	bool		same = desc->natts == ncolumns;
+	bool		same = has_columns(RelationGetDescr(rel), columns, ncolumns,
+								   fs_view_attnums(columns, ncolumns, relid), past);
 
-	for (int i = 0; same && i < ncolumns; i++)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, i);
-
-		same = !attr->attisdropped && attr->atttypid == columns[i].typid &&
-			strcmp(NameStr(attr->attname), columns[i].name) == 0;
-	}
 	relation_close(rel, NoLock);
 	if (!same)
 		ereport(ERROR,
@@ -148,7 +171,7 @@ check_relation(const FsViewDef *view, Oid relid, const FsViewColumn *columns,
 						fs_relation_name(relid)),
 				 errdetail("They follow from the query and the windows of feature view %s.",
 						   quote_qualified_identifier(view->schema, view->name)),
-				 errhint("Create another feature view, or drop this one with feature_stream.drop_feature_view() and create it again.")));
+				 errhint("Add and drop features with feature_stream.alter_feature_view().")));
 }
 
 /* See view_columns.h. */
@@ -158,9 +181,9 @@ fs_view_check_relations(const FsViewDef *view, const FsStreamDef *stream)
 	int			ncolumns;
 	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
 
-	check_relation(view, view->relid, columns, fs_view_natts(view));
+	check_relation(view, view->relid, columns, fs_view_natts(view), NIL);
 	if (OidIsValid(view->live))
-		check_relation(view, view->live, columns, fs_view_natts(view));
+		check_relation(view, view->live, columns, fs_view_natts(view), NIL);
 	if (OidIsValid(view->history))
-		check_relation(view, view->history, columns, ncolumns);
+		check_relation(view, view->history, columns, ncolumns, view->past_columns);
 }

@@ -1,9 +1,15 @@
 /*
  * view_columns.h
- *		The columns of a feature view's foreign table and history, in order.
+ *		The columns of a feature view's foreign table and history.
+ *
+ * Their order is that of the definition: entity columns, features window by
+ * window, and the fixed ones.  That is the order in which rows are computed.
+ * In the relations entity columns come first, and any order follows.
  */
 #ifndef FS_CATALOG_VIEW_COLUMNS_H
 #define FS_CATALOG_VIEW_COLUMNS_H
+
+#include "access/attnum.h"
 
 #include "catalog/feature_view_def.h"
 
@@ -24,6 +30,12 @@ typedef struct FsViewColumn
  * a name is too long or appears twice.
  */
 extern FsViewColumn *fs_view_columns(const FsViewDef *view, const FsStreamDef *stream, int *ncolumns);
+
+/*
+ * Where the columns are in one of the view's relations, by name: attribute
+ * numbers, palloc'd; InvalidAttrNumber for one that it does not have.
+ */
+extern AttrNumber *fs_view_attnums(const FsViewColumn *columns, int ncolumns, Oid relid);
 
 /*
  * Throws unless the columns of the foreign tables and, when there is one, the

@@ -93,6 +93,13 @@ fs_table_writer_open(Oid relid, Oid run_as)
 	return writer;
 }
 
+/* See table_writer.h. */
+TupleDesc
+fs_table_writer_desc(const FsTableWriter *writer)
+{
+	return RelationGetDescr(writer->rel);
+}
+
 /* Leaves the user's identity aside while their expressions run. */
 static void
 enter_user(FsTableWriter *writer, Oid *user, int *security)

@@ -11,6 +11,8 @@
 
 #include "postgres.h"
 
+#include "access/tupdesc.h"
+
 typedef struct FsTableWriter FsTableWriter;
 
 /*
@@ -19,6 +21,9 @@ typedef struct FsTableWriter FsTableWriter;
  * (InvalidOid: as the current user).  Memory is the current context's.
  */
 extern FsTableWriter *fs_table_writer_open(Oid relid, Oid run_as);
+
+/* The table's columns, dropped ones included: what rows are made of. */
+extern TupleDesc fs_table_writer_desc(const FsTableWriter *writer);
 
 /* Adds one row; what 'values' point to is copied.  Throws when there is no partition for it. */
 extern void fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *nulls);

@@ -23,9 +23,9 @@
 #include "ground/fault.h"
 #include "ground/transaction.h"
 #include "offline/partition.h"
-#include "offline/table_writer.h"
 #include "pipeline/backfill.h"
 #include "pipeline/batch.h"
+#include "pipeline/history_writer.h"
 #include "state/query.h"
 
 /* A step is to take so long, about, unless the longest window alone takes longer. */
@@ -54,9 +54,8 @@ typedef struct Step
 	FsTime		lost_upto;		/* FS_TIME_MIN: nothing was lost */
 
 	/* Output */
-	FsTableWriter *writers[MAX_DAYS + 1];	/* by day, from that of 'first' on */
-	Datum	   *values;
-	bool	   *nulls;
+	AttrNumber *attnums;
+	FsHistoryWriter *writers[MAX_DAYS + 1]; /* by day, from that of 'first' on */
 	int64		nrows;
 } Step;
 
@@ -74,7 +73,9 @@ set_key(const FsBackfill *backfill, Datum *values)
 bool
 fs_backfill_is_wanted(bool *fresh)
 {
-	fs_query_read("SELECT bool_or(error IS NULL) FROM feature_stream.backfill WHERE state = 'pending'",
+	fs_query_read("SELECT bool_or(w.error IS NULL) FROM"
+				  " (SELECT error FROM feature_stream.backfill WHERE state = 'pending' UNION ALL"
+				  " SELECT error FROM feature_stream.view_alteration WHERE state = 'pending' AND until IS NOT NULL) w",
 				  0, NULL, NULL);
 	*fresh = fs_query_bool(0, 1);
 	return !fs_query_is_null(0, 1);
@@ -102,7 +103,10 @@ fs_backfill_list(void)
 	fs_transaction_begin();
 	SPI_connect();
 	forget_dropped();
-	fs_query_run("SELECT view, until FROM feature_stream.backfill WHERE state = 'pending' ORDER BY computed_at, view",
+	fs_query_run("SELECT w.view, w.until, w.id FROM"
+				 " (SELECT view, until, 0::int8 AS id, computed_at FROM feature_stream.backfill WHERE state = 'pending' UNION ALL"
+				 " SELECT view, until, id, 'infinity' FROM feature_stream.view_alteration"
+				 " WHERE state = 'pending' AND until IS NOT NULL) w ORDER BY w.computed_at, w.id, w.view",
 				 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -111,6 +115,7 @@ fs_backfill_list(void)
 
 		backfill->view = fs_query_oid(i, 1);
 		backfill->until = fs_query_time(i, 2);
+		backfill->alteration = fs_query_int64(i, 3, 0);
 		list = lappend(list, backfill);
 		MemoryContextSwitchTo(old);
 	}
@@ -212,13 +217,24 @@ set_first(Step *step, const FsBatchCover *cover)
 		step->first = Max(step->first, fs_time_ceil(cover->frontier - view->history_retention, view->slide));
 }
 
+/* See backfill.h. */
+FsTime
+fs_backfill_last(FsBackfill *backfill, const FsViewDef *view, FsTime first, FsTime end)
+{
+	int64		most = fs_time_floor(Max(MAX_DAYS * FS_HISTORY_PARTITION_SPAN - view->slide, 0), view->slide);
+
+	if (backfill->span == 0)
+		backfill->span = Max(fs_view_max_window(view), MIN_SLIDES * view->slide);
+	backfill->span = Min(fs_time_floor(backfill->span, view->slide), most);
+	return end - first > backfill->span ? first + backfill->span : end;
+}
+
 /* Loads the definitions and decides what the step does; its gap has been read. */
 static void
 plan_step(FsBackfill *backfill, Step *step)
 {
 	FsBatchCover cover;
 	int64		slide;
-	int64		most;
 
 	step->view = fs_view_load(backfill->view);
 	step->stream = fs_stream_load(step->view->stream);
@@ -233,12 +249,7 @@ plan_step(FsBackfill *backfill, Step *step)
 		return;
 	set_first(step, &cover);
 	set_complete_from(step, &cover);
-	most = fs_time_floor(Max(MAX_DAYS * FS_HISTORY_PARTITION_SPAN - slide, 0), slide);
-	if (backfill->span == 0)
-		backfill->span = Max(fs_view_max_window(step->view), MIN_SLIDES * slide);
-	backfill->span = Min(fs_time_floor(backfill->span, slide), most);
-	if (step->end - step->first > backfill->span)
-		step->last = step->first + backfill->span;
+	step->last = fs_backfill_last(backfill, step->view, step->first, step->end);
 }
 
 /* Makes the history's partitions of the step, in the caller's transaction. */
@@ -261,7 +272,7 @@ ensure_partitions(const Step *step)
 }
 
 /* The writer for a window end's partition. */
-static FsTableWriter *
+static FsHistoryWriter *
 get_writer(Step *step, FsTime window_end)
 {
 	int			day = (int) ((window_end - fs_time_floor(step->first, FS_HISTORY_PARTITION_SPAN)) /
@@ -269,12 +280,7 @@ get_writer(Step *step, FsTime window_end)
 
 	Assert(day >= 0 && day <= MAX_DAYS);
 	if (step->writers[day] == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-
-		step->writers[day] = fs_table_writer_open(step->view->history, step->view->owner);
-		MemoryContextSwitchTo(old);
-	}
+		step->writers[day] = fs_history_writer_open(step->view, step->attnums);
 	return step->writers[day];
 }
 
@@ -283,20 +289,18 @@ static bool
 write_row(void *arg, const FsBatchRow *row)
 {
 	Step	   *step = arg;
-	const FsViewDef *view = step->view;
-	int			nfeatures = view->nwindows * view->nfeatures;
-	int			at = view->nentity + nfeatures;
+	FsHistoryRow out = {
+		.entity = row->entity,
+		.values = row->values,
+		.nulls = row->nulls,
+		.window_end = row->window_end,
+		.computed_at = step->computed_at,
+		.available_at = row->window_end + step->stream->watermark_delay,
+		.complete = row->window_end >= step->complete_from,
+		.backfilled = true
+	};
 
-	memcpy(step->values, row->entity, sizeof(Datum) * view->nentity);
-	memcpy(step->values + view->nentity, row->values, sizeof(Datum) * nfeatures);
-	memset(step->nulls, 0, sizeof(bool) * (at + 5));
-	memcpy(step->nulls + view->nentity, row->nulls, sizeof(bool) * nfeatures);
-	step->values[at++] = TimestampTzGetDatum(row->window_end);
-	step->values[at++] = TimestampTzGetDatum(step->computed_at);
-	step->values[at++] = TimestampTzGetDatum(row->window_end + step->stream->watermark_delay);
-	step->values[at++] = BoolGetDatum(row->window_end >= step->complete_from);
-	step->values[at++] = BoolGetDatum(true);
-	fs_table_writer_put(get_writer(step, row->window_end), step->values, step->nulls);
+	fs_history_writer_put(get_writer(step, row->window_end), &out);
 	step->nrows++;
 	return true;
 }
@@ -307,16 +311,15 @@ write_rows(Step *step)
 {
 	const FsViewDef *view = step->view;
 	FsBatchRange range = {.first = step->first, .last = step->last, .sample = 1, .choice = FS_BATCH_EMITTED};
-	FsBatch    *batch = fs_batch_create(view, step->stream, fs_batch_definition(view), view->owner);
+	FsBatch    *batch = fs_batch_create(view, step->stream, fs_view_query(view->definition), view->owner);
 
 	if (view->history_mode == FS_HISTORY_THINNED)
 		range.grid = view->history_interval;
-	step->values = palloc(sizeof(Datum) * (fs_view_natts(view) + 3));
-	step->nulls = palloc(sizeof(bool) * (fs_view_natts(view) + 3));
+	step->attnums = fs_history_attnums(view, step->stream);
 	fs_batch_rows(batch, &range, write_row, step);
 	for (int i = 0; i <= MAX_DAYS; i++)
 		if (step->writers[i] != NULL)
-			fs_table_writer_close(step->writers[i]);
+			fs_history_writer_close(step->writers[i]);
 }
 
 /* Moves the cursor behind the step. */
@@ -346,11 +349,11 @@ move_cursor(FsBackfill *backfill, const Step *step)
 	SPI_finish();
 }
 
-/* Lets the next step cover more event time when this one was quick, less when it was slow. */
-static void
-adapt_span(FsBackfill *backfill, const Step *step, int64 took)
+/* See backfill.h. */
+void
+fs_backfill_adapt(FsBackfill *backfill, const FsViewDef *view, int64 took)
 {
-	int64		least = Max(fs_view_max_window(step->view), MIN_SLIDES * step->view->slide);
+	int64		least = Max(fs_view_max_window(view), MIN_SLIDES * view->slide);
 
 	if (took < QUICK_USEC)
 		backfill->span *= 2;
@@ -416,7 +419,7 @@ fs_backfill_step(FsBackfill *backfill)
 		if (step->first <= step->last)
 			write_rows(step);
 		move_cursor(backfill, step);
-		adapt_span(backfill, step, fs_clock_monotonic() - begin);
+		fs_backfill_adapt(backfill, step->view, fs_clock_monotonic() - begin);
 		FS_FAULT("backfill-before-commit");
 	}
 	else

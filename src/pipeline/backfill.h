@@ -16,6 +16,7 @@
 
 #include "nodes/pg_list.h"
 
+#include "catalog/feature_view_def.h"
 #include "core/value.h"
 
 /* A gap of a view, being filled. */
@@ -23,17 +24,18 @@ typedef struct FsBackfill
 {
 	Oid			view;
 	FsTime		until;			/* identifies the gap among the view's */
+	int64		alteration;		/* 0; or it is no gap but columns of that alteration: see alteration.h */
 	int64		span;			/* event time that the next step is to cover; 0: not known yet */
 	bool		done;			/* or it is no longer there */
 } FsBackfill;
 
 /*
- * Is there any gap to be filled?  *fresh: one that was not tried in vain yet.
+ * Is there any gap, or column, to be filled?  *fresh: one that was not tried in vain yet.
  * In the caller's transaction, SPI connected.
  */
 extern bool fs_backfill_is_wanted(bool *fresh);
 
-/* The gaps to be filled, FsBackfill pointers in the current memory context.  In a transaction of its own. */
+/* The gaps, and columns, to be filled, FsBackfill pointers in the current memory context.  In a transaction of its own. */
 extern List *fs_backfill_list(void);
 
 /*
@@ -45,5 +47,11 @@ extern void fs_backfill_step(FsBackfill *backfill);
 
 /* Notes why a gap could not be filled, for users.  In a transaction of its own. */
 extern void fs_backfill_note_error(const FsBackfill *backfill, const char *message);
+
+/* The last window end of the next step, which begins with 'first', not beyond 'end' ... */
+extern FsTime fs_backfill_last(FsBackfill *backfill, const FsViewDef *view, FsTime first, FsTime end);
+
+/* ... and how much the one after that is to cover, when this one took so long, in microseconds. */
+extern void fs_backfill_adapt(FsBackfill *backfill, const FsViewDef *view, int64 took);
 
 #endif							/* FS_PIPELINE_BACKFILL_H */

@@ -12,14 +12,11 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "catalog/stand_in.h"
 #include "core/hash.h"
@@ -113,17 +110,6 @@ fs_batch_create(const FsViewDef *view, const FsStreamDef *stream, Query *query, 
 	batch->judge = fs_batch_judge_create(batch, query->jointree->quals, true);
 	check_features(batch);
 	return batch;
-}
-
-/* See batch.h. */
-Query *
-fs_batch_definition(const FsViewDef *view)
-{
-	Relation	rel = relation_open(view->definition, AccessShareLock);
-	Query	   *query = copyObject(get_view_query(rel));
-
-	relation_close(rel, NoLock);
-	return query;
 }
 
 /* See batch.h. */

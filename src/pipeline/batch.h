@@ -57,9 +57,6 @@ typedef bool (*FsBatchVisitor) (void *arg, const FsBatchRow *row);
 extern FsBatch *fs_batch_create(const FsViewDef *view, const FsStreamDef *stream,
 								Query *query, Oid run_as);
 
-/* The analyzed query of a feature view's definition, copied. */
-extern Query *fs_batch_definition(const FsViewDef *view);
-
 /*
  * Calls 'visit' for each row of the range, in order of entity (the sort order
  * of its columns) and window end.  Reads the log behind the caller's rights;
@@ -88,6 +85,9 @@ typedef struct FsBatchCover
 
 /* Reads it; 'view' is InvalidOid for one that does not exist. */
 extern void fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover);
+
+/* The first window end whose windows the log covers as a whole. */
+extern FsTime fs_batch_reach(const FsViewDef *view, const FsBatchCover *cover);
 
 /*
  * First and last window end that the log covers and that were fired; false

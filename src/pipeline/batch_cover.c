@@ -49,7 +49,9 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 				  " FROM feature_stream.partition_position p WHERE p.stream = $1),"
 				  " (SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1),"
 				  " (SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
-				  " (SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done'),"
+				  " GREATEST((SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done'),"
+				  " (SELECT max(COALESCE(a.until, s.frontier)) FROM feature_stream.view_alteration a"
+				  " WHERE a.view = $2 AND a.state <> 'done')),"
 				  " (SELECT COALESCE(v.paused_after, '-infinity') FROM feature_stream.view_state v"
 				  " WHERE v.view = $2 AND v.paused)"
 				  " FROM feature_stream.stream_state s WHERE s.stream = $1 AND s.shard = 0",
@@ -58,6 +60,14 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 		set_cover(cover);
 	SPI_finish();
 	fs_owner_end(&scope);
+}
+
+/* See batch.h. */
+FsTime
+fs_batch_reach(const FsViewDef *view, const FsBatchCover *cover)
+{
+	return cover->log_complete ? fs_time_next(cover->log_from, view->slide) :
+		fs_time_ceil(cover->log_from, view->slide) + fs_view_max_window(view) + view->slide;
 }
 
 /* See batch.h. */
@@ -70,8 +80,7 @@ fs_batch_covered(const FsViewDef *view, const FsBatchCover *cover, FsTime *first
 		return false;
 	*last = fs_time_floor(cover->is_paused ? Min(cover->frontier, cover->paused_after) : cover->frontier,
 						  view->slide);
-	*first = cover->log_complete ? fs_time_next(cover->log_from, view->slide) :
-		fs_time_ceil(cover->log_from, view->slide) + fs_view_max_window(view) + view->slide;
+	*first = fs_batch_reach(view, cover);
 	if (cover->fired_after != FS_TIME_MIN)
 		*first = Max(*first, fs_time_next(cover->fired_after, view->slide));
 	return *first <= *last;

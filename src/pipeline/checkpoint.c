@@ -28,6 +28,7 @@
 #include "offline/partition.h"
 #include "offline/table_writer.h"
 #include "pipeline/dead_letters.h"
+#include "pipeline/history_writer.h"
 #include "pipeline/pace.h"
 #include "pipeline/shard.h"
 #include "state/event_log.h"
@@ -151,7 +152,7 @@ write_rows(FsShard *shard, FsCheckpoint *checkpoint)
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		if (shard->views[v].history != NULL)
-			fs_table_writer_close(shard->views[v].history);
+			fs_history_writer_close(shard->views[v].history);
 		shard->views[v].history = NULL;
 		fs_pace(shard, checkpoint);
 	}

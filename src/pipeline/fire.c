@@ -20,7 +20,7 @@
 
 #include "core/slice.h"
 #include "ground/clock.h"
-#include "offline/table_writer.h"
+#include "pipeline/history_writer.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
@@ -119,30 +119,26 @@ keeps_history(const FsViewDef *def, FsTime window_end)
 		fs_time_floor(window_end, def->history_interval) == window_end;
 }
 
-/* Writes one history row; the aggregates are in values[nentity ..]. */
+/* Writes one history row with these features. */
 static void
-write_history(FsShard *shard, FsView *view, const FsEntity *entity, Datum *values, bool *nulls)
+write_history(FsShard *shard, FsView *view, const FsEntity *entity, const Datum *values, const bool *nulls)
 {
 	const FsViewDef *def = view->def;
-	int			at = def->nentity + def->nwindows * def->nfeatures;
+	Datum	   *parts = palloc(sizeof(Datum) * def->nentity);
+	FsHistoryRow row = {
+		.entity = parts,
+		.values = values,
+		.nulls = nulls,
+		.window_end = shard->fire.boundary,
+		.computed_at = shard->fire.computed_at,
+		.available_at = shard->fire.computed_at,
+		.complete = shard->fire.boundary >= view->complete_from
+	};
 
-	Assert(OidIsValid(def->history));
 	if (view->history == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-
-		view->history = fs_table_writer_open(def->history, def->owner);
-		MemoryContextSwitchTo(old);
-	}
-	fs_key_decode(def, entity->key, entity->key_len, values);
-	memset(nulls, 0, sizeof(bool) * def->nentity);
-	memset(nulls + at, 0, sizeof(bool) * 5);
-	values[at++] = TimestampTzGetDatum(shard->fire.boundary);
-	values[at++] = TimestampTzGetDatum(shard->fire.computed_at);
-	values[at++] = TimestampTzGetDatum(shard->fire.computed_at);
-	values[at++] = BoolGetDatum(shard->fire.boundary >= view->complete_from);
-	values[at++] = BoolGetDatum(false);
-	fs_table_writer_put(view->history, values, nulls);
+		view->history = fs_history_writer_open(def, view->history_attnums);
+	fs_key_decode(def, entity->key, entity->key_len, parts);
+	fs_history_writer_put(view->history, &row);
 }
 
 /*
@@ -190,12 +186,12 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 		return false;
 	if (render)
 	{
-		Datum	   *values = palloc(sizeof(Datum) * (fs_view_natts(view->def) + 3));
-		bool	   *nulls = palloc(sizeof(bool) * (fs_view_natts(view->def) + 3));
+		int			n = view->def->nwindows * view->def->nfeatures;
+		Datum	   *values = palloc(sizeof(Datum) * n);
+		bool	   *nulls = palloc(sizeof(bool) * n);
 
 		view->feature_errors -= view->row->errors;
-		fs_row_compute(view->row, &view->set, entity->key, entity->key_len, end,
-					   values + view->def->nentity, nulls + view->def->nentity);
+		fs_row_compute(view->row, &view->set, entity->key, entity->key_len, end, values, nulls);
 		view->feature_errors += view->row->errors;
 		Assert(!view->row->stale);
 		write_history(shard, view, entity, values, nulls);

@@ -67,6 +67,7 @@ fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream)
 	int			n = 0;
 
 	words[n++] = stream->slice;
+	words[n++] = view->definition;	/* a new one may keep other values, or order partial ones otherwise */
 	words[n++] = view->is_sliced ? -view->slide : view->slide;
 	for (int i = 0; i < view->nentity && i < 30; i++)
 		words[n++] = input_signature(&view->inputs[view->entity[i]]);

@@ -24,6 +24,7 @@
 #include "executor/spi.h"
 
 #include "ground/clock.h"
+#include "pipeline/alteration.h"
 #include "pipeline/batch.h"
 #include "pipeline/shard.h"
 #include "state/query.h"
@@ -147,6 +148,7 @@ fs_gaps_load(FsShard *shard)
 		register_view(shard, view, &cover);
 		load_state(shard, view);
 		load_gaps(shard, view);
+		fs_alterations_meet(shard, view);
 	}
 	SPI_finish();
 }

@@ -250,6 +250,29 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 	entity->computed_at = entity->durable_computed_at = when;
 }
 
+/*
+ * A view with emit 'every_slide' has a row at each window end at which an event
+ * is in the longest window: the last of those, from 'enter' on, that was fired.
+ */
+static void
+stamp_standing(Recovery *recovery, int v, FsEntity *entity, FsTime event_time, FsTime enter)
+{
+	const FsShard *shard = recovery->shard;
+	const FsViewDef *def = shard->views[v].def;
+	FsTime		last = fs_time_next(event_time + fs_view_max_window(def), def->slide) - def->slide;
+
+	if (shard->frontier != FS_TIME_MIN)
+	{
+		FsTime		end = Min(last, fs_time_floor(shard->frontier, def->slide));
+
+		if (end >= enter)
+			stamp_if_fired(recovery, v, entity, end);
+	}
+	if (shard->fire.active && fs_time_floor(shard->fire.boundary, def->slide) == shard->fire.boundary &&
+		shard->fire.boundary >= enter && shard->fire.boundary <= last)
+		stamp_if_fired(recovery, v, entity, shard->fire.boundary);
+}
+
 /* The window ends at which an event enters and leaves each window of a view. */
 static void
 stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *meta)
@@ -266,6 +289,8 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 		stamp_if_fired(recovery, v, entity, enter);
 		stamp_if_fired(recovery, v, entity, leave);
 	}
+	if (def->emit_every_slide)
+		stamp_standing(recovery, v, entity, meta->event_time, enter);
 }
 
 /* A gap whose keys the online store may still have, by a pause; NULL when there is none. */

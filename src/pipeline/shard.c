@@ -10,6 +10,7 @@
 #include "utils/timestamp.h"
 
 #include "ground/settings.h"
+#include "pipeline/history_writer.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
@@ -110,6 +111,7 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	view->set.context = shard->context;
 	view->row = fs_row_create(def, shard->def, shard->root);
 	view->field_names = make_field_names(def);
+	view->history_attnums = fs_history_attnums(def, shard->def);
 	if (OidIsValid(def->online_server))
 		view->key_parts = fs_online_key_parse(def, def->online_key, &view->nkey_parts);
 	shard->max_window = Max(shard->max_window, fs_view_max_window(def));

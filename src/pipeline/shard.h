@@ -270,7 +270,8 @@ typedef struct FsView
 	/* Row computation */
 	struct FsRow *row;
 	FsEventSet	set;
-	struct FsTableWriter *history;	/* open during a checkpoint that wrote rows */
+	AttrNumber *history_attnums;	/* where its columns are; NULL: none */
+	struct FsHistoryWriter *history;	/* open during a checkpoint that wrote rows */
 
 	/* Online */
 	struct FsKeyPart *key_parts;

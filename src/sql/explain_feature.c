@@ -315,7 +315,7 @@ fs_explain_feature(PG_FUNCTION_ARGS)
 	fs_batch_check_right(stream->relid);
 	InitMaterializedSRF(fcinfo, 0);
 	explain.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	explain.batch = batch = fs_batch_create(view, stream, fs_batch_definition(view), view->owner);
+	explain.batch = batch = fs_batch_create(view, stream, fs_view_query(view->definition), view->owner);
 	feature = find_feature(batch, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	key_len = make_key(batch, PG_GETARG_JSONB_P(2), key);
 	explain.filter = fs_batch_judge_create(batch, make_filter(batch, feature), false);

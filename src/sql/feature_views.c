@@ -34,7 +34,7 @@ enum
 enum
 {
 	ALTER_VIEW, ALTER_QUERY, ALTER_ONLINE, ALTER_ONLINE_KEY, ALTER_ONLINE_TTL,
-	ALTER_ON_EMPTY, ALTER_HISTORY_RETENTION, ALTER_RESET
+	ALTER_ON_EMPTY, ALTER_HISTORY_RETENTION, ALTER_RESET, ALTER_DROP_HISTORY
 };
 
 static char *
@@ -114,6 +114,16 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(view->relid);
 }
 
+/* Is an option given, or to be reset?  The call asks for options, too, when it asks for nothing. */
+static bool
+alters_options(FunctionCallInfo fcinfo)
+{
+	for (int arg = ALTER_ONLINE; arg <= ALTER_RESET; arg++)
+		if (!PG_ARGISNULL(arg))
+			return true;
+	return PG_ARGISNULL(ALTER_QUERY) && !PG_GETARG_BOOL(ALTER_DROP_HISTORY);
+}
+
 /* alter_feature_view(view, query, online, ...) returns void */
 Datum
 fs_alter_feature_view(PG_FUNCTION_ARGS)
@@ -124,12 +134,15 @@ fs_alter_feature_view(PG_FUNCTION_ARGS)
 
 	fs_require_preload();
 	fs_argument_require(fcinfo, ALTER_VIEW, "view");
-	if (!PG_ARGISNULL(ALTER_QUERY))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change the query of a feature view"),
-				 errdetail("Adding and dropping features is not supported: rows computed by the old query would stand beside rows of the new one."),
-				 errhint("Create another feature view, or drop this one with feature_stream.drop_feature_view() and create it again.")));
+	fs_argument_require(fcinfo, ALTER_DROP_HISTORY, "drop_history");
+	if (!PG_ARGISNULL(ALTER_QUERY) || PG_GETARG_BOOL(ALTER_DROP_HISTORY))
+	{
+		fs_definition_alter_query(PG_GETARG_OID(ALTER_VIEW), text_argument(fcinfo, ALTER_QUERY),
+								  PG_GETARG_BOOL(ALTER_DROP_HISTORY), &stream);
+		fs_ddl_touch_stream(stream);
+	}
+	if (!alters_options(fcinfo))
+		PG_RETURN_VOID();
 	request.online = name_argument(fcinfo, ALTER_ONLINE);
 	request.online_key = text_argument(fcinfo, ALTER_ONLINE_KEY);
 	request.online_ttl = interval_argument(fcinfo, ALTER_ONLINE_TTL);

@@ -178,8 +178,7 @@ alter_view(const ViewParts *parts, const EventObject *object)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot replace the query of feature view %s",
 						fs_relation_name(parts->view)),
-				 errdetail("Rows computed by the old query would stand beside rows of the new one."),
-				 errhint("Create another feature view, or drop this one with feature_stream.drop_feature_view() and create it again.")));
+				 errhint("Add and drop features with feature_stream.alter_feature_view().")));
 	view = fs_view_load(parts->view);
 	if (object->object == parts->view)
 		fs_definition_follow(view);

@@ -431,7 +431,7 @@ fs_verify_feature_view(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	verify->result = (ReturnSetInfo *) fcinfo->resultinfo;
 	SPI_connect();
-	verify->batch = fs_batch_create(view, fs_stream_load(view->stream), fs_batch_definition(view),
+	verify->batch = fs_batch_create(view, fs_stream_load(view->stream), fs_view_query(view->definition),
 									view->owner);
 	fs_batch_output_init(&verify->output, verify->batch);
 	fs_compare_init(&verify->compare, verify->batch);

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "catalog/view_columns.h"
 #include "pipeline/shard.h"
 #include "sql/view_cache.h"
 #include "state/shared.h"
@@ -70,6 +71,20 @@ definition_generation(void)
 	return generation;
 }
 
+/* Finds the columns of the entry's foreign tables. */
+static void
+find_columns(FsViewEntry *entry)
+{
+	int			ncolumns;
+	FsViewColumn *columns = fs_view_columns(entry->view, entry->stream, &ncolumns);
+
+	ncolumns = fs_view_natts(entry->view);
+	entry->attnums = fs_view_attnums(columns, ncolumns, entry->relid);
+	if (OidIsValid(entry->view->live))
+		entry->live_attnums = fs_view_attnums(columns, ncolumns, entry->view->live);
+	pfree(columns);
+}
+
 /*
  * Loads a definition into a context of its own.  That hangs below the caller's
  * until all is well, so that an error leaves nothing behind.  The generation is
@@ -95,6 +110,7 @@ load_entry(Oid relid)
 	entry->stream = fs_stream_load(entry->view->stream);
 	fs_layout_build(&entry->layout, entry->view, entry->stream);
 	entry->signature = fs_layout_signature(entry->view, entry->stream);
+	find_columns(entry);
 	entry->is_valid = before == invalidations;
 	MemoryContextSwitchTo(cache_context);
 	entries = lappend(entries, entry);

@@ -9,6 +9,8 @@
 #ifndef FS_SQL_VIEW_CACHE_H
 #define FS_SQL_VIEW_CACHE_H
 
+#include "access/attnum.h"
+
 #include "catalog/feature_view.h"
 #include "state/ring.h"
 
@@ -19,6 +21,8 @@ typedef struct FsViewEntry
 	FsStreamDef *stream;
 	FsRingLayout layout;
 	uint32		signature;		/* of the layout, to be compared with the worker's */
+	AttrNumber *attnums;		/* where the view's columns are, by their order in the definition ... */
+	AttrNumber *live_attnums;	/* ... and those of <view>_live, if there is one */
 
 	/* Upkeep; view_cache.c only */
 	Oid			relid;

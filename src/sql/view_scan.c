@@ -40,6 +40,9 @@ typedef struct ViewScan
 	/* Info */
 	Oid			relid;
 	FsViewReader *reader;		/* NULL until the first row is asked for */
+	const AttrNumber *attnums;	/* of the columns, in the order of the definition */
+	Datum	   *values;			/* a row in that order; NULL when the table has it, too */
+	bool	   *nulls;
 
 	/* Key look-up; nkeys is 0 for a full scan */
 	int			nkeys;
@@ -98,28 +101,36 @@ fs_view_scan_begin(ForeignScanState *node, int eflags)
 	node->fdw_state = scan;
 }
 
-/* Throws when the foreign table is not what the definition makes of it. */
-static void
-check_columns(const FsViewEntry *entry, TupleDesc desc)
+/*
+ * Throws when the foreign table is not what the definition makes of it.
+ * Returns whether its columns are in the same order.
+ */
+static bool
+check_columns(const FsViewDef *view, const AttrNumber *attnums, TupleDesc desc)
 {
-	const FsViewDef *view = entry->view;
-	bool		matches = desc->natts == fs_view_natts(view);
+	int			natts = fs_view_natts(view);
+	bool		matches = attnums != NULL;
+	bool		in_order = desc->natts == natts;
 
-	for (int i = 0; matches && i < desc->natts; i++)
+	for (int i = 0; matches && i < natts; i++)
 	{
 		Oid			type = TIMESTAMPTZOID;
 
 		if (i < view->nentity)
 			type = fs_view_entity(view, i)->typid;
-		else if (i < desc->natts - 2)
+		else if (i < natts - 2)
 			type = view->features[(i - view->nentity) % view->nfeatures].type;
-		matches = !TupleDescAttr(desc, i)->attisdropped && TupleDescAttr(desc, i)->atttypid == type;
+		matches = attnums[i] > InvalidAttrNumber && attnums[i] <= desc->natts &&
+			TupleDescAttr(desc, attnums[i] - 1)->atttypid == type &&
+			(i >= view->nentity || attnums[i] == i + 1);
+		in_order = in_order && attnums[i] == i + 1;
 	}
 	if (!matches)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("columns of feature view \"%s\" do not match its definition", view->name),
 				 errhint("Drop the feature view and create it again.")));
+	return in_order;
 }
 
 /* Opens the reader, once a scan. */
@@ -131,7 +142,12 @@ open_reader(ViewScan *scan, TupleDesc desc)
 
 	scan->reader = fs_view_reader_open(scan->relid);
 	entry = fs_view_reader_entry(scan->reader);
-	check_columns(entry, desc);
+	scan->attnums = scan->relid == entry->relid ? entry->attnums : entry->live_attnums;
+	if (!check_columns(entry->view, scan->attnums, desc))
+	{
+		scan->values = palloc(sizeof(Datum) * fs_view_natts(entry->view));
+		scan->nulls = palloc(sizeof(bool) * fs_view_natts(entry->view));
+	}
 	Assert(scan->nkeys == 0 || scan->nkeys == entry->view->nentity);
 	for (int i = 0; i < scan->nkeys; i++)
 		scan->keys[i].column = fs_view_entity(entry->view, i);
@@ -289,6 +305,31 @@ lookup_next(ViewScan *scan, Datum *values, bool *nulls)
 	return found;
 }
 
+/* The next row of the look-up or the scan, in the order of the definition. */
+static bool
+next_row(ViewScan *scan, Datum *values, bool *nulls)
+{
+	return scan->nkeys > 0 ? lookup_next(scan, values, nulls) :
+		fs_view_reader_next(scan->reader, values, nulls);
+}
+
+/* The next row into the slot, in the order of the table, whose dropped columns are null. */
+static bool
+next_reordered(ViewScan *scan, TupleTableSlot *slot)
+{
+	int			natts = fs_view_natts(fs_view_reader_entry(scan->reader)->view);
+
+	if (!next_row(scan, scan->values, scan->nulls))
+		return false;
+	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	for (int i = 0; i < natts; i++)
+	{
+		slot->tts_values[scan->attnums[i] - 1] = scan->values[i];
+		slot->tts_isnull[scan->attnums[i] - 1] = scan->nulls[i];
+	}
+	return true;
+}
+
 /*
  * The next row, or an empty slot.  Runs in the per-tuple context, which the
  * executor resets before each call.
@@ -311,9 +352,8 @@ fs_view_scan_next(ForeignScanState *node)
 			fs_view_reader_begin(scan->reader);
 		scan->has_begun = true;
 	}
-	found = scan->nkeys > 0 ?
-		lookup_next(scan, slot->tts_values, slot->tts_isnull) :
-		fs_view_reader_next(scan->reader, slot->tts_values, slot->tts_isnull);
+	found = scan->values == NULL ? next_row(scan, slot->tts_values, slot->tts_isnull) :
+		next_reordered(scan, slot);
 	return found ? ExecStoreVirtualTuple(slot) : slot;
 }
 

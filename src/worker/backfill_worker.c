@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/extension.h"
+#include "pipeline/alteration.h"
 #include "pipeline/backfill.h"
 #include "state/shared.h"
 #include "worker/backfill_worker.h"
@@ -57,7 +58,10 @@ do_step(void *arg)
 
 	PG_TRY();
 	{
-		fs_backfill_step(duty->backfill);
+		if (duty->backfill->alteration != 0)
+			fs_alteration_step(duty->backfill);
+		else
+			fs_backfill_step(duty->backfill);
 	}
 	PG_CATCH();
 	{
@@ -77,7 +81,10 @@ note_error(void *arg)
 {
 	Duty	   *duty = arg;
 
-	fs_backfill_note_error(duty->backfill, duty->error);
+	if (duty->backfill->alteration != 0)
+		fs_alteration_note_error(duty->backfill, duty->error);
+	else
+		fs_backfill_note_error(duty->backfill, duty->error);
 }
 
 /* Fills one gap; false when that failed. */

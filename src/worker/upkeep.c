@@ -139,6 +139,9 @@ delete_old_rows(const StreamPlan *plan)
 		fs_query_run("DELETE FROM feature_stream.backfill WHERE view = $1 AND until < $2"
 					 " AND state <> 'pending'",
 					 SPI_OK_DELETE, 2, types, values, NULL);
+		fs_query_run("DELETE FROM feature_stream.view_alteration WHERE view = $1 AND until < $2"
+					 " AND state <> 'pending'",
+					 SPI_OK_DELETE, 2, types, values, NULL);
 	}
 	SPI_finish();
 }
@@ -159,6 +162,8 @@ hold_log(const FsViewDef *view, FsTime before)
 	SPI_connect();
 	fs_query_read("SELECT min(GREATEST(COALESCE(h.fired, '-infinity') - $3, $2 - h.hold)) FROM"
 				  " (SELECT COALESCE(done_upto, after), hold FROM feature_stream.backfill"
+				  " WHERE view = $1 AND state = 'pending' UNION ALL"
+				  " SELECT done_upto, hold FROM feature_stream.view_alteration"
 				  " WHERE view = $1 AND state = 'pending' UNION ALL"
 				  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
 				  " WHERE view = $1 AND paused) h (fired, hold)",

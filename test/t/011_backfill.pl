@@ -204,10 +204,15 @@ wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > 
 end_crashes($node);
 go_on(8 * 3600);
 # The worker that came back may have had the real clock, by which all of this is long past: it begins anew.
-ingest_pid($node, 'clicks');
-$node->safe_psql('postgres', "SELECT feature_stream.pause_stream('clicks')");
-wait_for_state($node, 'clicks', 'paused');
-$node->safe_psql('postgres', "SELECT feature_stream.resume_stream('clicks')");
+sub begin_anew
+{
+	ingest_pid($node, 'clicks');
+	$node->safe_psql('postgres', "SELECT feature_stream.pause_stream('clicks')");
+	wait_for_state($node, 'clicks', 'paused');
+	$node->safe_psql('postgres', "SELECT feature_stream.resume_stream('clicks')");
+	return;
+}
+begin_anew();
 for my $view (qw(online kept))
 {
 	wait_until("the resumption of $view", sub {
@@ -224,6 +229,58 @@ cmp_ok(scalar(grep { m{/0$} } values %emptied), '>', 0, 'and some have the empty
 is($node->safe_psql('postgres', q(SELECT string_agg(format('kept:%s %s/%s', user_id, extract(epoch FROM window_end)::bigint, n_30m), ' ' ORDER BY format('kept:%s', user_id) COLLATE "C")
 	FROM (SELECT DISTINCT ON (user_id) * FROM kept_history ORDER BY user_id, window_end DESC) h WHERE n_30m = 0 AND window_end > '2024-01-15 06:59:00+00')),
 	join(' ', map { "$_ $emptied{$_}" } sort grep { $emptied{$_} =~ m{^(\d+)/0$} && $1 > 1705301940 } keys %emptied), 'of the last window end');
+
+# --- Features are added and dropped, whoever dies: history and online store are those of a view that had them from the start.
+sub alter
+{
+	my ($features) = @_;
+
+	$node->safe_psql('postgres', "SELECT feature_stream.alter_feature_view('few', 'SELECT user_id, $features FROM clicks GROUP BY user_id')");
+	return;
+}
+sub is_altered
+{
+	my ($times) = @_;
+
+	wait_until("alteration $times", sub { (ask("SELECT count(*) FROM feature_stream.stat_progress_backfill
+		WHERE view = 'few'::regclass AND reason = 'alteration' AND state = 'done'") // 0) eq $times });
+	return;
+}
+$node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('few', 'SELECT user_id, count(*) AS n, min(price) AS least
+	FROM clicks GROUP BY user_id', windows => '{10 min, 30 min}', slide => '1 min', online => 'redis')));
+is_filled('few');
+is_online('few');
+is(scalar(grep { exists $redis->hash($_)->{items_30m} } $redis->keys('few:*')), 0, 'a view with few features');
+$crashes = crashes();
+set_fault($node, 'backfill-before-commit:crash:2');
+alter('array_agg(item) AS items, count(*) AS n');
+wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
+end_crashes($node);
+go_on(9 * 3600);
+$node->safe_psql('postgres', "CALL send(8 * 3600, 9 * 3600, ($events / 10)::int)");
+is_altered(1);
+$crashes = crashes();
+set_fault($node, 'checkpoint-before-commit:crash:1');
+alter('sum(price) AS spent, array_agg(item) AS items, count(*) AS n');
+wait_until('a crash of the ingest worker', sub { ask('SELECT feature_stream.checkpoint_stream(\'clicks\')'); crashes() > $crashes });
+end_crashes($node);
+go_on(9 * 3600);
+alter('sum(price) AS spent, count(DISTINCT item) AS kinds, array_agg(item) AS items, count(*) AS n');
+kill_backend_process($node, ingest_pid($node, 'clicks'));
+go_on(9 * 3600);
+wait_for_frontier($node, 'clicks', '2024-01-15 08:59:00+00');
+is_altered(3);
+is(rows_differ($node, "SELECT $columns FROM few_history", "SELECT $columns FROM before_history"), '',
+	"the history of a view that got its features later is that of one that had them (seed $seed)");
+is(rows_differ($node, 'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM few',
+	'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM before'), '', 'its rows in force are the same');
+query_is($node, 'SELECT count(*) > 0 FROM few_history WHERE least_30m IS NOT NULL', 't', 'the history keeps a dropped feature');
+begin_anew();	# see above
+is_online('few');
+my @few = map { $redis->hash($_) } $redis->keys('few:*');
+is(scalar(grep { exists $_->{items_30m} && exists $_->{kinds_30m} && !exists $_->{least_30m} } @few), scalar(@few),
+	'the online store has the new fields, and the dropped ones no more');
+verifies($node, 'few', 'and it verifies');
 
 # --- A command that needs the database for itself ends the worker.
 $node->safe_psql('postgres', 'CREATE DATABASE other');

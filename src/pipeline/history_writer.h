@@ -1,0 +1,53 @@
+/*
+ * history_writer.h
+ *		Rows into the history of a feature view.
+ *
+ * Rows are computed in the order of the definition (catalog/view_columns.h);
+ * here they get that of the table.  One that was altered since the definition
+ * was loaded is written, too: columns that came get NULL, and those that went
+ * are left out.
+ */
+#ifndef FS_PIPELINE_HISTORY_WRITER_H
+#define FS_PIPELINE_HISTORY_WRITER_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+
+#include "catalog/feature_view_def.h"
+#include "core/value.h"
+
+typedef struct FsHistoryWriter FsHistoryWriter;
+
+/* A row; 'values' and 'nulls' are of the features, window by window. */
+typedef struct FsHistoryRow
+{
+	const Datum *entity;
+	const Datum *values;
+	const bool *nulls;
+	FsTime		window_end;
+	FsTime		computed_at;
+	FsTime		available_at;
+	bool		complete;
+	bool		backfilled;
+} FsHistoryRow;
+
+/*
+ * Where the history's columns are, palloc'd; NULL without a history.  In a
+ * transaction.
+ */
+extern AttrNumber *fs_history_attnums(const FsViewDef *view, const FsStreamDef *stream);
+
+/*
+ * Opens the view's history for writing inside the current transaction, as the
+ * view's owner, in TopTransactionContext.  'attnums' must outlive it.
+ */
+extern FsHistoryWriter *fs_history_writer_open(const FsViewDef *view, const AttrNumber *attnums);
+
+/* Adds one row; what it points to is copied.  Throws when there is no partition for it. */
+extern void fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row);
+
+/* Writes what is gathered, and closes. */
+extern void fs_history_writer_close(FsHistoryWriter *writer);
+
+#endif							/* FS_PIPELINE_HISTORY_WRITER_H */
