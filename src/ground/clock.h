@@ -14,6 +14,18 @@
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
 
+/*
+ * The test clock that shared memory begins with, so that workers that start
+ * after a crash have it at once; 0 for none.  A setting of builds for tests.
+ */
+#ifdef FS_FAULTS
+extern void fs_clock_define(void);
+extern uint64 fs_clock_first(void);
+#else
+#define fs_clock_define() ((void) 0)
+#define fs_clock_first() UINT64CONST(0)
+#endif
+
 /* Where the test clock lives in shared memory; NULL before attach. */
 extern void fs_clock_attach(pg_atomic_uint64 *test_clock);
 

@@ -11,6 +11,7 @@
 
 #include "utils/guc.h"
 
+#include "ground/clock.h"
 #include "ground/fault.h"
 #include "ground/settings.h"
 
@@ -87,5 +88,6 @@ fs_settings_define(void)
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 	fs_fault_define();
+	fs_clock_define();
 	MarkGUCPrefixReserved("feature_stream");
 }

@@ -85,7 +85,7 @@ fs_shared_init(void)
 		memset(fs_shared, 0, fs_shared_size());
 		fs_shared->lock = &GetNamedLWLockTranche("feature_stream")->lock;
 		fs_shared->max_streams = fs_max_workers;
-		pg_atomic_init_u64(&fs_shared->test_clock, 0);
+		pg_atomic_init_u64(&fs_shared->test_clock, fs_clock_first());
 		for (int i = 0; i < fs_max_workers; i++)
 		{
 			FsSharedStream *stream = &fs_shared->streams[i];

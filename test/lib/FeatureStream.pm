@@ -31,7 +31,7 @@ use FeatureStream::Session;
 our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
-  kill_backend_process wait_for_server set_fault end_crashes query_is seconds_of rows_differ random_from
+  kill_backend_process wait_for_server hold_clock set_fault end_crashes query_is seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
 );
 
@@ -168,6 +168,17 @@ sub set_fault
 	my ($node, $fault) = @_;
 
 	$node->append_conf('postgresql.conf', "feature_stream.fault = '$fault'");
+	$node->reload;
+	return;
+}
+
+# Sets the test clock, of this server and of one that starts again after a crash.
+sub hold_clock
+{
+	my ($node, $time) = @_;
+
+	my $seconds = $node->safe_psql('postgres', "SELECT extract(epoch FROM $time) FROM feature_stream.set_test_clock($time)");
+	$node->append_conf('postgresql.conf', "feature_stream.first_clock = $seconds");
 	$node->reload;
 	return;
 }

@@ -53,7 +53,7 @@ sub go_on
 {
 	my ($second) = @_;
 
-	$node->safe_psql('postgres', "SELECT feature_stream.set_test_clock('2024-01-15 00:00:10+00'::timestamptz + $second * interval '1 s')");
+	hold_clock($node, "(timestamptz '2024-01-15 00:00:10+00' + $second * interval '1 s')");
 	return;
 }
 
@@ -203,16 +203,6 @@ $node->safe_psql('postgres', "SELECT feature_stream.resume_feature_view('online'
 wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
 end_crashes($node);
 go_on(8 * 3600);
-# The worker that came back may have had the real clock, by which all of this is long past: it begins anew.
-sub begin_anew
-{
-	ingest_pid($node, 'clicks');
-	$node->safe_psql('postgres', "SELECT feature_stream.pause_stream('clicks')");
-	wait_for_state($node, 'clicks', 'paused');
-	$node->safe_psql('postgres', "SELECT feature_stream.resume_stream('clicks')");
-	return;
-}
-begin_anew();
 for my $view (qw(online kept))
 {
 	wait_until("the resumption of $view", sub {
@@ -275,7 +265,6 @@ is(rows_differ($node, "SELECT $columns FROM few_history", "SELECT $columns FROM 
 is(rows_differ($node, 'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM few',
 	'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM before'), '', 'its rows in force are the same');
 query_is($node, 'SELECT count(*) > 0 FROM few_history WHERE least_30m IS NOT NULL', 't', 'the history keeps a dropped feature');
-begin_anew();	# see above
 is_online('few');
 my @few = map { $redis->hash($_) } $redis->keys('few:*');
 is(scalar(grep { exists $_->{items_30m} && exists $_->{kinds_30m} && !exists $_->{least_30m} } @few), scalar(@few),
