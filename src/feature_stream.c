@@ -13,6 +13,7 @@
  *		inputs.c			what feature views evaluate of each event
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
+ *		dead_letter_replay.c	those that come back
  *		fold.c				an accepted event becomes state
  *		fire.c, collect.c	window ends that are due: entities, their rows
  *		prune.c				what no window needs any more

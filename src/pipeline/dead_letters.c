@@ -15,6 +15,7 @@
 
 #include "ground/clock.h"
 #include "offline/table_writer.h"
+#include "pipeline/dead_letter_replay.h"
 #include "pipeline/dead_letters.h"
 
 /* Columns of feature_stream.dead_letter, in order. */
@@ -62,7 +63,14 @@ add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *me
 		letter->payload = make_bytea(record->value, kept);
 	if (shard->def->dead_letter_payload && record->key != NULL)
 		letter->key = make_bytea(record->key, record->key_len);
-	letter->headers = shard->source->ops->headers(shard->source, record);
+	if (event->replay == NULL)
+		letter->headers = shard->source->ops->headers(shard->source, record);
+	else
+	{
+		/* It stands beside the one that came back, and must differ from that. */
+		letter->headers = event->replay->headers == NULL ? NULL : pstrdup(event->replay->headers);
+		letter->recorded_at = Max(letter->recorded_at, event->replay->recorded_at + 1);
+	}
 	pending->dead_letters = lappend(pending->dead_letters, letter);
 	pending->ndead++;
 	pending->dead_bytes += sizeof(FsDeadLetter) + kept + record->key_len + 256;

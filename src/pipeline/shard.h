@@ -10,6 +10,7 @@
  *	contract.c		bytes -> event, by the stream's data contract
  *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
+ *	dead_letter_replay.c	those that come back
  *	fold.c			event -> log and rings
  *	fire.c			window ends that are due; rows
  *	collect.c		which entities a window end is due for
@@ -68,6 +69,7 @@
 #define FS_PENDING_BYTES (64 * 1024 * 1024)
 
 struct FsCheckpoint;			/* pace.h */
+struct FsReplay;				/* dead_letter_replay.h */
 
 /* A partition of the shard. */
 typedef struct FsPartition
@@ -95,6 +97,7 @@ typedef struct FsEvent
 {
 	FsEventMeta meta;
 	const FsRecord *record;
+	const struct FsReplay *replay;	/* a dead letter that comes back; NULL: the source's */
 	FsValue    *values;			/* one per stream column, then those of the views' expressions */
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
@@ -146,6 +149,7 @@ typedef struct FsPending
 	int64		dead_bytes;		/* memory of the dead letters, about */
 	List	   *dead_letters;	/* FsDeadLetter * */
 	int64		ndead;
+	List	   *outcomes;		/* FsReplayOutcome * */
 	List	   *wakeups;		/* FsWakeup * */
 	bool		dirty;			/* positions moved */
 } FsPending;
@@ -352,7 +356,13 @@ typedef struct FsShard
 	int			next_event;
 	uint32		folded;			/* views that have had events[next_event] */
 	bool		admitted;		/* events[next_event] was admitted */
-	FsPartition *batch_partition;
+	FsPartition *batch_partition;	/* NULL: they are dead letters that come back */
+
+	/* Dead letters that come back */
+	uint64		replay_requested;	/* the slot's counter, as last looked at */
+	bool		replay_wanted;	/* there may be requests */
+	int			replays;		/* taken, and their outcome is not committed yet */
+	int64		replay_not_before;	/* monotonic clock: memory was out */
 
 	/* Trouble */
 	bool		exhausted;
@@ -427,6 +437,13 @@ fs_step_is_over(int64 begin)
 	return fs_clock_monotonic() - begin >= FS_STEP_USEC;
 }
 
+/* Has one that comes back got into some views only, for want of memory?  Then no window may be closed. */
+static inline bool
+fs_shard_is_replaying(const FsShard *shard)
+{
+	return shard->nevents > 0 && shard->batch_partition == NULL;
+}
+
 /* Does the view fire at this boundary, when its slide says so?  Not in its gaps, nor when it is paused. */
 static inline bool
 fs_view_fires(const FsView *view, FsTime boundary)
@@ -464,6 +481,7 @@ extern void fs_inputs_evaluate(FsView *view, FsEvent *event, uint32 bit, ExprCon
 /* admit.c */
 extern void fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event);
 extern void fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event);
+extern void fs_admit_replayed(FsShard *shard, FsEvent *event);
 
 /* fold.c */
 extern void fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream);

@@ -152,6 +152,9 @@ typedef struct FsSharedStream
 	pg_atomic_uint64 checkpoint_requested;
 	pg_atomic_uint64 checkpoint_done;
 
+	/* bumped at the commit of a replay_dead_letters() */
+	pg_atomic_uint64 replay_requested;
+
 	/* statistics; see header comment */
 	pg_atomic_uint32 stats_changecount;
 	FsSharedStats stats;

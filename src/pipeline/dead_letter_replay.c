@@ -1,0 +1,232 @@
+/*
+ * dead_letter_replay.c
+ *		Dead letters that come back; see dead_letter_replay.h.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "ground/clock.h"
+#include "ground/settings.h"
+#include "pipeline/dead_letter_replay.h"
+#include "pipeline/dead_letters.h"
+
+#define MAX_REPLAYS 1000		/* in one batch */
+#define MAX_BYTES (16 * 1024 * 1024)	/* of payloads in one batch, about */
+#define FETCH_ROWS 50
+#define PUT_OFF_USEC (10 * FS_USEC_PER_SEC)
+
+StaticAssertDecl(MAX_REPLAYS + FETCH_ROWS <= FS_POLL_BATCH_MAX, "shard->records holds a batch");
+
+/* Columns of the query in open_cursor(). */
+enum
+{
+	COL_PARTITION = 1, COL_OFFSET, COL_RECORDED_AT, COL_RECORD_TIME, COL_KEY, COL_PAYLOAD, COL_HEADERS,
+	COL_IS_KEPT, COL_HAD_PAYLOAD
+};
+
+/* See dead_letter_replay.h. */
+bool
+fs_replay_is_due(FsShard *shard)
+{
+	uint64		requested = pg_atomic_read_u64(&shard->slot->replay_requested);
+
+	if (requested != shard->replay_requested)
+	{
+		shard->replay_requested = requested;
+		shard->replay_wanted = true;
+	}
+	return shard->replay_wanted && shard->replays == 0 &&
+		fs_clock_monotonic() >= shard->replay_not_before;
+}
+
+/* Opens a cursor on the requests; SPI is connected. */
+static Portal
+open_cursor(const FsShard *shard)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
+
+	return SPI_cursor_open_with_args(NULL,
+									 "SELECT o.partition, o.\"offset\", o.recorded_at, d.record_time, d.key, d.payload, "
+									 "d.headers::pg_catalog.text, d.stream IS NOT NULL, d.payload_size IS NOT NULL "
+									 "FROM feature_stream.dead_letter_outcome o "
+									 "LEFT JOIN feature_stream.dead_letter d "
+									 "ON d.stream OPERATOR(pg_catalog.=) o.stream "
+									 "AND d.partition OPERATOR(pg_catalog.=) o.partition "
+									 "AND d.\"offset\" OPERATOR(pg_catalog.=) o.\"offset\" "
+									 "AND d.recorded_at OPERATOR(pg_catalog.=) o.recorded_at "
+									 "WHERE o.stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass "
+									 "AND o.outcome OPERATOR(pg_catalog.=) 'requested' "
+									 "ORDER BY o.partition, o.\"offset\"",
+									 1, types, values, NULL, true, 0);
+}
+
+/* A column of the row at hand; (Datum) 0 for a null. */
+static Datum
+get_column(HeapTuple tuple, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
+/* A column of bytes, copied into the current memory context; NULL for a null. */
+static const char *
+copy_bytes(HeapTuple tuple, int column, size_t *len)
+{
+	Datum		value = get_column(tuple, column);
+	bytea	   *bytes;
+
+	*len = 0;
+	if (value == (Datum) 0)
+		return NULL;
+	bytes = DatumGetByteaPCopy(value);
+	*len = VARSIZE(bytes) - VARHDRSZ;
+	return VARDATA(bytes);
+}
+
+/* Makes a record of a row, in the current memory context. */
+static void
+read_request(FsShard *shard, HeapTuple tuple, FsRecord *record, FsReplay *replay)
+{
+	Datum		record_time = get_column(tuple, COL_RECORD_TIME);
+
+	memset(record, 0, sizeof(FsRecord));
+	record->partition = DatumGetInt32(get_column(tuple, COL_PARTITION));
+	record->offset = DatumGetInt64(get_column(tuple, COL_OFFSET));
+	record->arrival = FS_TIME_MIN;
+	record->record_time = record_time == (Datum) 0 ? FS_TIME_MIN : DatumGetTimestampTz(record_time);
+	record->key = copy_bytes(tuple, COL_KEY, &record->key_len);
+	record->value = copy_bytes(tuple, COL_PAYLOAD, &record->value_len);
+	replay->recorded_at = DatumGetTimestampTz(get_column(tuple, COL_RECORDED_AT));
+	replay->headers = SPI_getvalue(tuple, SPI_tuptable->tupdesc, COL_HEADERS);
+	replay->problem = NULL;
+	if (!DatumGetBool(get_column(tuple, COL_IS_KEPT)))
+		replay->problem = "the dead letter is not kept any more";
+	else if (record->value == NULL && DatumGetBool(get_column(tuple, COL_HAD_PAYLOAD)))
+		replay->problem = "the payload was not kept";
+	else if (fs_partitions_find(shard, record->partition) == NULL)
+		replay->problem = "the stream has no such partition";
+	if (replay->problem != NULL)
+		record->value = NULL;	/* refused as a tombstone */
+}
+
+/* Reads requests until it is a batch; returns their number.  SPI is connected. */
+static int
+read_requests(FsShard *shard, FsReplay *replays)
+{
+	Portal		portal = open_cursor(shard);
+	size_t		bytes = 0;
+	int			n = 0;
+
+	while (n < MAX_REPLAYS && bytes < MAX_BYTES)
+	{
+		MemoryContext old;
+
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		old = MemoryContextSwitchTo(shard->batch);
+		for (uint64 i = 0; i < SPI_processed; i++, n++)
+		{
+			read_request(shard, SPI_tuptable->vals[i], &shard->records[n], &replays[n]);
+			bytes += shard->records[n].value_len;
+		}
+		MemoryContextSwitchTo(old);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	return n;
+}
+
+/* See dead_letter_replay.h. */
+int
+fs_replay_take(FsShard *shard, FsReplay **replays)
+{
+	int			n;
+
+	Assert(!IsTransactionState() && shard->nevents == 0 && shard->replays == 0);
+	*replays = MemoryContextAlloc(shard->batch, sizeof(FsReplay) * (MAX_REPLAYS + FETCH_ROWS));
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	n = read_requests(shard, *replays);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	shard->replay_wanted = n > 0;
+	shard->replays = n;
+	return n;
+}
+
+/* Notes what became of one, for the next checkpoint to write. */
+static void
+note_outcome(FsShard *shard, const FsEvent *event)
+{
+	FsPending  *pending = &shard->pending;
+	MemoryContext old = MemoryContextSwitchTo(pending->context);
+	FsReplayOutcome *outcome = palloc0(sizeof(FsReplayOutcome));
+	const char *problem = event->replay->problem;
+
+	Assert(problem == NULL || event->reason != FS_REASON_NONE);
+	outcome->partition = event->meta.partition;
+	outcome->offset = event->meta.offset;
+	outcome->recorded_at = event->replay->recorded_at;
+	outcome->outcome = event->reason == FS_REASON_NONE ? "replayed" :
+		event->reason == FS_REASON_LATE ? "too_late" : "still_bad";
+	if (event->reason != FS_REASON_NONE)
+	{
+		outcome->reason = problem == NULL ? fs_reason_name(event->reason) : NULL;
+		outcome->message = pstrdup(problem == NULL ? event->message : problem);
+	}
+	pending->outcomes = lappend(pending->outcomes, outcome);
+	pending->dirty = true;
+	MemoryContextSwitchTo(old);
+}
+
+/* See dead_letter_replay.h. */
+void
+fs_replay_book(FsShard *shard, const FsEvent *event)
+{
+	FsPartition *partition = fs_partitions_find(shard, event->meta.partition);
+
+	if (event->reason == FS_REASON_NONE)
+	{
+		Assert(partition != NULL && partition->dead_letter_count > 0);
+		partition->dead_letter_count--;
+		partition->accepted_count++;
+		if (event->meta.late_bound != FS_TIME_MIN)
+			partition->partially_late_count++;
+		if (event->error_mask != 0)
+			fs_dead_letter_add_error(shard, event, partition->clock.watermark);
+	}
+	note_outcome(shard, event);
+}
+
+/* See dead_letter_replay.h. */
+void
+fs_replay_put_off(FsShard *shard)
+{
+	Assert(shard->folded == 0 && shard->next_event < shard->nevents);
+	Assert(shard->events[shard->next_event].replay != NULL);
+	shard->replays -= shard->nevents - shard->next_event;
+	shard->replay_not_before = fs_clock_monotonic() + PUT_OFF_USEC;
+	shard->next_event = shard->nevents;
+	shard->admitted = false;
+}
+
+/* See dead_letter_replay.h. */
+void
+fs_replay_done(FsShard *shard, const FsPending *pending)
+{
+	Assert(list_length(pending->outcomes) <= shard->replays);
+	shard->replays -= list_length(pending->outcomes);
+}
