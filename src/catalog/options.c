@@ -41,6 +41,7 @@ typedef enum OptionKind
 	OPTION_SPAN,				/* interval >= 0 */
 	OPTION_POSITIVE_SPAN,		/* interval > 0 */
 	OPTION_BOOL,
+	OPTION_COUNT,				/* a number >= 0 */
 	OPTION_BYTES,				/* a size, with or without unit */
 	OPTION_CHOICE,				/* one of two words: false, true */
 	OPTION_FORMAT,
@@ -63,6 +64,7 @@ typedef struct StreamOption
 static const StreamOption stream_options[] =
 {
 	{"arrival", ON_TABLE, OPTION_STRING, FIELD(arrival)},
+	{"dead_letter_budget", ON_STREAM, OPTION_COUNT, FIELD(dead_letter_budget)},
 	{"dead_letter_payload", ON_STREAM, OPTION_BOOL, FIELD(dead_letter_payload)},
 	{"dead_letter_retention", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(dead_letter_retention)},
 	{"event_time", ON_STREAM, OPTION_NAME, 0, true},
@@ -165,6 +167,17 @@ read_bytes(const char *name, const char *value)
 	return bytes;
 }
 
+/* Reads a number such as "10000". */
+static int64
+read_count(const char *name, const char *value)
+{
+	int			count;
+
+	if (!parse_int(value, &count, 0, NULL) || count < 0)
+		throw_invalid_value(name, value, "Write a number from 0 to 2147483647.");
+	return count;
+}
+
 /* Reads one of the two words of a choice: false for the first. */
 static bool
 read_choice(const StreamOption *option, const char *value)
@@ -210,6 +223,9 @@ read_option(const StreamOption *option, const char *value, FsStreamDef *def)
 			if (!parse_bool(value, (bool *) field))
 				throw_invalid_value(option->name, value,
 									"Write \"true\" or \"false\".");
+			break;
+		case OPTION_COUNT:
+			*(int64 *) field = read_count(option->name, value);
 			break;
 		case OPTION_BYTES:
 			*(int64 *) field = read_bytes(option->name, value);
@@ -258,6 +274,7 @@ fs_options_default(FsStreamDef *def)
 	def->log_retention = USECS_PER_HOUR;
 	def->dead_letter_retention = 7 * USECS_PER_DAY;
 	def->dead_letter_payload = true;
+	def->dead_letter_budget = 10000;
 	def->max_record_bytes = 1024 * 1024;
 	def->start_kind = FS_START_LATEST;
 }

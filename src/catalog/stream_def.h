@@ -103,6 +103,7 @@ typedef struct FsStreamDef
 	/* Retention; microseconds */
 	int64		log_retention;	/* kept beyond what recovery needs */
 	int64		dead_letter_retention;
+	int64		dead_letter_budget; /* dead letters stored in a minute; the others are counted */
 	bool		dead_letter_payload;	/* keep raw payload and key in dead letters */
 	int64		max_record_bytes;	/* larger records are dead letters, with their first bytes only */
 

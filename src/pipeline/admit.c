@@ -220,11 +220,11 @@ static pg_noinline void
 book_trouble(FsShard *shard, FsPartition *partition, FsEvent *event)
 {
 	if (event->reason == FS_REASON_NONE)
-		fs_dead_letter_add_error(shard, event, partition->clock.watermark);
+		fs_dead_letter_add_error(shard, partition, event);
 	else
 	{
 		partition->dead_letter_count++;
-		fs_dead_letter_add(shard, event, partition->clock.watermark);
+		fs_dead_letter_add(shard, partition, event);
 	}
 }
 

@@ -14,6 +14,7 @@
 
 #include "ground/clock.h"
 #include "pipeline/dead_letter_replay.h"
+#include "pipeline/dead_letters.h"
 #include "pipeline/pace.h"
 
 #define MAX_PARAMETERS 15
@@ -131,6 +132,48 @@ write_wakeups(FsShard *shard, FsCheckpoint *checkpoint)
 		execute(&statement, values, NULL);
 		fs_pace(shard, checkpoint);
 	}
+}
+
+/* Adds the dead letters of one partition and reason that were only counted to their minute's row. */
+static void
+write_overflow_of(FsShard *shard, int32 partition, FsReason reason, const FsDeadOverflow *overflow)
+{
+	static Statement statement = {
+		"INSERT INTO feature_stream.dead_letter_overflow AS o (stream, partition, reason, recorded_at, first_offset, "
+		"last_offset, dead_letter_count, first_arrival, last_arrival, message) "
+		"VALUES ($1::pg_catalog.regclass, $2, $3, pg_catalog.date_trunc('minute', $4, 'UTC'), $5, $6, $7, $8, $9, $10) "
+		"ON CONFLICT (stream, partition, reason, recorded_at) DO UPDATE SET "
+		"first_offset = LEAST(o.first_offset, excluded.first_offset), "
+		"last_offset = GREATEST(o.last_offset, excluded.last_offset), "
+		"dead_letter_count = o.dead_letter_count OPERATOR(pg_catalog.+) excluded.dead_letter_count, "
+		"first_arrival = LEAST(o.first_arrival, excluded.first_arrival), "
+		"last_arrival = GREATEST(o.last_arrival, excluded.last_arrival)",
+		10, {OIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		TEXTOID}, SPI_OK_INSERT};
+	Datum		values[10] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(partition),
+		CStringGetTextDatum(fs_reason_name(reason)), TimestampTzGetDatum(fs_clock_now()),
+		Int64GetDatum(overflow->first_offset), Int64GetDatum(overflow->last_offset), Int64GetDatum(overflow->count),
+		TimestampTzGetDatum(overflow->first_arrival), TimestampTzGetDatum(overflow->last_arrival),
+	CStringGetTextDatum(overflow->message)};
+
+	Assert(overflow->count > 0 && overflow->first_offset <= overflow->last_offset);
+	execute(&statement, values, NULL);
+}
+
+/* Writes how many dead letters were beyond the budget. */
+static void
+write_overflow(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	for (int i = 0; i < checkpoint->npartitions && checkpoint->pending.overflow != NULL; i++)
+		for (int reason = 0; reason < FS_REASONS; reason++)
+		{
+			const FsDeadOverflow *overflow = fs_dead_letter_overflow(&checkpoint->pending, i, (FsReason) reason);
+
+			if (overflow == NULL)
+				continue;
+			write_overflow_of(shard, checkpoint->partitions[i].id, (FsReason) reason, overflow);
+			fs_pace(shard, checkpoint);
+		}
 }
 
 /*
@@ -264,6 +307,7 @@ fs_checkpoint_write_state(FsShard *shard, FsCheckpoint *checkpoint)
 		fs_pace(shard, checkpoint);
 	}
 	write_wakeups(shard, checkpoint);
+	write_overflow(shard, checkpoint);
 	write_outcomes(shard, checkpoint);
 	write_firings(shard, checkpoint);
 	write_view_state(shard, checkpoint);

@@ -206,7 +206,7 @@ fs_replay_book(FsShard *shard, const FsEvent *event)
 		if (event->meta.late_bound != FS_TIME_MIN)
 			partition->partially_late_count++;
 		if (event->error_mask != 0)
-			fs_dead_letter_add_error(shard, event, partition->clock.watermark);
+			fs_dead_letter_add_error(shard, partition, event);
 	}
 	note_outcome(shard, event);
 }

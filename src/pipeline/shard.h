@@ -65,11 +65,15 @@
  */
 #define FS_STEP_USEC 2000
 
+/* FsReasons are less. */
+#define FS_REASONS 16
+
 /* Pending log that makes a checkpoint due before its time. */
 #define FS_PENDING_BYTES (64 * 1024 * 1024)
 
 struct FsCheckpoint;			/* pace.h */
 struct FsReplay;				/* dead_letter_replay.h */
+struct FsDeadOverflow;			/* dead_letters.h */
 
 /* A partition of the shard. */
 typedef struct FsPartition
@@ -148,6 +152,7 @@ typedef struct FsPending
 	int64		events;
 	int64		dead_bytes;		/* memory of the dead letters, about */
 	List	   *dead_letters;	/* FsDeadLetter * */
+	struct FsDeadOverflow **overflow;	/* [partition's index][FS_REASONS], where there is any; NULL: none */
 	int64		ndead;
 	List	   *outcomes;		/* FsReplayOutcome * */
 	List	   *wakeups;		/* FsWakeup * */
@@ -357,6 +362,11 @@ typedef struct FsShard
 	uint32		folded;			/* views that have had events[next_event] */
 	bool		admitted;		/* events[next_event] was admitted */
 	FsPartition *batch_partition;	/* NULL: they are dead letters that come back */
+
+	/* Budget of dead letters */
+	int64		dead_letters_since; /* monotonic clock: the minute's beginning */
+	int64		dead_letters_stored;	/* since then */
+	int64		dead_letters_bytes;
 
 	/* Dead letters that come back */
 	uint64		replay_requested;	/* the slot's counter, as last looked at */

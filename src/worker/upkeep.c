@@ -278,7 +278,7 @@ plan_dead_letters(void *arg)
 }
 
 /*
- * Deletes what became of dead letters that are gone.  One that is still
+ * Deletes what became of dead letters that are gone, and how many were not stored.  One that is still
  * requested is the ingest worker's to mark.  The argument is the Round.
  */
 static void
@@ -298,6 +298,9 @@ forget_outcomes(void *arg)
 							  " AND d.\"offset\" = o.\"offset\" AND d.recorded_at = o.recorded_at)",
 							  1, types, values, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not delete from dead_letter_outcome");
+	if (SPI_execute_with_args("DELETE FROM feature_stream.dead_letter_overflow WHERE recorded_at < $1",
+							  1, types, values, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete from dead_letter_overflow");
 	SPI_finish();
 	end_transaction(round->context);
 }
