@@ -832,7 +832,7 @@ CREATE FUNCTION feature_stream.stat_get_stream(
     OUT checkpoint_count bigint, OUT last_checkpoint_time timestamptz,
     OUT last_checkpoint_duration float8, OUT last_checkpoint_bytes bigint,
     OUT last_checkpoint_pause float8, OUT longest_pause float8,
-    OUT last_error text, OUT last_error_time timestamptz)
+    OUT last_error text, OUT last_error_time timestamptz, OUT alert text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'fs_stat_get_stream' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
 COMMENT ON FUNCTION feature_stream.stat_get_stream() IS
@@ -934,7 +934,8 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
        l.last_checkpoint_pause,
        l.longest_pause,
        l.last_error,
-       l.last_error_time
+       l.last_error_time,
+       l.alert
   FROM pg_catalog.pg_foreign_table t
        JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) t.ftserver
        JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
@@ -952,6 +953,7 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
  WHERE w.fdwname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY['feature_stream_kafka', 'feature_stream_table']);
 COMMENT ON VIEW feature_stream.stat_stream IS 'one row a stream: what its worker does, how far event time has come, and what troubles it';
 COMMENT ON COLUMN feature_stream.stat_stream.state IS 'stopped, paused, no_views, starting, recovering, running, disconnected, memory_exhausted or failed; last_error says why';
+COMMENT ON COLUMN feature_stream.stat_stream.alert IS 'dead letters are more than the stream''s dead_letter_limit; also of a stream that was paused for it, until it is resumed';
 COMMENT ON COLUMN feature_stream.stat_stream.held_back_by IS 'partition that holds the watermark';
 COMMENT ON COLUMN feature_stream.stat_stream.frontier IS 'last window end fired';
 COMMENT ON COLUMN feature_stream.stat_stream.durable_frontier IS 'last window end whose rows are committed';

@@ -14,6 +14,7 @@
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
  *		dead_letter_replay.c	those that come back
+ *		dead_letter_limit.c	when they are too many
  *		fold.c				an accepted event becomes state
  *		fire.c, collect.c	window ends that are due: entities, their rows
  *		prune.c				what no window needs any more

@@ -45,6 +45,7 @@ typedef enum OptionKind
 	OPTION_BYTES,				/* a size, with or without unit */
 	OPTION_CHOICE,				/* one of two words: false, true */
 	OPTION_FORMAT,
+	OPTION_LIMIT,
 	OPTION_START
 } OptionKind;
 
@@ -65,6 +66,7 @@ static const StreamOption stream_options[] =
 {
 	{"arrival", ON_TABLE, OPTION_STRING, FIELD(arrival)},
 	{"dead_letter_budget", ON_STREAM, OPTION_COUNT, FIELD(dead_letter_budget)},
+	{"dead_letter_limit", ON_STREAM, OPTION_LIMIT, 0},
 	{"dead_letter_payload", ON_STREAM, OPTION_BOOL, FIELD(dead_letter_payload)},
 	{"dead_letter_retention", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(dead_letter_retention)},
 	{"event_time", ON_STREAM, OPTION_NAME, 0, true},
@@ -76,6 +78,7 @@ static const StreamOption stream_options[] =
 	{"max_drift", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(max_drift)},
 	{"max_future", ON_STREAM, OPTION_SPAN, FIELD(max_future)},
 	{"max_record_bytes", ON_STREAM, OPTION_BYTES, FIELD(max_record_bytes)},
+	{"on_limit", ON_STREAM, OPTION_CHOICE, FIELD(pause_on_limit), false, {"alert", "pause"}},
 	{"on_stopped", ON_STREAM, OPTION_CHOICE, FIELD(exclude_stopped), false, {"wait", "exclude"}},
 	{"order_by", ON_TABLE, OPTION_STRING, FIELD(order_by), true},
 	{"schema", ON_STREAM, OPTION_STRING, FIELD(schema)},
@@ -192,6 +195,28 @@ read_choice(const StreamOption *option, const char *value)
 	return true;
 }
 
+static const char *
+skip_spaces(const char *text)
+{
+	return text + strspn(text, " ");
+}
+
+/* Reads a limit such as "1 % over 1 min". */
+static void
+read_limit(FsStreamDef *def, const char *name, const char *value)
+{
+	char	   *end;
+	const char *rest;
+
+	def->dead_letter_limit = strtod(value, &end);
+	rest = skip_spaces(end);
+	if (end == value || !(def->dead_letter_limit >= 0 && def->dead_letter_limit < 100) || *rest != '%' ||
+		strncmp(skip_spaces(rest + 1), "over ", 5) != 0)
+		throw_invalid_value(name, value, "Write a share and a span, such as \"1 % over 1 min\".");
+	def->dead_letter_limit_span = fs_span_parse(skip_spaces(rest + 1) + 5, psprintf("option \"%s\"", name),
+												USECS_PER_SEC);
+}
+
 /*
  * Reads one option's value into 'def' (a scratch one in validators).  Throws
  * when it does not read.
@@ -235,6 +260,9 @@ read_option(const StreamOption *option, const char *value, FsStreamDef *def)
 			break;
 		case OPTION_FORMAT:
 			def->format = read_format(value);
+			break;
+		case OPTION_LIMIT:
+			read_limit(def, option->name, value);
 			break;
 		case OPTION_START:
 			fs_start_parse(def, value);

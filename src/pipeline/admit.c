@@ -224,6 +224,7 @@ book_trouble(FsShard *shard, FsPartition *partition, FsEvent *event)
 	else
 	{
 		partition->dead_letter_count++;
+		shard->limit.refused++;
 		fs_dead_letter_add(shard, partition, event);
 	}
 }

@@ -27,6 +27,7 @@
 #include "catalog/stream_state.h"
 #include "ground/clock.h"
 #include "ground/settings.h"
+#include "pipeline/dead_letter_limit.h"
 #include "pipeline/dead_letter_replay.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/row.h"
@@ -392,6 +393,7 @@ turn(FsShard *shard)
 	}
 	fs_prune_step(shard);
 	busy |= fs_publish_step(shard);
+	fs_dead_letter_limit_check(shard);
 	report(shard);
 	return busy;
 }

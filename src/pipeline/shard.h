@@ -11,6 +11,7 @@
  *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
  *	dead_letter_replay.c	those that come back
+ *	dead_letter_limit.c	when they are too many
  *	fold.c			event -> log and rings
  *	fire.c			window ends that are due; rows
  *	collect.c		which entities a window end is due for
@@ -305,6 +306,22 @@ typedef struct FsView
 	FsTime		online_time;
 } FsView;
 
+/* Dead letters among the records of late; see dead_letter_limit.c. */
+#define FS_LIMIT_STEPS 12
+
+typedef struct FsDeadLetterLimit
+{
+	int64		refused;		/* in the worker's life */
+	int64		steps;			/* ended */
+	int64		began;			/* monotonic clock: the step at hand; 0: none yet */
+	int64		read_before;	/* until then */
+	int64		refused_before;
+	int64		step_read[FS_LIMIT_STEPS];	/* by number modulo FS_LIMIT_STEPS */
+	int64		step_refused[FS_LIMIT_STEPS];
+	int64		exceeded_at;	/* number of the step that exceeded it last */
+	char		alert[FS_ERROR_SIZE];	/* "": none */
+} FsDeadLetterLimit;
+
 typedef struct FsShard
 {
 	/* Info */
@@ -363,7 +380,8 @@ typedef struct FsShard
 	bool		admitted;		/* events[next_event] was admitted */
 	FsPartition *batch_partition;	/* NULL: they are dead letters that come back */
 
-	/* Budget of dead letters */
+	/* Dead letters: limit and budget */
+	FsDeadLetterLimit limit;
 	int64		dead_letters_since; /* monotonic clock: the minute's beginning */
 	int64		dead_letters_stored;	/* since then */
 	int64		dead_letters_bytes;

@@ -116,6 +116,7 @@ typedef struct FsSharedStats
 	int64		checkpoint_count;
 	FsTime		error_time;
 	char		error[FS_ERROR_SIZE];	/* last trouble with the peer or a partition */
+	char		alert[FS_ERROR_SIZE];	/* dead letters are beyond their limit; "" none */
 	/* recovery progress */
 	int64		recovery_bytes_done;
 	int64		recovery_bytes_total;
