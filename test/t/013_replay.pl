@@ -69,7 +69,7 @@ for my $action (@order)
 	Time::HiRes::sleep($random->());
 }
 $clicks->finish or die 'generate.py failed';
-wait_for_server($node);
+end_crashes($node);
 wait_for_read($node, 'clicks', $events);
 ok(defined repair(), 'the last ones are asked back');
 $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome WHERE outcome = 'requested')")
