@@ -17,7 +17,7 @@ my %cases = (
 	'clean' => ['', ''],
 	'malformed' => ['', qq(, format 'avro', schema '$avro')],
 	'missing_field' => ['device text NOT NULL,', ''],
-	'bad_value' => [q{number int OPTIONS (field 'item_id'),}, ''],
+	'bad_value' => [q{number int OPTIONS (field 'user_id'),}, ''],
 	'check_violation' => [q{CHECK (left(item_id, 1) = 'x'),}, ''],
 	'check_violation, simple' => [q{one text OPTIONS (field 'user_id') CHECK (one <> 'u0'),}, '']);
 my $kafka = new_kafka();
