@@ -14,7 +14,6 @@
 
 #include "ground/clock.h"
 #include "pipeline/dead_letter_replay.h"
-#include "pipeline/dead_letters.h"
 #include "pipeline/pace.h"
 
 #define MAX_PARAMETERS 15

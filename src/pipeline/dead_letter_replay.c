@@ -15,7 +15,6 @@
 #include "ground/clock.h"
 #include "ground/settings.h"
 #include "pipeline/dead_letter_replay.h"
-#include "pipeline/dead_letters.h"
 
 #define MAX_REPLAYS 1000		/* in one batch */
 #define MAX_BYTES (16 * 1024 * 1024)	/* of payloads in one batch, about */

@@ -16,15 +16,7 @@
 #ifndef FS_PIPELINE_DEAD_LETTER_REPLAY_H
 #define FS_PIPELINE_DEAD_LETTER_REPLAY_H
 
-#include "pipeline/shard.h"
-
-/* A dead letter as it came back; in shard->batch, as all that it points to. */
-typedef struct FsReplay
-{
-	FsTime		recorded_at;	/* with partition and offset: its row */
-	char	   *headers;		/* JSON, or NULL */
-	const char *problem;		/* why there is nothing to decode; NULL: there is */
-} FsReplay;
+#include "pipeline/dead_letters.h"
 
 /* What became of it; in pending->context. */
 typedef struct FsReplayOutcome

@@ -15,7 +15,6 @@
 
 #include "ground/clock.h"
 #include "offline/table_writer.h"
-#include "pipeline/dead_letter_replay.h"
 #include "pipeline/dead_letters.h"
 
 /* Columns of feature_stream.dead_letter, in order. */

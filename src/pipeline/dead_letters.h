@@ -24,6 +24,14 @@ typedef struct FsDeadLetter
 	char	   *headers;		/* JSON, or NULL */
 } FsDeadLetter;
 
+/* A dead letter as it came back; in shard->batch, as all that it points to. */
+typedef struct FsReplay
+{
+	FsTime		recorded_at;	/* with partition and offset: its row */
+	char	   *headers;		/* JSON, or NULL */
+	const char *problem;		/* why there is nothing to decode; NULL: there is */
+} FsReplay;
+
 /* Those of one partition and reason, since the last checkpoint, that were beyond the budget: a row of dead_letter_overflow. */
 typedef struct FsDeadOverflow
 {
