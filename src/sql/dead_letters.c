@@ -14,17 +14,13 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "catalog/extension.h"
-#include "catalog/stream.h"
 #include "core/decode.h"
 #include "ground/clock.h"
 #include "sql/arguments.h"
-#include "state/shared.h"
 #include "worker/wakeup.h"
 
 PG_FUNCTION_INFO_V1(fs_replay_dead_letters);
@@ -61,19 +57,6 @@ typedef struct Command
 	"INSERT INTO feature_stream.dead_letter_outcome" \
 	" (stream, partition, \"offset\", recorded_at, outcome, requested_by, requested_at, why, finished_at)"
 
-/* Throws unless the stream is one of the current user's. */
-static void
-check_stream(Oid stream)
-{
-	fs_require_preload();
-	if (!fs_is_stream(stream))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("%s is not a stream", fs_relation_name(stream))));
-	if (!pg_class_ownercheck(stream, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(stream));
-}
-
 /* Throws when no dead letter can ever have the reason. */
 static void
 check_reason(const char *reason)
@@ -98,7 +81,7 @@ begin_command(FunctionCallInfo fcinfo, int first, Command *command)
 {
 	fs_argument_require(fcinfo, 0, "stream");
 	command->stream = PG_GETARG_OID(0);
-	check_stream(command->stream);
+	fs_argument_own_stream(command->stream);
 	memset(command->nulls, ' ', NPARAMETERS);
 	command->values[0] = ObjectIdGetDatum(command->stream);
 	for (int i = 0; i < NFILTERS; i++)
