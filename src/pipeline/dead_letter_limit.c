@@ -14,10 +14,10 @@
 #include "executor/spi.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "catalog/extension.h"
 #include "ground/clock.h"
+#include "ground/transaction.h"
 #include "pipeline/dead_letter_limit.h"
 
 #define CHANNEL "feature_stream"
@@ -77,9 +77,11 @@ notify(const FsShard *shard, const char *event, const char *message)
 static void
 notify_alone(const FsShard *shard, const char *event, const char *message)
 {
-	StartTransactionCommand();
+	MemoryContext context = CurrentMemoryContext;
+
+	fs_transaction_begin();
 	notify(shard, event, message);
-	CommitTransactionCommand();
+	fs_transaction_end(context);
 }
 
 /*
@@ -91,10 +93,10 @@ pause_stream(FsShard *shard)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
+	MemoryContext context = CurrentMemoryContext;
 	bool		done;
 
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	fs_transaction_begin();
 	done = fs_owner_execute("WITH free AS (SELECT stream FROM feature_stream.stream_definition"
 							" WHERE stream = $1 FOR UPDATE SKIP LOCKED)"
 							" UPDATE feature_stream.stream_definition d SET paused = true"
@@ -102,8 +104,7 @@ pause_stream(FsShard *shard)
 							SPI_OK_UPDATE, 1, types, values, NULL) > 0;
 	if (done)
 		notify(shard, "paused", shard->limit.alert);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	fs_transaction_end(context);
 	if (done)
 		pg_atomic_fetch_add_u64(&shard->slot->generation, 1);
 	return done;

@@ -9,12 +9,12 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "ground/clock.h"
 #include "ground/settings.h"
+#include "ground/transaction.h"
 #include "pipeline/dead_letter_replay.h"
+#include "state/query.h"
 
 #define MAX_REPLAYS 1000		/* in one batch */
 #define MAX_BYTES (16 * 1024 * 1024)	/* of payloads in one batch, about */
@@ -67,25 +67,16 @@ open_cursor(const FsShard *shard)
 									 1, types, values, NULL, true, 0);
 }
 
-/* A column of the row at hand; (Datum) 0 for a null. */
-static Datum
-get_column(HeapTuple tuple, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
-
 /* A column of bytes, copied into the current memory context; NULL for a null. */
 static const char *
-copy_bytes(HeapTuple tuple, int column, size_t *len)
+copy_bytes(uint64 row, int column, size_t *len)
 {
-	Datum		value = get_column(tuple, column);
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
 	bytea	   *bytes;
 
 	*len = 0;
-	if (value == (Datum) 0)
+	if (isnull)
 		return NULL;
 	bytes = DatumGetByteaPCopy(value);
 	*len = VARSIZE(bytes) - VARHDRSZ;
@@ -94,23 +85,21 @@ copy_bytes(HeapTuple tuple, int column, size_t *len)
 
 /* Makes a record of a row, in the current memory context. */
 static void
-read_request(FsShard *shard, HeapTuple tuple, FsRecord *record, FsReplay *replay)
+read_request(FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
 {
-	Datum		record_time = get_column(tuple, COL_RECORD_TIME);
-
 	memset(record, 0, sizeof(FsRecord));
-	record->partition = DatumGetInt32(get_column(tuple, COL_PARTITION));
-	record->offset = DatumGetInt64(get_column(tuple, COL_OFFSET));
+	record->partition = fs_query_int32(row, COL_PARTITION);
+	record->offset = fs_query_int64(row, COL_OFFSET, 0);
 	record->arrival = FS_TIME_MIN;
-	record->record_time = record_time == (Datum) 0 ? FS_TIME_MIN : DatumGetTimestampTz(record_time);
-	record->key = copy_bytes(tuple, COL_KEY, &record->key_len);
-	record->value = copy_bytes(tuple, COL_PAYLOAD, &record->value_len);
-	replay->recorded_at = DatumGetTimestampTz(get_column(tuple, COL_RECORDED_AT));
-	replay->headers = SPI_getvalue(tuple, SPI_tuptable->tupdesc, COL_HEADERS);
+	record->record_time = fs_query_time(row, COL_RECORD_TIME);
+	record->key = copy_bytes(row, COL_KEY, &record->key_len);
+	record->value = copy_bytes(row, COL_PAYLOAD, &record->value_len);
+	replay->recorded_at = fs_query_time(row, COL_RECORDED_AT);
+	replay->headers = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_HEADERS);
 	replay->problem = NULL;
-	if (!DatumGetBool(get_column(tuple, COL_IS_KEPT)))
+	if (!fs_query_bool(row, COL_IS_KEPT))
 		replay->problem = "the dead letter is not kept any more";
-	else if (record->value == NULL && DatumGetBool(get_column(tuple, COL_HAD_PAYLOAD)))
+	else if (record->value == NULL && fs_query_bool(row, COL_HAD_PAYLOAD))
 		replay->problem = "the payload was not kept";
 	else if (fs_partitions_find(shard, record->partition) == NULL)
 		replay->problem = "the stream has no such partition";
@@ -136,7 +125,7 @@ read_requests(FsShard *shard, FsReplay *replays)
 		old = MemoryContextSwitchTo(shard->batch);
 		for (uint64 i = 0; i < SPI_processed; i++, n++)
 		{
-			read_request(shard, SPI_tuptable->vals[i], &shard->records[n], &replays[n]);
+			read_request(shard, i, &shard->records[n], &replays[n]);
 			bytes += shard->records[n].value_len;
 		}
 		MemoryContextSwitchTo(old);
@@ -150,17 +139,16 @@ read_requests(FsShard *shard, FsReplay *replays)
 int
 fs_replay_take(FsShard *shard, FsReplay **replays)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			n;
 
 	Assert(!IsTransactionState() && shard->nevents == 0 && shard->replays == 0);
 	*replays = MemoryContextAlloc(shard->batch, sizeof(FsReplay) * (MAX_REPLAYS + FETCH_ROWS));
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	fs_transaction_begin();
 	SPI_connect();
 	n = read_requests(shard, *replays);
 	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	fs_transaction_end(context);
 	shard->replay_wanted = n > 0;
 	shard->replays = n;
 	return n;

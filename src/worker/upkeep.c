@@ -259,19 +259,17 @@ forget_outcomes(void *arg)
 
 	if (round->dead_letters_before == FS_TIME_MIN)
 		return;
-	begin_transaction();
+	fs_transaction_begin();
 	SPI_connect();
-	if (SPI_execute_with_args("DELETE FROM feature_stream.dead_letter_outcome o WHERE recorded_at < $1"
-							  " AND outcome <> 'requested' AND NOT EXISTS (SELECT FROM feature_stream.dead_letter d"
-							  " WHERE d.stream = o.stream AND d.partition = o.partition"
-							  " AND d.\"offset\" = o.\"offset\" AND d.recorded_at = o.recorded_at)",
-							  1, types, values, NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not delete from dead_letter_outcome");
-	if (SPI_execute_with_args("DELETE FROM feature_stream.dead_letter_overflow WHERE recorded_at < $1",
-							  1, types, values, NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not delete from dead_letter_overflow");
+	fs_query_run("DELETE FROM feature_stream.dead_letter_outcome o WHERE recorded_at < $1"
+				 " AND outcome <> 'requested' AND NOT EXISTS (SELECT FROM feature_stream.dead_letter d"
+				 " WHERE d.stream = o.stream AND d.partition = o.partition"
+				 " AND d.\"offset\" = o.\"offset\" AND d.recorded_at = o.recorded_at)",
+				 SPI_OK_DELETE, 1, types, values, NULL);
+	fs_query_run("DELETE FROM feature_stream.dead_letter_overflow WHERE recorded_at < $1",
+				 SPI_OK_DELETE, 1, types, values, NULL);
 	SPI_finish();
-	end_transaction(round->context);
+	fs_transaction_end(round->context);
 }
 
 /* Lists the streams.  The argument is the Round. */
