@@ -179,6 +179,7 @@ SELECT user_id, window_end, n_2m, items_2m, n_5m, items_5m FROM session_history 
 SELECT user_id, window_end, n_5m, price_5m FROM totals_history ORDER BY 1, 2;
 SELECT * FROM feature_stream.verify_feature_view('session');
 SELECT * FROM feature_stream.verify_feature_view('totals');
+SELECT status, "offset", event_time, late_by FROM feature_stream.explain_feature('session', 'n_5m', '{"user_id": "ann"}', '2024-01-15 12:58:00+00') ORDER BY "offset";
 
 -- By now they are all too late.
 UPDATE feature_stream.dead_letter SET payload = click('eve', 'e8', '00:50:00') WHERE stream = 'clicks'::regclass AND "offset" = 8;

@@ -39,6 +39,7 @@
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
  *	sql/		What SQL calls, one file a subject.
+ *		dead_letters.c		replaying and discarding dead letters
  *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
  *		feature_views.c, pause.c, registry.c, schemas.c, schema_check.c, view_*.c (SELECT on a feature view),
  *		event_log.c, test_event.c (one event by the stream's contract), print_payload.c
