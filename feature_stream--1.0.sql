@@ -247,7 +247,7 @@ CREATE TABLE feature_stream.dead_letter_overflow (
     message            text NOT NULL,
     PRIMARY KEY (stream, partition, reason, recorded_at)
 ) WITH (fillfactor = 50);
-CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream) WHERE outcome = 'requested';
+CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
 
 -- The first partition of a table changes its row in pg_class.  Workers make partitions as soon as the extension is there, and a
 -- GRANT at the same time, as pg_restore has it, would fail.  So both tables have had one.

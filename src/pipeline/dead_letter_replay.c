@@ -21,7 +21,7 @@
 #define FETCH_ROWS 50
 #define PUT_OFF_USEC (10 * FS_USEC_PER_SEC)
 
-StaticAssertDecl(MAX_REPLAYS + FETCH_ROWS <= FS_POLL_BATCH_MAX, "shard->records holds a batch");
+StaticAssertDecl(MAX_REPLAYS <= FS_POLL_BATCH_MAX, "shard->records holds a batch");
 
 /* Columns of the query in open_cursor(). */
 enum
@@ -63,7 +63,7 @@ open_cursor(const FsShard *shard)
 									 "AND d.recorded_at OPERATOR(pg_catalog.=) o.recorded_at "
 									 "WHERE o.stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass "
 									 "AND o.outcome OPERATOR(pg_catalog.=) 'requested' "
-									 "ORDER BY o.partition, o.\"offset\"",
+									 "ORDER BY o.partition, o.\"offset\" LIMIT " CppAsString2(MAX_REPLAYS),
 									 1, types, values, NULL, true, 0);
 }
 
@@ -115,7 +115,7 @@ read_requests(FsShard *shard, FsReplay *replays)
 	size_t		bytes = 0;
 	int			n = 0;
 
-	while (n < MAX_REPLAYS && bytes < MAX_BYTES)
+	while (bytes < MAX_BYTES)
 	{
 		MemoryContext old;
 
@@ -143,7 +143,7 @@ fs_replay_take(FsShard *shard, FsReplay **replays)
 	int			n;
 
 	Assert(!IsTransactionState() && shard->nevents == 0 && shard->replays == 0);
-	*replays = MemoryContextAlloc(shard->batch, sizeof(FsReplay) * (MAX_REPLAYS + FETCH_ROWS));
+	*replays = MemoryContextAlloc(shard->batch, sizeof(FsReplay) * MAX_REPLAYS);
 	fs_transaction_begin();
 	SPI_connect();
 	n = read_requests(shard, *replays);
