@@ -238,6 +238,39 @@ CREATE TABLE feature_stream.dead_letter (
     PRIMARY KEY (stream, partition, "offset", recorded_at)
 ) PARTITION BY RANGE (recorded_at);
 
+-- What became of dead letters that were asked back or discarded.  A row that is 'requested' is the ingest worker's alone, which marks
+-- it in the checkpoint that makes its event durable; the others are replay_dead_letters()'s and discard_dead_letters()'s.
+CREATE TABLE feature_stream.dead_letter_outcome (
+    stream        regclass NOT NULL,
+    partition     int NOT NULL,
+    "offset"      bigint NOT NULL,
+    recorded_at   timestamptz NOT NULL,
+    outcome       text NOT NULL CHECK (outcome IN ('requested', 'replayed', 'still_bad', 'too_late', 'discarded')),
+    reason        text,
+    message       text,
+    requested_by  name NOT NULL,
+    requested_at  timestamptz NOT NULL,
+    why           text,
+    finished_at   timestamptz,
+    PRIMARY KEY (stream, partition, "offset", recorded_at)
+);
+
+-- Dead letters beyond the stream's budget: counted a minute, their bytes are in the topic.
+CREATE TABLE feature_stream.dead_letter_overflow (
+    stream             regclass NOT NULL,
+    partition          int NOT NULL,
+    reason             text NOT NULL,
+    recorded_at        timestamptz NOT NULL,
+    first_offset       bigint NOT NULL,
+    last_offset        bigint NOT NULL,
+    dead_letter_count  bigint NOT NULL,
+    first_arrival      timestamptz NOT NULL,
+    last_arrival       timestamptz NOT NULL,
+    message            text NOT NULL,
+    PRIMARY KEY (stream, partition, reason, recorded_at)
+) WITH (fillfactor = 50);
+CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
+
 -- The first partition of a table changes its row in pg_class.  Workers make partitions as soon as the extension is there, and a
 -- GRANT at the same time, as pg_restore has it, would fail.  So both tables have had one.
 CREATE TABLE feature_stream.first_partition PARTITION OF feature_stream.dead_letter FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
@@ -253,6 +286,24 @@ ALTER TABLE feature_stream.dead_letter ENABLE ROW LEVEL SECURITY;
 CREATE POLICY dead_letter_of_stream ON feature_stream.dead_letter FOR SELECT
     USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
 COMMENT ON POLICY dead_letter_of_stream ON feature_stream.dead_letter IS 'dead letters are for those who may read their stream';
+ALTER TABLE feature_stream.dead_letter_outcome ENABLE ROW LEVEL SECURITY;
+CREATE POLICY dead_letter_outcome_of_stream ON feature_stream.dead_letter_outcome FOR SELECT
+    USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+COMMENT ON POLICY dead_letter_outcome_of_stream ON feature_stream.dead_letter_outcome IS 'outcomes are for those who may read the dead letters';
+ALTER TABLE feature_stream.dead_letter_overflow ENABLE ROW LEVEL SECURITY;
+CREATE POLICY dead_letter_overflow_of_stream ON feature_stream.dead_letter_overflow FOR SELECT
+    USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+COMMENT ON POLICY dead_letter_overflow_of_stream ON feature_stream.dead_letter_overflow IS 'counts are for those who may read the dead letters';
+-- Repairs are the stream's owner's; which columns is said by column privileges (grant_access()).
+CREATE POLICY dead_letter_repair ON feature_stream.dead_letter FOR UPDATE
+    USING (pg_catalog.pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) stream::pg_catalog.oid), 'USAGE')
+           AND NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome o
+                            WHERE o.stream OPERATOR(pg_catalog.=) dead_letter.stream
+                              AND o.partition OPERATOR(pg_catalog.=) dead_letter.partition
+                              AND o."offset" OPERATOR(pg_catalog.=) dead_letter."offset"
+                              AND o.recorded_at OPERATOR(pg_catalog.=) dead_letter.recorded_at
+                              AND o.outcome OPERATOR(pg_catalog.=) ANY (ARRAY['replayed', 'discarded'])));
+COMMENT ON POLICY dead_letter_repair ON feature_stream.dead_letter IS 'the owner of the stream may repair what was neither replayed nor discarded';
 
 COMMENT ON TABLE feature_stream.feature_view IS 'feature views and how they are emitted';
 COMMENT ON COLUMN feature_stream.feature_view.as_of IS 'name of the function over the history that reads as of a time; null without a history';
@@ -282,6 +333,15 @@ COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names f
 COMMENT ON COLUMN feature_stream.dead_letter.received_at IS 'arrival clock of the event';
 COMMENT ON COLUMN feature_stream.dead_letter.recorded_at IS 'when the row was written';
 
+COMMENT ON COLUMN feature_stream.dead_letter.payload_size IS 'of the record as it came; null: it had no value';
+COMMENT ON TABLE feature_stream.dead_letter_overflow IS 'dead letters that were not stored, since the stream''s budget for the minute was used up: how many, and between which offsets';
+COMMENT ON COLUMN feature_stream.dead_letter_overflow.recorded_at IS 'the minute in which they were counted';
+COMMENT ON COLUMN feature_stream.dead_letter_overflow.message IS 'of the first one';
+COMMENT ON TABLE feature_stream.dead_letter_outcome IS 'what became of dead letters that were asked back or discarded';
+COMMENT ON COLUMN feature_stream.dead_letter_outcome.outcome IS 'requested: waits for the stream''s worker; replayed: accepted and counted; still_bad: refused again; too_late: all its windows have fired; discarded';
+COMMENT ON COLUMN feature_stream.dead_letter_outcome.reason IS 'why it was refused again; null where there was nothing to decode';
+COMMENT ON COLUMN feature_stream.dead_letter_outcome.why IS 'why it was discarded';
+
 CREATE FUNCTION feature_stream.print_payload(payload bytea, max_bytes int DEFAULT 120) RETURNS text
     AS 'MODULE_PATHNAME', 'fs_print_payload' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION feature_stream.print_payload(bytea, int) IS
@@ -290,29 +350,50 @@ COMMENT ON FUNCTION feature_stream.print_payload(bytea, int) IS
 -- As the caller: whose dead letters these are is said by the policy of dead_letter, and nowhere else.
 CREATE VIEW feature_stream.dead_letter_summary WITH (security_invoker) AS
 SELECT g.hour, g.stream, g.partition, g.reason, g.dead_letter_count, g.first_arrival, g.last_arrival,
-       g.first_offset, g.last_offset, e.message,
-       feature_stream.print_payload(e.payload) AS payload
-  FROM (SELECT pg_catalog.date_trunc('hour', d.received_at) AS hour,
-               d.stream, d.partition, d.reason,
-               pg_catalog.count(*) AS dead_letter_count,
-               pg_catalog.min(d.received_at) AS first_arrival,
-               pg_catalog.max(d.received_at) AS last_arrival,
-               pg_catalog.min(d."offset") AS first_offset,
-               pg_catalog.max(d."offset") AS last_offset
-          FROM feature_stream.dead_letter d
+       g.first_offset, g.last_offset, coalesce(e.message, g.message) AS message,
+       feature_stream.print_payload(e.payload) AS payload,
+       g.requested_count, g.replayed_count, g.discarded_count, g.overflow_count
+  FROM (SELECT pg_catalog.date_trunc('hour', a.first_arrival) AS hour,
+               a.stream, a.partition, a.reason,
+               coalesce(pg_catalog.sum(a.n) FILTER (WHERE coalesce(a.outcome OPERATOR(pg_catalog.<>) ALL (ARRAY['replayed', 'discarded']), true)), 0)::bigint
+                   AS dead_letter_count,
+               pg_catalog.count(*) FILTER (WHERE a.outcome OPERATOR(pg_catalog.=) 'requested') AS requested_count,
+               pg_catalog.count(*) FILTER (WHERE a.outcome OPERATOR(pg_catalog.=) 'replayed') AS replayed_count,
+               pg_catalog.count(*) FILTER (WHERE a.outcome OPERATOR(pg_catalog.=) 'discarded') AS discarded_count,
+               coalesce(pg_catalog.sum(a.n) FILTER (WHERE a.message IS NOT NULL), 0)::bigint AS overflow_count,
+               pg_catalog.min(a.first_arrival) AS first_arrival,
+               pg_catalog.max(a.last_arrival) AS last_arrival,
+               pg_catalog.min(a.first_offset) AS first_offset,
+               pg_catalog.max(a.last_offset) AS last_offset,
+               pg_catalog.max(a.stored_offset) AS stored_offset,
+               pg_catalog.min(a.message) AS message
+          FROM (SELECT d.stream, d.partition, d.reason, 1 AS n, o.outcome, d.received_at AS first_arrival,
+                       d.received_at AS last_arrival, d."offset" AS first_offset, d."offset" AS last_offset,
+                       d."offset" AS stored_offset, NULL AS message
+                  FROM feature_stream.dead_letter d
+                       LEFT JOIN feature_stream.dead_letter_outcome o
+                       ON o.stream OPERATOR(pg_catalog.=) d.stream AND o.partition OPERATOR(pg_catalog.=) d.partition
+                       AND o."offset" OPERATOR(pg_catalog.=) d."offset" AND o.recorded_at OPERATOR(pg_catalog.=) d.recorded_at
+                 UNION ALL
+                SELECT v.stream, v.partition, v.reason, v.dead_letter_count, NULL, v.first_arrival,
+                       v.last_arrival, v.first_offset, v.last_offset, NULL, v.message
+                  FROM feature_stream.dead_letter_overflow v) a
          GROUP BY 1, 2, 3, 4) g
-       CROSS JOIN LATERAL
+       LEFT JOIN LATERAL
        (SELECT x.message, x.payload
           FROM feature_stream.dead_letter x
          WHERE x.stream OPERATOR(pg_catalog.=) g.stream AND x.partition OPERATOR(pg_catalog.=) g.partition
-           AND x."offset" OPERATOR(pg_catalog.=) g.last_offset AND x.reason OPERATOR(pg_catalog.=) g.reason
+           AND x."offset" OPERATOR(pg_catalog.=) g.stored_offset AND x.reason OPERATOR(pg_catalog.=) g.reason
            AND x.received_at OPERATOR(pg_catalog.>=) g.first_arrival
            AND x.received_at OPERATOR(pg_catalog.<=) g.last_arrival
-         ORDER BY x.recorded_at DESC LIMIT 1) e
+         ORDER BY x.recorded_at DESC LIMIT 1) e ON true
  ORDER BY g.last_arrival DESC, g.stream, g.partition, g.reason;
 COMMENT ON VIEW feature_stream.dead_letter_summary IS 'dead letters by hour, stream, partition and reason, newest first, with an example of each';
 COMMENT ON COLUMN feature_stream.dead_letter_summary.hour IS 'of arrival, in the session''s time zone';
-COMMENT ON COLUMN feature_stream.dead_letter_summary.message IS 'of the example, which is the dead letter at last_offset';
+COMMENT ON COLUMN feature_stream.dead_letter_summary.dead_letter_count IS 'those that were neither replayed nor discarded, stored or not';
+COMMENT ON COLUMN feature_stream.dead_letter_summary.requested_count IS 'of dead_letter_count, those that wait to be replayed';
+COMMENT ON COLUMN feature_stream.dead_letter_summary.overflow_count IS 'of dead_letter_count, those that are not in dead_letter: see dead_letter_overflow';
+COMMENT ON COLUMN feature_stream.dead_letter_summary.message IS 'of the example, which is the last dead letter that was stored';
 COMMENT ON COLUMN feature_stream.dead_letter_summary.payload IS 'of the example, its beginning as readable text; null for a tombstone and where payloads are not kept';
 
 --
@@ -420,6 +501,22 @@ CREATE FUNCTION feature_stream.checkpoint_stream(stream regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_checkpoint_stream' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.checkpoint_stream(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.checkpoint_stream(regclass) IS 'waits until what was read from a stream is durable';
+
+CREATE FUNCTION feature_stream.replay_dead_letters(stream regclass, reason text DEFAULT NULL, partition int DEFAULT NULL,
+    first_offset bigint DEFAULT NULL, last_offset bigint DEFAULT NULL,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, corrections boolean DEFAULT false) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'fs_replay_dead_letters' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.replay_dead_letters(regclass, text, int, bigint, bigint, timestamptz, timestamptz, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.replay_dead_letters(regclass, text, int, bigint, bigint, timestamptz, timestamptz, boolean) IS
+    'asks for dead letters to be decoded and counted again, once, in the windows that have not fired; since and until are of their arrival; returns how many, whose outcome will be in dead_letter_outcome';
+
+CREATE FUNCTION feature_stream.discard_dead_letters(stream regclass, why text, reason text DEFAULT NULL, partition int DEFAULT NULL,
+    first_offset bigint DEFAULT NULL, last_offset bigint DEFAULT NULL,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'fs_discard_dead_letters' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.discard_dead_letters(regclass, text, text, int, bigint, bigint, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.discard_dead_letters(regclass, text, text, int, bigint, bigint, timestamptz, timestamptz) IS
+    'marks dead letters as done with; they stay until their retention ends; since and until are of their arrival; returns how many';
 
 CREATE FUNCTION feature_stream.grant_access(role regrole) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_grant_access' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -760,7 +857,7 @@ CREATE FUNCTION feature_stream.stat_get_stream(
     OUT checkpoint_count bigint, OUT last_checkpoint_time timestamptz,
     OUT last_checkpoint_duration float8, OUT last_checkpoint_bytes bigint,
     OUT last_checkpoint_pause float8, OUT longest_pause float8,
-    OUT last_error text, OUT last_error_time timestamptz)
+    OUT last_error text, OUT last_error_time timestamptz, OUT alert text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'fs_stat_get_stream' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10;
 COMMENT ON FUNCTION feature_stream.stat_get_stream() IS
@@ -862,7 +959,8 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
        l.last_checkpoint_pause,
        l.longest_pause,
        l.last_error,
-       l.last_error_time
+       l.last_error_time,
+       l.alert
   FROM pg_catalog.pg_foreign_table t
        JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) t.ftserver
        JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
@@ -880,6 +978,7 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
  WHERE w.fdwname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (ARRAY['feature_stream_kafka', 'feature_stream_table']);
 COMMENT ON VIEW feature_stream.stat_stream IS 'one row a stream: what its worker does, how far event time has come, and what troubles it';
 COMMENT ON COLUMN feature_stream.stat_stream.state IS 'stopped, paused, no_views, starting, recovering, running, disconnected, memory_exhausted or failed; last_error says why';
+COMMENT ON COLUMN feature_stream.stat_stream.alert IS 'dead letters are more than the stream''s dead_letter_limit; also of a stream that was paused for it, until it is resumed';
 COMMENT ON COLUMN feature_stream.stat_stream.held_back_by IS 'partition that holds the watermark';
 COMMENT ON COLUMN feature_stream.stat_stream.frontier IS 'last window end fired';
 COMMENT ON COLUMN feature_stream.stat_stream.durable_frontier IS 'last window end whose rows are committed';

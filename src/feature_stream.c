@@ -13,6 +13,8 @@
  *		inputs.c			what feature views evaluate of each event
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
+ *		dead_letter_replay.c	those that come back
+ *		dead_letter_limit.c	when they are too many
  *		fold.c				an accepted event becomes state
  *		fire.c, collect.c	window ends that are due: entities, their rows
  *		prune.c				what no window needs any more
@@ -39,6 +41,7 @@
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
  *	sql/		What SQL calls, one file a subject.
+ *		dead_letters.c		replaying and discarding dead letters
  *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
  *		feature_views.c, pause.c, registry.c, schemas.c, schema_check.c, view_*.c (SELECT on a feature view),
  *		event_log.c, test_event.c (one event by the stream's contract), print_payload.c

@@ -41,9 +41,11 @@ typedef enum OptionKind
 	OPTION_SPAN,				/* interval >= 0 */
 	OPTION_POSITIVE_SPAN,		/* interval > 0 */
 	OPTION_BOOL,
+	OPTION_COUNT,				/* a number >= 0 */
 	OPTION_BYTES,				/* a size, with or without unit */
 	OPTION_CHOICE,				/* one of two words: false, true */
 	OPTION_FORMAT,
+	OPTION_LIMIT,
 	OPTION_START
 } OptionKind;
 
@@ -63,6 +65,8 @@ typedef struct StreamOption
 static const StreamOption stream_options[] =
 {
 	{"arrival", ON_TABLE, OPTION_STRING, FIELD(arrival)},
+	{"dead_letter_budget", ON_STREAM, OPTION_COUNT, FIELD(dead_letter_budget)},
+	{"dead_letter_limit", ON_STREAM, OPTION_LIMIT, 0},
 	{"dead_letter_payload", ON_STREAM, OPTION_BOOL, FIELD(dead_letter_payload)},
 	{"dead_letter_retention", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(dead_letter_retention)},
 	{"event_time", ON_STREAM, OPTION_NAME, 0, true},
@@ -74,6 +78,7 @@ static const StreamOption stream_options[] =
 	{"max_drift", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(max_drift)},
 	{"max_future", ON_STREAM, OPTION_SPAN, FIELD(max_future)},
 	{"max_record_bytes", ON_STREAM, OPTION_BYTES, FIELD(max_record_bytes)},
+	{"on_limit", ON_STREAM, OPTION_CHOICE, FIELD(pause_on_limit), false, {"alert", "pause"}},
 	{"on_stopped", ON_STREAM, OPTION_CHOICE, FIELD(exclude_stopped), false, {"wait", "exclude"}},
 	{"order_by", ON_TABLE, OPTION_STRING, FIELD(order_by), true},
 	{"schema", ON_STREAM, OPTION_STRING, FIELD(schema)},
@@ -166,6 +171,17 @@ read_bytes(const char *name, const char *value)
 	return bytes;
 }
 
+/* Reads a number such as "10000". */
+static int64
+read_count(const char *name, const char *value)
+{
+	int			count;
+
+	if (!parse_int(value, &count, 0, NULL) || count < 0)
+		throw_invalid_value(name, value, "Write a number from 0 to 2147483647.");
+	return count;
+}
+
 /* Reads one of the two words of a choice: false for the first. */
 static bool
 read_choice(const StreamOption *option, const char *value)
@@ -178,6 +194,28 @@ read_choice(const StreamOption *option, const char *value)
 							psprintf("Available values: \"%s\", \"%s\".",
 									 option->choices[0], option->choices[1]));
 	return true;
+}
+
+static const char *
+skip_spaces(const char *text)
+{
+	return text + strspn(text, " ");
+}
+
+/* Reads a limit such as "1 % over 1 min". */
+static void
+read_limit(FsStreamDef *def, const char *name, const char *value)
+{
+	char	   *end;
+	const char *rest;
+
+	def->dead_letter_limit = strtod(value, &end);
+	rest = skip_spaces(end);
+	if (end == value || !(def->dead_letter_limit >= 0 && def->dead_letter_limit < 100) || *rest != '%' ||
+		strncmp(skip_spaces(rest + 1), "over ", 5) != 0)
+		throw_invalid_value(name, value, "Write a share and a span, such as \"1 % over 1 min\".");
+	def->dead_letter_limit_span = fs_span_parse(skip_spaces(rest + 1) + 5, psprintf("option \"%s\"", name),
+												USECS_PER_SEC);
 }
 
 /*
@@ -212,6 +250,9 @@ read_option(const StreamOption *option, const char *value, FsStreamDef *def)
 				throw_invalid_value(option->name, value,
 									"Write \"true\" or \"false\".");
 			break;
+		case OPTION_COUNT:
+			*(int64 *) field = read_count(option->name, value);
+			break;
 		case OPTION_BYTES:
 			*(int64 *) field = read_bytes(option->name, value);
 			break;
@@ -220,6 +261,9 @@ read_option(const StreamOption *option, const char *value, FsStreamDef *def)
 			break;
 		case OPTION_FORMAT:
 			def->format = read_format(value);
+			break;
+		case OPTION_LIMIT:
+			read_limit(def, option->name, value);
 			break;
 		case OPTION_START:
 			fs_start_parse(def, value);
@@ -259,6 +303,7 @@ fs_options_default(FsStreamDef *def)
 	def->log_retention = USECS_PER_HOUR;
 	def->dead_letter_retention = 7 * USECS_PER_DAY;
 	def->dead_letter_payload = true;
+	def->dead_letter_budget = 10000;
 	def->max_record_bytes = 1024 * 1024;
 	def->start_kind = FS_START_LATEST;
 }

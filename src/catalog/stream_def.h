@@ -103,6 +103,10 @@ typedef struct FsStreamDef
 	/* Retention; microseconds */
 	int64		log_retention;	/* kept beyond what recovery needs */
 	int64		dead_letter_retention;
+	double		dead_letter_limit;	/* per cent of the records read, over ... */
+	int64		dead_letter_limit_span; /* microseconds; 0: there is no limit */
+	bool		pause_on_limit; /* on_limit 'pause' */
+	int64		dead_letter_budget; /* dead letters stored in a minute; the others are counted */
 	bool		dead_letter_payload;	/* keep raw payload and key in dead letters */
 	int64		max_record_bytes;	/* larger records are dead letters, with their first bytes only */
 

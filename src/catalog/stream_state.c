@@ -223,7 +223,8 @@ bool
 fs_stream_state_remove(Oid relid)
 {
 	static const char *const tables[] = {
-		"partition_position", "partition_wakeup", "dead_letter", "stream_state", "stream_definition"
+		"partition_position", "partition_wakeup", "dead_letter_outcome", "dead_letter_overflow",
+		"dead_letter", "stream_state", "stream_definition"
 	};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];

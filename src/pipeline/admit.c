@@ -121,14 +121,14 @@ check_keys(FsShard *shard, FsEvent *event)
 	return true;
 }
 
-static void
-refuse_late(FsEvent *event, FsTime bound)
+/* 'format' takes the event's time and the bound that it missed. */
+static void pg_attribute_printf(2, 0)
+refuse_late(FsEvent *event, const char *format, FsTime bound)
 {
 	char	   *t = pstrdup(time_text(event->meta.event_time));
 
 	event->reason = FS_REASON_LATE;
-	event->message = psprintf("event time %s is too far behind the watermark %s of its partition",
-							  t, time_text(bound));
+	event->message = psprintf(format, t, time_text(bound));
 }
 
 /* Watermark, idleness and coverage after an accepted event. */
@@ -161,12 +161,17 @@ is_plain(const FsShard *shard, const FsPartition *partition, const FsEvent *even
 static pg_noinline void
 judge(FsShard *shard, FsPartition *partition, FsEvent *event)
 {
-	if (!check_event_time(shard, event) || (event->lacks_key && !check_keys(shard, event)))
-		return;
-	if (shard->closing > partition->clock.watermark)
-		wake_up(shard, partition, event);
-	if (!judge_lateness(shard, event, partition->clock.watermark))
-		refuse_late(event, partition->clock.watermark);
+	MemoryContext old = MemoryContextSwitchTo(shard->batch);
+
+	if (check_event_time(shard, event) && (!event->lacks_key || check_keys(shard, event)))
+	{
+		if (shard->closing > partition->clock.watermark)
+			wake_up(shard, partition, event);
+		if (!judge_lateness(shard, event, partition->clock.watermark))
+			refuse_late(event, "event time %s is too far behind the watermark %s of its partition",
+						partition->clock.watermark);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -190,16 +195,37 @@ fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 		judge(shard, partition, event);
 }
 
+/*
+ * The same for a dead letter that comes back.  It counts in every window that is
+ * not closed yet; neither its partition's watermark nor its idleness has a say.
+ */
+void
+fs_admit_replayed(FsShard *shard, FsEvent *event)
+{
+	MemoryContext old;
+
+	if (event->reason != FS_REASON_NONE)
+		return;
+	event->meta.event_time = event->values[shard->def->event_time].i;
+	event->meta.late_bound = FS_TIME_MIN;
+	old = MemoryContextSwitchTo(shard->batch);
+	if (check_event_time(shard, event) && (!event->lacks_key || check_keys(shard, event)) &&
+		!judge_lateness(shard, event, shard->closing))
+		refuse_late(event, "event time %s is too late: windows that end up to %s have fired", shard->closing);
+	MemoryContextSwitchTo(old);
+}
+
 /* The dead letter of a refused event, or of an expression's error. */
 static pg_noinline void
 book_trouble(FsShard *shard, FsPartition *partition, FsEvent *event)
 {
 	if (event->reason == FS_REASON_NONE)
-		fs_dead_letter_add_error(shard, event, partition->clock.watermark);
+		fs_dead_letter_add_error(shard, partition, event);
 	else
 	{
 		partition->dead_letter_count++;
-		fs_dead_letter_add(shard, event, partition->clock.watermark);
+		shard->limit.refused++;
+		fs_dead_letter_add(shard, partition, event);
 	}
 }
 

@@ -28,7 +28,7 @@
 /* Columns of a tuple after those of the stream; behind them the entity's. */
 enum
 {
-	META_TIME, META_PARTITION, META_OFFSET, META_LATE_BOUND, META_ARRIVAL, META_VERDICT, META_COLUMNS
+	META_TIME, META_PARTITION, META_SEQUENCE, META_OFFSET, META_LATE_BOUND, META_ARRIVAL, META_VERDICT, META_COLUMNS
 };
 
 /* Events are judged so many at a time. */
@@ -40,6 +40,7 @@ struct FsBatchLog
 	TupleDesc	desc;
 	Tuplestorestate *read;		/* events as they were read; entity columns NULL */
 	Tuplesortstate *sort;
+	int64		sequence;		/* of the next event that goes there */
 	TupleTableSlot *slot;
 	MemoryContext event_context;	/* of one event, or of those judged at one go */
 
@@ -87,7 +88,10 @@ make_desc(const FsBatch *batch)
 	return desc;
 }
 
-/* Begins sorting by entity, event time, partition, offset. */
+/*
+ * Begins sorting by entity, event time, partition, and place in the log: that is
+ * the offset, but for dead letters that came back, as in the rings.
+ */
 static Tuplesortstate *
 begin_sort(const FsBatch *batch, TupleDesc desc)
 {
@@ -136,6 +140,7 @@ put_event(FsBatchLog *log, const FsEventMeta *meta)
 	}
 	own[META_TIME] = Int64GetDatum(meta->event_time);
 	own[META_PARTITION] = Int64GetDatum(meta->partition);
+	own[META_SEQUENCE] = Int64GetDatum(0);	/* told when it is sorted */
 	own[META_OFFSET] = Int64GetDatum(meta->offset);
 	own[META_LATE_BOUND] = Int64GetDatum(meta->late_bound);
 	own[META_ARRIVAL] = Int64GetDatum(meta->arrival);
@@ -280,6 +285,7 @@ sort_event(FsBatchLog *log, TupleTableSlot *out, const FsBatchEvent *event)
 	memcpy(out->tts_isnull, event->nulls, sizeof(bool) * natts);
 	own[META_TIME] = Int64GetDatum(event->time);
 	own[META_PARTITION] = Int64GetDatum(event->partition);
+	own[META_SEQUENCE] = Int64GetDatum(log->sequence++);
 	own[META_OFFSET] = Int64GetDatum(event->offset);
 	own[META_LATE_BOUND] = Int64GetDatum(event->late_bound);
 	own[META_ARRIVAL] = Int64GetDatum(event->arrival);

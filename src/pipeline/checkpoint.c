@@ -27,6 +27,7 @@
 #include "ground/settings.h"
 #include "offline/partition.h"
 #include "offline/table_writer.h"
+#include "pipeline/dead_letter_replay.h"
 #include "pipeline/dead_letters.h"
 #include "pipeline/history_writer.h"
 #include "pipeline/pace.h"
@@ -39,7 +40,9 @@ fs_checkpoint_is_due(FsShard *shard)
 {
 	const FsPending *pending = &shard->pending;
 
-	if (fs_fire_is_due(shard))
+	if (fs_fire_is_due(shard) && !fs_shard_is_replaying(shard))
+		return true;
+	if (pending->outcomes != NIL)
 		return true;
 	if (pg_atomic_read_u64(&shard->slot->checkpoint_requested) != shard->checkpoint_requested)
 		return true;
@@ -63,7 +66,7 @@ freeze(FsShard *shard, FsCheckpoint *checkpoint)
 	for (int v = 0; v < shard->nviews; v++)
 		checkpoint->counts[v] = shard->views[v].counts;
 	checkpoint->watermark = shard->watermark;
-	checkpoint->upto = shard->watermark;
+	checkpoint->upto = fs_shard_is_replaying(shard) ? Min(shard->watermark, shard->closing) : shard->watermark;
 	checkpoint->number = shard->checkpoint + 1;
 	checkpoint->bytes = 0;
 	shard->firings = NIL;
@@ -239,6 +242,7 @@ publish_durable(FsShard *shard, const FsCheckpoint *checkpoint)
 	}
 	shard->first_start = false;
 	shard->new_starts = false;
+	fs_replay_done(shard, &checkpoint->pending);
 }
 
 /*

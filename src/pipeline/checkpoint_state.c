@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "ground/clock.h"
+#include "pipeline/dead_letter_replay.h"
 #include "pipeline/pace.h"
 
 #define MAX_PARAMETERS 15
@@ -32,6 +33,13 @@ time_datum(FsTime t, char *null)
 {
 	*null = t == FS_TIME_MIN ? 'n' : ' ';
 	return TimestampTzGetDatum(t);
+}
+
+static Datum
+text_datum(const char *text, char *null)
+{
+	*null = text == NULL ? 'n' : ' ';
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
 /* Executes a statement; returns the number of rows it changed. */
@@ -121,6 +129,85 @@ write_wakeups(FsShard *shard, FsCheckpoint *checkpoint)
 
 		Assert(wakeup->watermark != FS_TIME_MIN);
 		execute(&statement, values, NULL);
+		fs_pace(shard, checkpoint);
+	}
+}
+
+/* Adds the dead letters of one partition and reason that were only counted to their minute's row. */
+static void
+write_overflow_of(FsShard *shard, int32 partition, FsReason reason, const FsDeadOverflow *overflow)
+{
+	static Statement statement = {
+		"INSERT INTO feature_stream.dead_letter_overflow AS o (stream, partition, reason, recorded_at, first_offset, "
+		"last_offset, dead_letter_count, first_arrival, last_arrival, message) "
+		"VALUES ($1::pg_catalog.regclass, $2, $3, pg_catalog.date_trunc('minute', $4, 'UTC'), $5, $6, $7, $8, $9, $10) "
+		"ON CONFLICT (stream, partition, reason, recorded_at) DO UPDATE SET "
+		"first_offset = LEAST(o.first_offset, excluded.first_offset), "
+		"last_offset = GREATEST(o.last_offset, excluded.last_offset), "
+		"dead_letter_count = o.dead_letter_count OPERATOR(pg_catalog.+) excluded.dead_letter_count, "
+		"first_arrival = LEAST(o.first_arrival, excluded.first_arrival), "
+		"last_arrival = GREATEST(o.last_arrival, excluded.last_arrival)",
+		10, {OIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		TEXTOID}, SPI_OK_INSERT};
+	Datum		values[10] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(partition),
+		CStringGetTextDatum(fs_reason_name(reason)), TimestampTzGetDatum(fs_clock_now()),
+		Int64GetDatum(overflow->first_offset), Int64GetDatum(overflow->last_offset), Int64GetDatum(overflow->count),
+		TimestampTzGetDatum(overflow->first_arrival), TimestampTzGetDatum(overflow->last_arrival),
+	CStringGetTextDatum(overflow->message)};
+
+	Assert(overflow->count > 0 && overflow->first_offset <= overflow->last_offset);
+	execute(&statement, values, NULL);
+}
+
+/* Writes how many dead letters were beyond the budget. */
+static void
+write_overflow(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	for (int i = 0; i < checkpoint->npartitions && checkpoint->pending.overflow != NULL; i++)
+		for (int reason = 0; reason < FS_REASONS; reason++)
+		{
+			const FsDeadOverflow *overflow = fs_dead_letter_overflow(&checkpoint->pending, i, (FsReason) reason);
+
+			if (overflow == NULL)
+				continue;
+			write_overflow_of(shard, checkpoint->partitions[i].id, (FsReason) reason, overflow);
+			fs_pace(shard, checkpoint);
+		}
+}
+
+/*
+ * Marks what became of the dead letters that came back.  Only the worker changes
+ * rows that are requested; one that is not there any more means that its event
+ * must not count, and the checkpoint fails.
+ */
+static void
+write_outcomes(FsShard *shard, FsCheckpoint *checkpoint)
+{
+	static Statement statement = {
+		"UPDATE feature_stream.dead_letter_outcome SET outcome = $5, reason = $6, message = $7, finished_at = $8 "
+		"WHERE stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass AND partition OPERATOR(pg_catalog.=) $2 "
+		"AND \"offset\" OPERATOR(pg_catalog.=) $3 AND recorded_at OPERATOR(pg_catalog.=) $4 "
+		"AND outcome OPERATOR(pg_catalog.=) 'requested'",
+		8, {OIDOID, INT4OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}, SPI_OK_UPDATE};
+	ListCell   *cell;
+
+	foreach(cell, checkpoint->pending.outcomes)
+	{
+		const FsReplayOutcome *outcome = lfirst(cell);
+		Datum		values[8] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(outcome->partition),
+			Int64GetDatum(outcome->offset), TimestampTzGetDatum(outcome->recorded_at),
+		CStringGetTextDatum(outcome->outcome)};
+		char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+
+		values[5] = text_datum(outcome->reason, &nulls[5]);
+		values[6] = text_datum(outcome->message, &nulls[6]);
+		values[7] = TimestampTzGetDatum(fs_clock_now());
+		if (execute(&statement, values, nulls) != 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("request to replay a dead letter of stream %s has changed meanwhile", shard->def->name),
+					 errdetail("It is that of partition %d, offset %lld.", outcome->partition,
+							   (long long) outcome->offset)));
 		fs_pace(shard, checkpoint);
 	}
 }
@@ -219,6 +306,8 @@ fs_checkpoint_write_state(FsShard *shard, FsCheckpoint *checkpoint)
 		fs_pace(shard, checkpoint);
 	}
 	write_wakeups(shard, checkpoint);
+	write_overflow(shard, checkpoint);
+	write_outcomes(shard, checkpoint);
 	write_firings(shard, checkpoint);
 	write_view_state(shard, checkpoint);
 	write_state(shard, checkpoint);

@@ -25,6 +25,68 @@ enum
 	COL_HEADERS, COL_RECORDED_AT, NCOLUMNS
 };
 
+/* The budget is of so long; its bytes are bounded, too. */
+#define BUDGET_USEC (60 * FS_USEC_PER_SEC)
+#define BUDGET_BYTES (64 * 1024 * 1024)
+
+/* Is there room for another dead letter of that size in the budget?  Then it is taken. */
+static bool
+take_budget(FsShard *shard, size_t size)
+{
+	int64		now = fs_clock_monotonic();
+
+	if (now - shard->dead_letters_since >= BUDGET_USEC)
+	{
+		shard->dead_letters_since = now;
+		shard->dead_letters_stored = shard->dead_letters_bytes = 0;
+	}
+	if (shard->dead_letters_stored >= shard->def->dead_letter_budget || shard->dead_letters_bytes >= BUDGET_BYTES)
+		return false;
+	shard->dead_letters_stored++;
+	shard->dead_letters_bytes += size;
+	return true;
+}
+
+/* See dead_letters.h. */
+const FsDeadOverflow *
+fs_dead_letter_overflow(const FsPending *pending, int partition, FsReason reason)
+{
+	const FsDeadOverflow *overflow;
+
+	Assert(partition >= 0 && partition < FS_MAX_PARTITIONS && (int) reason < FS_REASONS);
+	if (pending->overflow == NULL || pending->overflow[partition] == NULL)
+		return NULL;
+	overflow = &pending->overflow[partition][reason];
+	return overflow->count > 0 ? overflow : NULL;
+}
+
+/* Counts a dead letter that is not stored. */
+static void
+count_letter(FsShard *shard, const FsPartition *partition, const FsEvent *event, FsReason reason,
+			 const char *message)
+{
+	FsPending  *pending = &shard->pending;
+	int			index = (int) (partition - shard->partitions);
+	FsDeadOverflow *overflow;
+
+	Assert(index >= 0 && index < shard->npartitions && (int) reason < FS_REASONS);
+	if (pending->overflow == NULL)
+		pending->overflow = MemoryContextAllocZero(pending->context, sizeof(FsDeadOverflow *) * FS_MAX_PARTITIONS);
+	if (pending->overflow[index] == NULL)
+		pending->overflow[index] = MemoryContextAllocZero(pending->context, sizeof(FsDeadOverflow) * FS_REASONS);
+	overflow = &pending->overflow[index][reason];
+	if (overflow->count++ == 0)
+	{
+		overflow->first_offset = overflow->last_offset = event->meta.offset;
+		overflow->first_arrival = overflow->last_arrival = event->meta.arrival;
+		overflow->message = MemoryContextStrdup(pending->context, message);
+	}
+	overflow->first_offset = Min(overflow->first_offset, event->meta.offset);
+	overflow->last_offset = Max(overflow->last_offset, event->meta.offset);
+	overflow->first_arrival = Min(overflow->first_arrival, event->meta.arrival);
+	overflow->last_arrival = Max(overflow->last_arrival, event->meta.arrival);
+}
+
 static bytea *
 make_bytea(const char *data, size_t len)
 {
@@ -35,15 +97,15 @@ make_bytea(const char *data, size_t len)
 	return result;
 }
 
-/* Copies an event into a dead letter, to be written by the next checkpoint. */
+/* Copies an event into a dead letter, to be written by the next checkpoint; 'kept' bytes of its value. */
 static void
-add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *message, FsTime watermark)
+store_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *message, FsTime watermark,
+			 size_t kept)
 {
 	const FsRecord *record = event->record;
 	FsPending  *pending = &shard->pending;
 	MemoryContext old = MemoryContextSwitchTo(pending->context);
 	FsDeadLetter *letter = palloc0(sizeof(FsDeadLetter));
-	size_t		kept = Min(record->value_len, (size_t) shard->def->max_record_bytes);
 
 	Assert(message != NULL && reason != FS_REASON_NONE);
 	letter->partition = record->partition;
@@ -62,25 +124,44 @@ add_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *me
 		letter->payload = make_bytea(record->value, kept);
 	if (shard->def->dead_letter_payload && record->key != NULL)
 		letter->key = make_bytea(record->key, record->key_len);
-	letter->headers = shard->source->ops->headers(shard->source, record);
+	if (event->replay == NULL)
+		letter->headers = shard->source->ops->headers(shard->source, record);
+	else
+	{
+		/* It stands beside the one that came back, and must differ from that. */
+		letter->headers = event->replay->headers == NULL ? NULL : pstrdup(event->replay->headers);
+		letter->recorded_at = Max(letter->recorded_at, event->replay->recorded_at + 1);
+	}
 	pending->dead_letters = lappend(pending->dead_letters, letter);
 	pending->ndead++;
 	pending->dead_bytes += sizeof(FsDeadLetter) + kept + record->key_len + 256;
 	MemoryContextSwitchTo(old);
 }
 
-void
-fs_dead_letter_add(FsShard *shard, const FsEvent *event, FsTime watermark)
+/* Stores or counts a dead letter. */
+static void
+add_letter(FsShard *shard, const FsPartition *partition, const FsEvent *event, FsReason reason, const char *message)
 {
-	Assert(event->reason != FS_REASON_NONE);
-	add_letter(shard, event, event->reason, event->message, watermark);
+	size_t		kept = Min(event->record->value_len, (size_t) shard->def->max_record_bytes);
+
+	if (take_budget(shard, kept + event->record->key_len))
+		store_letter(shard, event, reason, message, partition->clock.watermark, kept);
+	else
+		count_letter(shard, partition, event, reason, message);
 }
 
 void
-fs_dead_letter_add_error(FsShard *shard, const FsEvent *event, FsTime watermark)
+fs_dead_letter_add(FsShard *shard, const FsPartition *partition, const FsEvent *event)
+{
+	Assert(event->reason != FS_REASON_NONE);
+	add_letter(shard, partition, event, event->reason, event->message);
+}
+
+void
+fs_dead_letter_add_error(FsShard *shard, const FsPartition *partition, const FsEvent *event)
 {
 	Assert(event->error_mask != 0);
-	add_letter(shard, event, FS_REASON_EXPRESSION_ERROR, event->error, watermark);
+	add_letter(shard, partition, event, FS_REASON_EXPRESSION_ERROR, event->error);
 }
 
 static void

@@ -198,12 +198,12 @@ is_left_out(const FsShard *shard, const FsPartition *partition)
 		(shard->def->exclude_stopped && is_stopped(shard, partition));
 }
 
-/* Any event ever? */
+/* Any event ever?  Dead letters that came back have not moved a watermark. */
 static bool
 has_seen_events(const FsShard *shard)
 {
 	for (int i = 0; i < shard->npartitions; i++)
-		if (shard->partitions[i].clock.watermark != FS_TIME_MIN)
+		if (shard->partitions[i].clock.watermark != FS_TIME_MIN || shard->partitions[i].accepted_count > 0)
 			return true;
 	return false;
 }

@@ -27,6 +27,8 @@
 #include "catalog/stream_state.h"
 #include "ground/clock.h"
 #include "ground/settings.h"
+#include "pipeline/dead_letter_limit.h"
+#include "pipeline/dead_letter_replay.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
@@ -50,15 +52,37 @@ advance_position(FsShard *shard, FsPartition *partition, const FsEvent *event)
 	shard->pending.dirty = true;
 }
 
+/* Decides on an event of the batch in hand. */
+static inline void
+admit_event(FsShard *shard, FsEvent *event)
+{
+	if (event->replay != NULL)
+		fs_admit_replayed(shard, event);
+	else
+		fs_admit(shard, shard->batch_partition, event);
+}
+
+/* Books an event that is folded or refused. */
+static inline void
+book_event(FsShard *shard, FsEvent *event)
+{
+	if (event->replay != NULL)
+	{
+		fs_replay_book(shard, event);
+		return;
+	}
+	fs_admit_book(shard, shard->batch_partition, event);
+	advance_position(shard, shard->batch_partition, event);
+}
+
 /*
  * Admits and folds the batch in hand as far as memory goes; true when it is
- * done and its records are given back.
+ * done and its records are given back.  Dead letters that come back wait for
+ * memory elsewhere: what they are judged by would move meanwhile.
  */
 static bool
 work_off(FsShard *shard)
 {
-	FsPartition *partition = shard->batch_partition;
-
 	Assert(shard->next_event <= shard->nevents);
 	for (; shard->next_event < shard->nevents; shard->next_event++)
 	{
@@ -67,14 +91,18 @@ work_off(FsShard *shard)
 		if (!shard->admitted)
 		{
 			fs_fold_prepare(shard, shard->next_event);
-			fs_admit(shard, partition, event);
+			admit_event(shard, event);
 			shard->admitted = true;
 			shard->folded = 0;
 		}
 		if (event->reason == FS_REASON_NONE && !fs_fold(shard, shard->next_event, &shard->folded))
-			return false;
-		fs_admit_book(shard, partition, event);
-		advance_position(shard, partition, event);
+		{
+			if (event->replay == NULL || shard->folded != 0)
+				return false;
+			fs_replay_put_off(shard);
+			break;
+		}
+		book_event(shard, event);
 		shard->admitted = false;
 	}
 	shard->source->ops->release(shard->source);
@@ -95,9 +123,12 @@ reserve_events(FsShard *shard, int n)
 	shard->events = MemoryContextAlloc(shard->context, sizeof(FsEvent) * shard->maxevents);
 }
 
-/* Takes 'n' polled records as the batch in hand and decodes them. */
+/*
+ * Takes 'n' records as the batch in hand and decodes them: those that were
+ * polled from 'partition', or, where that is NULL, those of dead letters that come back.
+ */
 static void
-take_batch(FsShard *shard, FsPartition *partition, int n)
+take_batch(FsShard *shard, FsPartition *partition, const FsReplay *replays, int n)
 {
 	FsTime		now = fs_clock_now();
 
@@ -110,13 +141,17 @@ take_batch(FsShard *shard, FsPartition *partition, int n)
 		const FsRecord *record = &shard->records[i];
 
 		event->record = record;
+		event->replay = partition == NULL ? &replays[i] : NULL;
 		event->meta.partition = record->partition;
 		event->meta.offset = record->offset;
 		event->meta.xid = record->xid;
 		event->meta.arrival = record->arrival != FS_TIME_MIN ? record->arrival : now;
 	}
-	partition->at_end_since = FS_TIME_MIN;
-	partition->clock.idle = false;
+	if (partition != NULL)
+	{
+		partition->at_end_since = FS_TIME_MIN;
+		partition->clock.idle = false;
+	}
 	shard->batch_partition = partition;
 	shard->nevents = n;
 	shard->next_event = 0;
@@ -212,7 +247,7 @@ ingest_some(FsShard *shard)
 
 		if (got == 0)
 			continue;
-		take_batch(shard, partition, got);
+		take_batch(shard, partition, NULL, got);
 		if (!work_off(shard))
 			note_exhaustion(shard);
 		return true;
@@ -230,6 +265,25 @@ ingest(FsShard *shard)
 	busy = ingest_some(shard);
 	shard->last_ingest = busy ? GetCurrentTimestamp() : 0;
 	return busy;
+}
+
+/* Takes back dead letters that were asked for, between two batches of the source's; true when there were any. */
+static bool
+replay(FsShard *shard)
+{
+	FsReplay   *replays;
+	int			n;
+
+	Assert(!IsTransactionState());
+	if (shard->nevents > 0 || shard->exhausted || !fs_replay_is_due(shard))
+		return false;
+	n = fs_replay_take(shard, &replays);
+	if (n == 0)
+		return false;
+	take_batch(shard, NULL, replays, n);
+	if (!work_off(shard))
+		note_exhaustion(shard);
+	return true;
 }
 
 /* State, trouble and statistics, a few times a second. */
@@ -329,6 +383,7 @@ turn(FsShard *shard)
 	shard->source->ops->service(shard->source);
 	fs_partitions_update(shard);
 	busy = ingest(shard);
+	busy |= replay(shard);
 	if (!shard->exhausted && shard->nevents == 0)
 		fs_partitions_advance(shard, fs_clock_now());
 	if (fs_checkpoint_is_due(shard))
@@ -338,6 +393,7 @@ turn(FsShard *shard)
 	}
 	fs_prune_step(shard);
 	busy |= fs_publish_step(shard);
+	fs_dead_letter_limit_check(shard);
 	report(shard);
 	return busy;
 }

@@ -172,6 +172,7 @@ fs_report(FsShard *shard)
 	stats->checkpoint_count = shard->checkpoint_count;
 	stats->error_time = shard->error_time;
 	strlcpy(stats->error, shard->error, sizeof(stats->error));
+	strlcpy(stats->alert, shard->limit.alert, sizeof(stats->alert));
 	stats->npartitions = shard->npartitions;
 	stats->nviews = shard->nviews;
 	for (int i = 0; i < shard->npartitions; i++)

@@ -97,7 +97,10 @@ fs_row_is_empty(const FsViewDef *view, const FsEventSet *set, FsTime window_end)
 	return true;
 }
 
-/* The order inside a window: event time, partition, offset (which is arrival within a partition). */
+/*
+ * The order inside a window: event time, partition, arrival.  Within a partition
+ * that is the offset, but for dead letters that came back later.
+ */
 static inline int
 compare_order(const FsRingEvent *a, const FsRingEvent *b)
 {

@@ -233,6 +233,7 @@ fs_shard_create(FsSharedStream *slot)
 	shard->fire.hash = -1;
 	shard->checkpoint_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), fs_checkpoint_interval);
 	shard->checkpoint_requested = pg_atomic_read_u64(&slot->checkpoint_requested);
+	shard->replay_wanted = true;
 	shard->exhausted = !init_state(shard, views);
 	if (shard->exhausted)
 		shard->memory_needed = fs_arena_total() / 4 * 5;	/* others have it all, we have no idea yet */

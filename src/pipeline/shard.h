@@ -10,6 +10,8 @@
  *	contract.c		bytes -> event, by the stream's data contract
  *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
+ *	dead_letter_replay.c	those that come back
+ *	dead_letter_limit.c	when they are too many
  *	fold.c			event -> log and rings
  *	fire.c			window ends that are due; rows
  *	collect.c		which entities a window end is due for
@@ -64,10 +66,15 @@
  */
 #define FS_STEP_USEC 2000
 
+/* FsReasons are less. */
+#define FS_REASONS 16
+
 /* Pending log that makes a checkpoint due before its time. */
 #define FS_PENDING_BYTES (64 * 1024 * 1024)
 
 struct FsCheckpoint;			/* pace.h */
+struct FsReplay;				/* dead_letter_replay.h */
+struct FsDeadOverflow;			/* dead_letters.h */
 
 /* A partition of the shard. */
 typedef struct FsPartition
@@ -95,6 +102,7 @@ typedef struct FsEvent
 {
 	FsEventMeta meta;
 	const FsRecord *record;
+	const struct FsReplay *replay;	/* a dead letter that comes back; NULL: the source's */
 	FsValue    *values;			/* one per stream column, then those of the views' expressions */
 	FsReason	reason;
 	const char *message;		/* of the dead letter */
@@ -145,7 +153,9 @@ typedef struct FsPending
 	int64		events;
 	int64		dead_bytes;		/* memory of the dead letters, about */
 	List	   *dead_letters;	/* FsDeadLetter * */
+	struct FsDeadOverflow **overflow;	/* [partition's index][FS_REASONS], where there is any; NULL: none */
 	int64		ndead;
+	List	   *outcomes;		/* FsReplayOutcome * */
 	List	   *wakeups;		/* FsWakeup * */
 	bool		dirty;			/* positions moved */
 } FsPending;
@@ -297,6 +307,22 @@ typedef struct FsView
 	FsTime		online_time;
 } FsView;
 
+/* Dead letters among the records of late; see dead_letter_limit.c. */
+#define FS_LIMIT_STEPS 12
+
+typedef struct FsDeadLetterLimit
+{
+	int64		refused;		/* in the worker's life */
+	int64		steps;			/* ended */
+	int64		began;			/* monotonic clock: the step at hand; 0: none yet */
+	int64		read_before;	/* until then */
+	int64		refused_before;
+	int64		step_read[FS_LIMIT_STEPS];	/* by number modulo FS_LIMIT_STEPS */
+	int64		step_refused[FS_LIMIT_STEPS];
+	int64		exceeded_at;	/* number of the step that exceeded it last */
+	char		alert[FS_ERROR_SIZE];	/* "": none */
+} FsDeadLetterLimit;
+
 typedef struct FsShard
 {
 	/* Info */
@@ -353,7 +379,19 @@ typedef struct FsShard
 	int			next_event;
 	uint32		folded;			/* views that have had events[next_event] */
 	bool		admitted;		/* events[next_event] was admitted */
-	FsPartition *batch_partition;
+	FsPartition *batch_partition;	/* NULL: they are dead letters that come back */
+
+	/* Dead letters: limit and budget */
+	FsDeadLetterLimit limit;
+	int64		dead_letters_since; /* monotonic clock: the minute's beginning */
+	int64		dead_letters_stored;	/* since then */
+	int64		dead_letters_bytes;
+
+	/* Dead letters that come back */
+	uint64		replay_requested;	/* the slot's counter, as last looked at */
+	bool		replay_wanted;	/* there may be requests */
+	int			replays;		/* taken, and their outcome is not committed yet */
+	int64		replay_not_before;	/* monotonic clock: memory was out */
 
 	/* Trouble */
 	bool		exhausted;
@@ -428,6 +466,13 @@ fs_step_is_over(int64 begin)
 	return fs_clock_monotonic() - begin >= FS_STEP_USEC;
 }
 
+/* Has one that comes back got into some views only, for want of memory?  Then no window may be closed. */
+static inline bool
+fs_shard_is_replaying(const FsShard *shard)
+{
+	return shard->nevents > 0 && shard->batch_partition == NULL;
+}
+
 /* Does the view fire at this boundary, when its slide says so?  Not in its gaps, nor when it is paused. */
 static inline bool
 fs_view_fires(const FsView *view, FsTime boundary)
@@ -465,6 +510,7 @@ extern void fs_inputs_evaluate(FsView *view, FsEvent *event, uint32 bit, ExprCon
 /* admit.c */
 extern void fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event);
 extern void fs_admit_book(FsShard *shard, FsPartition *partition, FsEvent *event);
+extern void fs_admit_replayed(FsShard *shard, FsEvent *event);
 
 /* fold.c */
 extern void fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream);

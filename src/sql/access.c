@@ -31,8 +31,12 @@ PG_FUNCTION_INFO_V1(fs_grant_access);
 	"SELECT pg_catalog.format('GRANT SELECT ON feature_stream.%I TO %I', c.relname, r.rolname)" \
 	"  FROM pg_catalog.pg_class c, pg_catalog.pg_roles r" \
 	" WHERE r.oid = $1 AND c.relnamespace = 'feature_stream'::pg_catalog.regnamespace" \
-	"   AND (c.relname IN ('dead_letter', 'dead_letter_summary') OR (c.relkind = 'v' AND c.relname LIKE 'stat\\_%'))" \
+	"   AND (c.relname IN ('dead_letter', 'dead_letter_outcome', 'dead_letter_overflow', 'dead_letter_summary') OR (c.relkind = 'v' AND c.relname LIKE 'stat\\_%'))" \
 	"   AND NOT pg_catalog.has_table_privilege($1, c.oid, 'SELECT')" \
+	" UNION ALL " \
+	"SELECT pg_catalog.format('GRANT UPDATE (payload, key, headers) ON feature_stream.dead_letter TO %I', r.rolname)" \
+	"  FROM pg_catalog.pg_roles r" \
+	" WHERE r.oid = $1 AND NOT pg_catalog.has_column_privilege($1, 'feature_stream.dead_letter', 'payload', 'UPDATE')" \
 	" UNION ALL " \
 	"SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::pg_catalog.regprocedure, r.rolname)" \
 	"  FROM pg_catalog.pg_proc p, pg_catalog.pg_roles r" \
@@ -54,7 +58,7 @@ PG_FUNCTION_INFO_V1(fs_grant_access);
 	" WHERE r.oid = $1 AND p.pronamespace = 'feature_stream'::pg_catalog.regnamespace" \
 	"   AND p.proname IN ('create_feature_view', 'alter_feature_view', 'drop_feature_view', 'set_feature_tags'," \
 	"       'pause_feature_view', 'resume_feature_view', 'pause_stream', 'resume_stream', 'checkpoint_stream'," \
-	"       'read_event_log', 'register_schema', 'check_schema', 'set_compatibility')" \
+	"       'replay_dead_letters', 'discard_dead_letters', 'read_event_log', 'register_schema', 'check_schema', 'set_compatibility')" \
 	"   AND NOT pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')"
 
 /* The commands that 'select' makes for the role; in the context of SPI. */

@@ -4,8 +4,8 @@
  *
  * A dead letter has no columns, only its payload.  That is decoded as the
  * stream's events are now; what decodes tells its entity and event time.  Those
- * of expression errors are left out: such events were accepted, and are in the
- * log.
+ * of expression errors, and those that came back, are left out: such events were
+ * accepted, and are in the log.
  */
 #include "postgres.h"
 
@@ -126,9 +126,13 @@ open_cursor(const Refused *refused)
 	values[2] = TimestampTzGetDatum(refused->until);
 	return SPI_cursor_open_with_args(NULL,
 									 "SELECT partition, \"offset\", received_at, reason || ': ' || message, payload"
-									 " FROM feature_stream.dead_letter"
+									 " FROM feature_stream.dead_letter d"
 									 " WHERE stream = $1::pg_catalog.regclass AND payload IS NOT NULL AND"
 									 " reason <> 'expression_error' AND"
+									 " NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome o"
+									 " WHERE o.stream = d.stream AND o.partition = d.partition"
+									 " AND o.\"offset\" = d.\"offset\" AND o.recorded_at = d.recorded_at"
+									 " AND o.outcome = 'replayed') AND"
 									 " (event_time IS NULL OR event_time >= $2 AND event_time < $3)"
 									 " ORDER BY event_time, partition, \"offset\"",
 									 3, types, values, NULL, true, 0);

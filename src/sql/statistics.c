@@ -191,6 +191,7 @@ emit_stream(ReturnSetInfo *result, const StreamStats *stream)
 	put(&row, Float8GetDatum(stats->checkpoint_pause / 1000.0), stats->checkpoint_count == 0);
 	put(&row, Float8GetDatum(stats->longest_pause / 1000.0), no_worker);
 	put_last_error(&row, stream);
+	put_message(&row, stats->alert);
 	emit_row(result, &row);
 }
 

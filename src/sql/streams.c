@@ -19,6 +19,7 @@
 #include "catalog/feature_view.h"
 #include "catalog/stream.h"
 #include "catalog/stream_state.h"
+#include "sql/arguments.h"
 #include "state/shared.h"
 #include "worker/wakeup.h"
 
@@ -32,27 +33,13 @@ PG_FUNCTION_INFO_V1(fs_checkpoint_stream);
 /* After so many looks the request is repeated. */
 #define REQUEST_INTERVAL 50
 
-/* Throws unless the relation is a stream of the current user's. */
-static void
-check_stream(Oid relid)
-{
-	fs_require_preload();
-	if (!fs_is_stream(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("%s is not a stream", fs_relation_name(relid))));
-	if (!pg_class_ownercheck(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE,
-					   get_rel_name(relid));
-}
-
 /* pause_stream(stream regclass) returns void */
 Datum
 fs_pause_stream(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 
-	check_stream(relid);
+	fs_argument_own_stream(relid);
 	fs_stream_state_pause(relid, true);
 	fs_ddl_touch_stream(relid);
 	PG_RETURN_VOID();
@@ -64,7 +51,7 @@ fs_resume_stream(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 
-	check_stream(relid);
+	fs_argument_own_stream(relid);
 	fs_stream_state_pause(relid, false);
 	fs_ddl_touch_stream(relid);
 	PG_RETURN_VOID();
@@ -142,7 +129,7 @@ fs_checkpoint_stream(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	uint64		target = 0;
 
-	check_stream(relid);
+	fs_argument_own_stream(relid);
 	check_consumed(relid);
 	for (int i = 0; target == 0 || !is_checkpoint_done(relid, target); i++)
 	{
@@ -151,7 +138,7 @@ fs_checkpoint_stream(PG_FUNCTION_ARGS)
 			uint64		request;
 
 			AcceptInvalidationMessages();
-			check_stream(relid);	/* it may be dropped meanwhile */
+			fs_argument_own_stream(relid);	/* it may be dropped meanwhile */
 			request = request_checkpoint(relid);
 			if (target == 0)
 				target = request;

@@ -3,7 +3,7 @@
  *		The recent events of one entity, encoded small, in a chain of chunks.
  *
  * Events stand in order of arrival, which within a partition is the order of
- * offsets; sorting them stably by (event time, partition) gives the order of a
+ * offsets (but for dead letters that came back); sorting them stably by (event time, partition) gives the order of a
  * window.  Encoding of one event:
  *
  *		varint	time: difference to the event before (to the start of the

@@ -93,6 +93,7 @@ fs_shared_init(void)
 			pg_atomic_init_u64(&stream->generation, 1);
 			pg_atomic_init_u64(&stream->checkpoint_requested, 0);
 			pg_atomic_init_u64(&stream->checkpoint_done, 0);
+			pg_atomic_init_u64(&stream->replay_requested, 0);
 			pg_atomic_init_u32(&stream->stats_changecount, 0);
 		}
 	}

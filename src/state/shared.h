@@ -116,6 +116,7 @@ typedef struct FsSharedStats
 	int64		checkpoint_count;
 	FsTime		error_time;
 	char		error[FS_ERROR_SIZE];	/* last trouble with the peer or a partition */
+	char		alert[FS_ERROR_SIZE];	/* dead letters are beyond their limit; "" none */
 	/* recovery progress */
 	int64		recovery_bytes_done;
 	int64		recovery_bytes_total;
@@ -151,6 +152,9 @@ typedef struct FsSharedStream
 	/* counters for feature_stream.checkpoint_stream() */
 	pg_atomic_uint64 checkpoint_requested;
 	pg_atomic_uint64 checkpoint_done;
+
+	/* bumped at the commit of a replay_dead_letters() */
+	pg_atomic_uint64 replay_requested;
 
 	/* statistics; see header comment */
 	pg_atomic_uint32 stats_changecount;

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
@@ -57,6 +58,7 @@ typedef struct Round
 	List	   *streams;		/* Oids */
 	List	   *chores;
 	FsTime		longest_dead_letters;	/* retention; -1: for ever, or not known */
+	FsTime		dead_letters_before;	/* go; FS_TIME_MIN: none */
 	Oid			stream;			/* that plan_stream is to plan */
 	bool		complete;
 } Round;
@@ -246,7 +248,34 @@ plan_dead_letters(void *arg)
 		return;
 	if (round->streams != NIL && round->complete && round->longest_dead_letters > 0)
 		before = time_minus(now, round->longest_dead_letters);
+	round->dead_letters_before = before;
 	add_chore(round, table, FS_DEAD_LETTER_PARTITION_SPAN, now - FS_USEC_PER_DAY, 4, before);
+}
+
+/*
+ * Deletes what became of dead letters that are gone, and how many were not stored.  One that is still
+ * requested is the ingest worker's to mark.  The argument is the Round.
+ */
+static void
+forget_outcomes(void *arg)
+{
+	Round	   *round = arg;
+	Oid			types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(round->dead_letters_before)};
+
+	if (round->dead_letters_before == FS_TIME_MIN)
+		return;
+	fs_transaction_begin();
+	SPI_connect();
+	fs_query_run("DELETE FROM feature_stream.dead_letter_outcome o WHERE recorded_at < $1"
+				 " AND outcome <> 'requested' AND NOT EXISTS (SELECT FROM feature_stream.dead_letter d"
+				 " WHERE d.stream = o.stream AND d.partition = o.partition"
+				 " AND d.\"offset\" = o.\"offset\" AND d.recorded_at = o.recorded_at)",
+				 SPI_OK_DELETE, 1, types, values, NULL);
+	fs_query_run("DELETE FROM feature_stream.dead_letter_overflow WHERE recorded_at < $1",
+				 SPI_OK_DELETE, 1, types, values, NULL);
+	SPI_finish();
+	fs_transaction_end(round->context);
 }
 
 /* Lists the streams.  The argument is the Round. */
@@ -313,7 +342,7 @@ drop_expired(void *arg)
 bool
 fs_upkeep_run(void)
 {
-	Round		round = {0};
+	Round		round = {.dead_letters_before = FS_TIME_MIN};
 	ListCell   *lc;
 	bool		complete;
 
@@ -332,5 +361,6 @@ fs_upkeep_run(void)
 		complete &= fs_process_try(make_ahead, lfirst(lc));
 		complete &= fs_process_try(drop_expired, lfirst(lc));
 	}
+	complete &= fs_process_try(forget_outcomes, &round);
 	return complete;
 }

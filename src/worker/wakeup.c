@@ -21,6 +21,7 @@
 #include "worker/wakeup.h"
 
 static List *touched_streams = NIL;
+static List *replayed_streams = NIL;
 static bool touched_database = false;
 
 /* Moves a stream on to its new definition.  Caller must hold 'lock'. */
@@ -32,6 +33,24 @@ wake_stream(FsSharedStream *stream)
 	stream->not_before = 0;
 	if (stream->latch != NULL)
 		SetLatch(stream->latch);
+}
+
+/* At commit: tells the workers of dead letters that were asked back.  It must not throw. */
+static void
+wake_replayed(void)
+{
+	LWLockAcquire(fs_shared->lock, LW_SHARED);
+	for (int i = 0; i < fs_shared->max_streams; i++)
+	{
+		FsSharedStream *stream = &fs_shared->streams[i];
+
+		if (stream->database != MyDatabaseId || !list_member_oid(replayed_streams, stream->relid))
+			continue;
+		pg_atomic_fetch_add_u64(&stream->replay_requested, 1);
+		if (stream->latch != NULL)
+			SetLatch(stream->latch);
+	}
+	LWLockRelease(fs_shared->lock);
 }
 
 /*
@@ -72,17 +91,20 @@ wake_touched(void)
 static void
 finish_transaction_cb(XactEvent event, void *arg)
 {
-	if (touched_streams == NIL && !touched_database)
+	if (touched_streams == NIL && replayed_streams == NIL && !touched_database)
 		return;
 	switch (event)
 	{
 		case XACT_EVENT_PRE_PREPARE:
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot prepare a transaction that has changed streams or feature views")));
+					 errmsg("cannot prepare a transaction that has changed streams or feature views, or asked dead letters back")));
 			break;
 		case XACT_EVENT_COMMIT:
-			wake_touched();
+			if (touched_streams != NIL || touched_database)
+				wake_touched();
+			if (replayed_streams != NIL)
+				wake_replayed();
 			break;
 		case XACT_EVENT_ABORT:
 			break;
@@ -90,6 +112,7 @@ finish_transaction_cb(XactEvent event, void *arg)
 			return;
 	}
 	touched_streams = NIL;
+	replayed_streams = NIL;
 	touched_database = false;
 }
 
@@ -99,17 +122,31 @@ fs_wakeup_init(void)
 	RegisterXactCallback(finish_transaction_cb, NULL);
 }
 
-/* See wakeup.h. */
-void
-fs_ddl_touch_stream(Oid relid)
+/* Notes a stream in one of the lists. */
+static void
+remember(List **streams, Oid relid)
 {
 	MemoryContext old;
 
 	Assert(OidIsValid(relid));
 	fs_require_preload();
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	touched_streams = list_append_unique_oid(touched_streams, relid);
+	*streams = list_append_unique_oid(*streams, relid);
 	MemoryContextSwitchTo(old);
+}
+
+/* See wakeup.h. */
+void
+fs_ddl_touch_stream(Oid relid)
+{
+	remember(&touched_streams, relid);
+}
+
+/* See wakeup.h. */
+void
+fs_wakeup_replay(Oid relid)
+{
+	remember(&replayed_streams, relid);
 }
 
 void

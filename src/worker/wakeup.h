@@ -19,7 +19,10 @@ extern void fs_wakeup_init(void);
  */
 extern void fs_ddl_touch_stream(Oid relid);
 
-/* The same for all streams of the current database, and for whether it has the extension. */
+/* Dead letters of a stream were asked back: at commit its worker wakes up and takes them.  Likewise. */
+extern void fs_wakeup_replay(Oid relid);
+
+/* The same as the first for all streams of the current database, and for whether it has the extension. */
 extern void fs_ddl_touch_database(void);
 
 #endif							/* FS_WORKER_WAKEUP_H */

@@ -31,7 +31,8 @@ use FeatureStream::Session;
 our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
-  kill_backend_process wait_for_server hold_clock set_fault end_crashes query_is seconds_of rows_differ random_from
+  answer_of crash_count crash_at_point kill_backend_process wait_for_server hold_clock set_fault end_crashes
+  query_is seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
 );
 
@@ -140,6 +141,40 @@ sub wait_for_offsets
 		       ON p.stream = '$stream'::regclass AND p.partition = v.partition AND p.next_offset >= v.next))
 	  or die "stream $stream: "
 	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_partition WHERE stream = '$stream'::regclass");
+	return;
+}
+
+# One answer of a server that may be down: undef then.
+sub answer_of
+{
+	my ($node, $query) = @_;
+	my ($rc, $out) = $node->psql('postgres', $query);
+
+	return $rc == 0 && $out ne '' ? $out : undef;
+}
+
+# How often a process was killed, by the server's log.
+sub crash_count
+{
+	my ($node) = @_;
+	my @found = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /terminated by signal 9/g;
+
+	return scalar @found;
+}
+
+# The server dies when a checkpoint comes to a point for the nth time, perhaps over and over, until it is told not
+# to.  Checkpoints are asked for, as an idle stream has none.
+sub crash_at_point
+{
+	my ($node, $point, $nth) = @_;
+	my $before = crash_count($node);
+
+	set_fault($node, "$point:crash:$nth");
+	wait_until("a crash at $point", sub {
+		answer_of($node, "SET statement_timeout = '10s'; SELECT feature_stream.checkpoint_stream('clicks')");
+		return crash_count($node) > $before;
+	});
+	set_fault($node, '');
 	return;
 }
 

@@ -41,6 +41,7 @@ SECOND = 1000000                                # all times are in microseconds 
 TIMESTAMP_END = 9224318016000 * SECOND          # where timestamptz ends (294277 AD)
 MAX_DEPTH = 64                                  # of JSON, the record's object included
 MAX_KEY = 8192                                  # bytes of an entity's key, 5 of them its overhead
+AFTER_ALL = 1 << 62                             # dead letters that came back have their place after all offsets, in their order
 SHOWN = 10                                      # differences shown of each check
 FEATURES = ['items_clicked', 'item_count', 'distinct_items', 'distinct_categories', 'top_category']
 
@@ -101,14 +102,22 @@ class Recorded:
                         FROM feature_stream.read_event_log(%%s)''' %
                    tuple(micros % name for name in ['event_time', 'late_bound', 'arrival']), [stream.oid])
         self.accepted = collections.defaultdict(list)
+        self.place = {}                                 # in the log
         for partition, offset, user, item, category, t, late_bound, arrival in db.fetchall():
             self.accepted[partition, offset].append((Event(user, item, category, t), late_bound, arrival))
+            self.place[partition, offset] = len(self.place)
         db.execute('''SELECT partition, "offset", reason, %s, %s, %s, key, payload, payload_size, message
                         FROM feature_stream.dead_letter WHERE stream = %%s''' %
                    tuple(micros % name for name in ['received_at', 'event_time', 'watermark']), [stream.oid])
         self.refused = collections.defaultdict(list)
         for row in db.fetchall():
             self.refused[row[0], row[1]].append(row[2:])
+        db.execute('''SELECT partition, "offset" FROM feature_stream.dead_letter_outcome WHERE stream = %s''', [stream.oid])
+        self.asked_back = set(db.fetchall())            # their payloads may have been repaired
+        db.execute('''SELECT partition, "offset", payload FROM feature_stream.dead_letter
+                        JOIN feature_stream.dead_letter_outcome USING (stream, partition, "offset", recorded_at)
+                       WHERE outcome = 'replayed' AND stream = %s''', [stream.oid])
+        self.replayed = {(partition, offset): bytes(payload) for partition, offset, payload in db.fetchall()}
         db.execute('''SELECT partition, "offset", %s FROM feature_stream.partition_wakeup WHERE stream = %%s''' %
                    (micros % 'watermark'), [stream.oid])
         self.wakeups = {(partition, offset): watermark for partition, offset, watermark in db.fetchall()}
@@ -359,7 +368,7 @@ class Check:
         sys.stdout.flush()
 
 
-def check_verdict(check, where, verdict, accepted, refused, record):
+def check_verdict(check, where, verdict, accepted, refused, record, is_repaired):
     """Compares one verdict with what the engine has about the same offset."""
     if len(accepted) + len(refused) != 1:
         check.differ('%s: %d times in the event log and %d times a dead letter; should be %s' %
@@ -388,18 +397,31 @@ def check_verdict(check, where, verdict, accepted, refused, record):
                          (where, show_time(t), show_time(verdict.event.time)))
         if (None if key is None else bytes(key)) != record.key:
             check.differ('%s: dead letter with another key' % where)
-        if (None if payload is None else bytes(payload)) != record.value or \
+        if (None if payload is None else bytes(payload)) != record.value and not is_repaired or \
            size != (None if record.value is None else len(record.value)):
             check.differ('%s: dead letter with another payload' % where)
         if not message or message.isspace():
             check.differ('%s: dead letter without a message' % where)
 
 
+def check_replayed(check, where, verdict, accepted, refused, payload, stream):
+    """Compares a dead letter that came back with what is in the log, once; returns its event and late bound."""
+    if len(accepted) != 1 or len(refused) != 1:
+        check.differ('%s: came back; %d times in the event log and %d times a dead letter' %
+                     (where, len(accepted), len(refused)))
+    elif refused[0][0] != verdict.reason:
+        check.differ('%s: refused as %s before it came back; should be %s' % (where, refused[0][0], verdict.reason))
+    event = read_event(payload, stream)
+    if accepted and accepted[0][0] != event:
+        check.differ('%s: came back as %s; should be %s' % (where, accepted[0][0], event))
+    return event, accepted[0][1] if accepted else None
+
+
 def arrival_of(accepted, refused):
     """The recorded arrival clock; None when the engine does not know the record."""
-    if accepted:
-        return accepted[0][2]
-    return refused[0][1] if refused else None
+    if refused:                                 # also of one that came back
+        return refused[0][1]
+    return accepted[0][2] if accepted else None
 
 
 def check_events(records, ends, recorded, stream):
@@ -446,10 +468,18 @@ def check_events(records, ends, recorded, stream):
             verdict = judge.judge(record, arrival, wakeup)
             if wakeup is not None and verdict.reason not in (None, 'late'):
                 idle.differ('%s: woke up with an event that is %s' % (where, verdict.reason))
-            check_verdict(check, where, verdict, accepted, refused, record)
+            if at not in recorded.replayed:
+                check_verdict(check, where, verdict, accepted, refused, record, at in recorded.asked_back)
             if verdict.reason in (None, 'late'):
                 was_idle = False                # a record that cannot be read wakes nobody
             last_arrival = arrival if last_arrival is None else max(arrival, last_arrival)
+            if at in recorded.replayed:
+                event, bound = check_replayed(check, where, verdict, accepted, refused, recorded.replayed[at], stream)
+                counts['accepted'] += 1
+                counts['partially late'] += bound is not None
+                reasons['replayed'] += 1
+                events.append((partition, AFTER_ALL + recorded.place.get(at, 0), event, bound))
+                continue
             reasons[verdict.reason or ('accepted' if verdict.late_bound is None else 'partially late')] += 1
             if verdict.reason is None:
                 counts['accepted'] += 1

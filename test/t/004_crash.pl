@@ -26,15 +26,6 @@ my $redis = new_redis();
 my $node = new_node('crash', 'feature_stream.memory' => '128MB');
 create_example_servers($node, $kafka, $redis);
 
-# One answer of a server that may be down: undef then.
-sub ask
-{
-	my ($query) = @_;
-	my ($rc, $out) = $node->psql('postgres', $query);
-
-	return $rc == 0 && $out ne '' ? $out : undef;
-}
-
 # The process of a kind, as soon as there is one.
 sub pid_of
 {
@@ -42,7 +33,7 @@ sub pid_of
 	my $pid;
 
 	wait_until("a process where $condition",
-		sub { $pid = ask("SELECT min(pid) FROM pg_stat_activity WHERE $condition AND pid <> pg_backend_pid()") });
+		sub { $pid = answer_of($node, "SELECT min(pid) FROM pg_stat_activity WHERE $condition AND pid <> pg_backend_pid()") });
 	return $pid;
 }
 
@@ -54,33 +45,12 @@ sub kill_backend
 	my $pid;
 
 	wait_until('a backend to kill', sub {
-		$pid = ask("SELECT pid FROM pg_stat_activity WHERE query LIKE '%/* victim */' AND pid <> pg_backend_pid()");
+		$pid = answer_of($node, "SELECT pid FROM pg_stat_activity WHERE query LIKE '%/* victim */' AND pid <> pg_backend_pid()");
 		return defined $pid || !$psql->pumpable;
 	});
 	kill 'KILL', $pid if defined $pid;
 	$psql->finish;
 	return;
-}
-
-# The server dies at a point of a checkpoint, perhaps over and over, until it is
-# told not to.  Checkpoints are asked for, as an idle stream has none.
-sub crash_at
-{
-	my ($point) = @_;
-	my $before = crashes();
-
-	set_fault($node, sprintf('%s:crash:%d', $point, 1 + int($random->() * 4)));
-	wait_until("a crash at $point", sub { ask("SET statement_timeout = '10s'; SELECT feature_stream.checkpoint_stream('clicks')"); crashes() > $before });
-	set_fault($node, '');
-	return;
-}
-
-# How often a process was killed, by the server's log.
-sub crashes
-{
-	my @found = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /terminated by signal 9/g;
-
-	return scalar @found;
 }
 
 my %actions = (
@@ -90,7 +60,7 @@ my %actions = (
 	'Redis' => sub { $redis->kill9; Time::HiRes::sleep($random->()); $redis->start },
 	'the broker' => sub { $kafka->kill9; $kafka->start },
 	'the server (immediate shutdown)' => sub { $node->stop('immediate'); $node->start },
-	map { my $point = $_; ($point => sub { crash_at($point) }) } @points);
+	map { my $point = $_; ($point => sub { crash_at_point($node, $point, 1 + int($random->() * 4)) }) } @points);
 
 # What is online is durable: every row in Redis is a row of the history.
 sub online_is_durable
@@ -126,11 +96,11 @@ my $clicks = generate($kafka, '--topic', 'clicks', '--create', '--events', $even
 	'--span-minutes', 120, '--rate', $events / (4 * @order));
 create_example($node, 'clicks', slice => '1 min');
 create_wide_view($node, '{1 min, 10 min, 30 min}', '1 min', '3 min');
-wait_until('the first windows', sub { ask('SELECT frontier FROM feature_stream.stat_stream WHERE frontier IS NOT NULL') });
+wait_until('the first windows', sub { answer_of($node, 'SELECT frontier FROM feature_stream.stat_stream WHERE frontier IS NOT NULL') });
 for my $action (@order)
 {
 	Time::HiRes::sleep(2 * $random->());
-	note(sprintf('kills %s, %s events read', $action, ask('SELECT read_count FROM feature_stream.stat_stream') // 'unknown'));
+	note(sprintf('kills %s, %s events read', $action, answer_of($node, 'SELECT read_count FROM feature_stream.stat_stream') // 'unknown'));
 	$actions{$action}->();
 	ok(online_is_durable(), "what is online after killing $action is in the history");
 }
@@ -141,7 +111,7 @@ oracle_agrees($node, $kafka, $redis, 'clicks', $end - 60, "the oracle agrees aft
 verifies($node, 'wide_features', 'the view of ten features and three windows beside it verifies');
 query_is($node, 'SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.stat_partition',
 	"$events|$events", 'accepted + dead letters = produced');
-note(crashes() . ' crashes in all');
+note(crash_count($node) . ' crashes in all');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC/,
 	'nothing crashed but what was killed');
 

@@ -1,0 +1,123 @@
+
+# Dead letters come back, exactly once: while clicks stream in, those that are bad
+# are repaired and asked back, over and over, and the worker and the server are
+# killed at random moments and at the points of a checkpoint.
+#
+# FS_KILLS and FS_EVENTS make it longer, FS_SEED replays the order of the kills.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use Test::More;
+use Time::HiRes ();
+
+my $kills = $ENV{FS_KILLS} || 6;
+my $events = $ENV{FS_EVENTS} || 10000;
+my $seed = $ENV{FS_SEED} || int(1 + rand(1000000));
+my $random = random_from($seed);
+
+note("seed $seed (FS_SEED=$seed replays the order)");
+
+my $kafka = new_kafka();
+my $redis = new_redis();
+my $node = new_node('replay', 'feature_stream.memory' => '128MB');
+create_example_servers($node, $kafka, $redis);
+
+# Repairs what is bad and was not asked back yet, with an event of the last 40 minutes, and asks everything back that is
+# not there: as of one snapshot, or what comes in between is asked back as it is.  The server may be down.
+sub repair
+{
+	return answer_of($node, q(
+		BEGIN ISOLATION LEVEL REPEATABLE READ;
+		UPDATE feature_stream.dead_letter d
+		   SET payload = convert_to(json_build_object('user_id', 'r' || "offset" % 20, 'item_id', 'i' || "offset", 'timestamp',
+		           floor(extract(epoch FROM received_at)) - "offset" * 7919 % 2400)::text, 'UTF8')
+		 WHERE stream = 'clicks'::regclass AND reason NOT IN ('late', 'future')
+		   AND NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome o
+		                    WHERE (o.stream, o.partition, o."offset") = (d.stream, d.partition, d."offset"));
+		SELECT feature_stream.replay_dead_letters('clicks');
+		COMMIT));
+}
+
+my %actions = (
+	'the ingest worker' => sub {
+		my $pid = answer_of($node, "SELECT pid FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass");
+		kill 'KILL', $pid if defined $pid;
+	},
+	'the server (immediate shutdown)' => sub { $node->stop('immediate'); $node->start },
+	map { my $point = $_; ($point => sub { crash_at_point($node, $point, 1 + int($random->() * 3)) }) }
+	  qw(checkpoint-begin checkpoint-before-commit checkpoint-after-commit));
+my @kinds = sort keys %actions;
+my @order = map { $_ <= $#kinds ? $kinds[$_] : $kinds[ $random->() * @kinds ] } 0 .. $kills - 1;
+
+my $end = sprintf('%.3f', Time::HiRes::time());
+my $clicks = generate($kafka, '--topic', 'clicks', '--create', '--events', $events, '--seed', $seed, '--end-time', $end,
+	'--span-minutes', 90, '--rate', $events / (4 * @order));
+create_example($node, 'clicks', slice => '1 min');
+create_wide_view($node, '{1 min, 10 min, 30 min}', '1 min', '3 min');
+# Before anything has fired an event of 1970 would count, and its part of the log would be dropped at once.
+wait_until('the first windows and dead letters', sub {
+	answer_of($node, 'SELECT 1 FROM feature_stream.stream_state WHERE frontier IS NOT NULL
+		AND (SELECT count(*) > 20 FROM feature_stream.dead_letter)') });
+for my $action (@order)
+{
+	my $requested = repair();
+
+	Time::HiRes::sleep($random->() / 4);
+	note(sprintf('kills %s, %s events read, %s asked back', $action,
+		answer_of($node, 'SELECT read_count FROM feature_stream.stat_stream') // 'unknown', $requested // 'none'));
+	$actions{$action}->();
+	Time::HiRes::sleep($random->());
+}
+$clicks->finish or die 'generate.py failed';
+end_crashes($node);
+wait_for_read($node, 'clicks', $events);
+ok(defined repair(), 'the last ones are asked back');
+$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome WHERE outcome = 'requested')")
+  or die 'requests are left';
+
+note($node->safe_psql('postgres', 'SELECT outcome, reason, count(*) FROM feature_stream.dead_letter_outcome GROUP BY 1, 2 ORDER BY 1, 2'));
+query_is($node, q(
+	SELECT count(*) > 50, bool_and(o.outcome IN ('replayed', 'too_late') OR d.reason = 'future' AND o.reason = 'future')
+	  FROM feature_stream.dead_letter d JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at)),
+	't|t', 'all came back, or were too late');
+query_is($node, q(
+	SELECT count(*), count(DISTINCT (l.partition, l."offset")) FROM feature_stream.read_event_log('clicks') l
+	 WHERE l.event->>'user_id' LIKE 'r%' AND l.event->>'item_id' = 'i' || l."offset"),
+	$node->safe_psql('postgres', q(
+		SELECT count(*), count(*) FROM feature_stream.dead_letter d
+		       JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at)
+		 WHERE o.outcome = 'replayed' AND d.reason NOT IN ('late', 'future'))),
+	'each is in the log once');
+oracle_agrees($node, $kafka, $redis, 'clicks', $end - 60, "the oracle agrees after " . @order . " kills (seed $seed)");
+verifies($node, 'wide_features', 'the view of ten features and three windows beside it verifies');
+query_is($node, 'SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.stat_partition',
+	"$events|$events", 'accepted + dead letters = produced');
+query_is($node, q(
+	SELECT count(*), bool_and(p.dead_letter_count = (
+	           SELECT count(*) FROM feature_stream.dead_letter d
+	                  LEFT JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at)
+	            WHERE d.partition = p.partition AND d.reason <> 'expression_error' AND o.outcome IS DISTINCT FROM 'replayed'))
+	  FROM feature_stream.partition_position p),
+	'6|t', 'what came back is no dead letter any more, in each partition');
+
+# --- Who listens hears of too many dead letters.
+my $session = new_session($node, 'postgres');
+my $heard = '';
+$session->run('LISTEN feature_stream');
+$node->safe_psql('postgres', q(
+	CREATE SERVER tables FOREIGN DATA WRAPPER feature_stream_table;
+	CREATE TABLE outbox (id bigint PRIMARY KEY, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), value text);
+	CREATE FOREIGN TABLE limited (user_id text NOT NULL, at timestamptz NOT NULL) SERVER tables OPTIONS ("table" 'outbox',
+		order_by 'id', xid 'xid', value 'value', event_time 'at', start 'earliest', dead_letter_limit '1 % over 1 s');
+	SELECT feature_stream.create_feature_view('limits', 'SELECT user_id, count(*) AS n FROM limited GROUP BY user_id', '{5 min}', '1 min');
+	INSERT INTO outbox SELECT i, pg_current_xact_id(), 'bad' FROM generate_series(1, 10) i));
+wait_until('a notification', sub { $heard .= $session->run('SELECT 1') . "\n"; return $heard =~ /ended/ });
+like($heard, qr/"feature_stream" with payload "\{"stream": "public.limited", "event": "dead_letter_limit", "message": "10 of 10 records are dead letters, more than 1 %"\}".*"event": "dead_letter_limit_ended"/s,
+	'who listens hears of too many dead letters, and of the end');
+note(crash_count($node) . ' crashes in all');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC|has changed meanwhile/,
+	'nothing crashed but what was killed');
+
+done_testing();
