@@ -17,7 +17,8 @@ my $random = random_from($seed);
 
 note("seed $seed (FS_SEED=$seed replays the order)");
 
-my $node = new_node('backfill', 'feature_stream.memory' => '64MB');
+# With so little work_mem whatever sorts and stores events does so on disk.
+my $node = new_node('backfill', 'feature_stream.memory' => '64MB', 'work_mem' => '64kB');
 my $redis = new_redis();
 
 $node->safe_psql('postgres', sprintf(q(
