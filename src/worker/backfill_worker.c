@@ -128,6 +128,7 @@ fill_gaps(void)
 		fs_database_worker_done();
 }
 
+/* See backfill_worker.h. */
 void
 fs_backfill_worker_main(Datum main_arg)
 {

@@ -23,7 +23,8 @@ my $redis = new_redis();
 
 $node->safe_psql('postgres', sprintf(q(
 	CREATE TABLE outbox (
-		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb);
+		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
+		PRIMARY KEY (x, n));
 	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
 	CREATE SERVER redis FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '%s');
 	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, price float8, clicked_at timestamptz NOT NULL)
