@@ -317,6 +317,7 @@ judge_log(FsBatchLog *log)
 		for (int i = 0; i < n; i++)
 			if (is_wanted(log, &events[i]))
 				sort_event(log, out, &events[i]);
+		ExecClearTuple(log->slot);	/* its tuple is in that memory, once the events are too many for work_mem */
 		MemoryContextReset(log->event_context);
 	} while (n == JUDGE_EVENTS);
 	MemoryContextSwitchTo(old);

@@ -108,6 +108,7 @@ check_owner(const char *name, const Subject *subject)
 				 errhint("A subject belongs to the role that registered its first schema.")));
 }
 
+/* Sets the compatibility of a subject that is there. */
 static void
 store_compatibility(const char *name, const FsCompatibility *compatibility)
 {

@@ -135,6 +135,7 @@ fill_gaps(void)
 		fs_database_worker_done();
 }
 
+/* See backfill_worker.h. */
 void
 fs_backfill_worker_main(Datum main_arg)
 {

@@ -79,6 +79,7 @@ pin_settings(void)
 					PGC_SUSET, PGC_S_OVERRIDE);
 }
 
+/* See process.h. */
 void
 fs_process_connect(Oid database)
 {

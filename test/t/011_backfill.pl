@@ -17,12 +17,14 @@ my $random = random_from($seed);
 
 note("seed $seed (FS_SEED=$seed replays the order)");
 
-my $node = new_node('backfill', 'feature_stream.memory' => '64MB');
+# With so little work_mem whatever sorts and stores events does so on disk.
+my $node = new_node('backfill', 'feature_stream.memory' => '64MB', 'work_mem' => '64kB');
 my $redis = new_redis();
 
 $node->safe_psql('postgres', sprintf(q(
 	CREATE TABLE outbox (
-		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb);
+		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
+		PRIMARY KEY (x, n));
 	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
 	CREATE SERVER redis FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '%s');
 	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, price float8, clicked_at timestamptz NOT NULL)
