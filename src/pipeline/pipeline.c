@@ -374,13 +374,12 @@ wait_in_state(FsShard *shard, FsStreamState state)
 	return end;
 }
 
-/* A stream without feature views has nothing to compute, so it reads nothing. */
+/* A stream without feature views, as of a generation, has nothing to compute, so it reads nothing. */
 static FsPipelineEnd
-wait_for_views(FsSharedStream *slot)
+wait_for_views(FsSharedStream *slot, uint64 generation)
 {
 	FsShard		nothing = {.slot = slot, .watermark = FS_TIME_MIN, .frontier = FS_TIME_MIN,
-		.durable_frontier = FS_TIME_MIN, .held_back_by = -1,
-	.generation = pg_atomic_read_u64(&slot->generation)};
+	.durable_frontier = FS_TIME_MIN, .held_back_by = -1, .generation = generation};
 
 	return wait_in_state(&nothing, FS_STREAM_NO_VIEWS);
 }
@@ -516,11 +515,13 @@ FsPipelineEnd
 fs_pipeline_run(FsSharedStream *slot)
 {
 	FsPipelineEnd end;
+	uint64		generation = pg_atomic_read_u64(&slot->generation);	/* before anything is read: what changes from here on is seen */
 	FsShard    *shard = load(slot, &end);
 
 	if (shard == NULL)
-		return end == FS_END_STOP ? wait_for_views(slot) : end;
+		return end == FS_END_STOP ? wait_for_views(slot, generation) : end;
 	Assert(my_shard == NULL);	/* a process has one in its life */
+	shard->generation = generation;
 	my_shard = shard;
 	if (shard->exhausted || !recover(shard))
 	{

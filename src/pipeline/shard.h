@@ -307,7 +307,7 @@ typedef struct FsShard
 	int			nvalues;		/* of an event: stream columns, and expressions of all views */
 	int64		max_window;		/* of all views */
 	int64		max_slide;
-	uint64		generation;		/* of the definitions loaded */
+	uint64		generation;		/* of the slot, before the definitions were loaded */
 	int64		epoch;
 
 	/* Parts */
