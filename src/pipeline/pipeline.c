@@ -27,6 +27,7 @@
 #include "catalog/stream_state.h"
 #include "ground/clock.h"
 #include "ground/settings.h"
+#include "pipeline/parking.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
@@ -212,6 +213,13 @@ ingest_some(FsShard *shard)
 
 		if (got == 0)
 			continue;
+		if (shard->parking != NULL)
+			got = fs_parking_screen(shard, partition, shard->records, got);
+		if (got == 0)
+		{
+			shard->source->ops->release(shard->source);
+			continue;
+		}
 		take_batch(shard, partition, got);
 		if (!work_off(shard))
 			note_exhaustion(shard);
@@ -249,6 +257,8 @@ report(FsShard *shard)
 		state = FS_STREAM_DISCONNECTED;
 	if (shard->source->error[0] != '\0' && strcmp(shard->error, shard->source->error) != 0)
 		fs_shard_set_error(shard, shard->source->error);
+	if (fs_parking_trouble(shard)[0] != '\0' && strcmp(shard->error, fs_parking_trouble(shard)) != 0)
+		fs_shard_set_error(shard, fs_parking_trouble(shard));
 	for (int i = 0; i < shard->source->npartitions; i++)
 		if (shard->source->partitions[i].state == FS_PARTITION_STOPPED &&
 			strcmp(shard->error, shard->source->partitions[i].error) != 0)
@@ -272,7 +282,9 @@ interleave(FsShard *shard)
 static void
 wait_for_work(FsShard *shard)
 {
-	WaitEventSet *set = CreateWaitEventSet(shard->cycle, 3 + shard->nviews);
+	WaitEventSet *set = CreateWaitEventSet(shard->cycle, 3 + FS_HTTP_MAX_SOCKETS + shard->nviews);
+	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
+	int			nsockets;
 	int			fd = shard->source->ops->wait_fd(shard->source);
 	long		timeout = IDLE_WAIT;
 	WaitEvent	event;
@@ -281,6 +293,9 @@ wait_for_work(FsShard *shard)
 	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	if (fd >= 0)
 		AddWaitEventToSet(set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	nsockets = fs_parking_wait(shard, sockets, &timeout);
+	for (int i = 0; i < nsockets; i++)
+		AddWaitEventToSet(set, sockets[i].events, sockets[i].fd, NULL, NULL);
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		FsOnline   *online = shard->views[v].online;
@@ -328,6 +343,7 @@ turn(FsShard *shard)
 	Assert(!IsTransactionState());
 	shard->source->ops->service(shard->source);
 	fs_partitions_update(shard);
+	fs_parking_step(shard);
 	busy = ingest(shard);
 	if (!shard->exhausted && shard->nevents == 0)
 		fs_partitions_advance(shard, fs_clock_now());
@@ -413,6 +429,7 @@ open_peers(FsShard *shard)
 	shard->records = palloc(sizeof(FsRecord) * FS_POLL_BATCH_MAX);
 	shard->source = (shard->def->kind == FS_SOURCE_KAFKA ? &fs_source_kafka_ops :
 					 &fs_source_table_ops)->open(shard->def);
+	fs_parking_open(shard);
 	fs_publish_open(shard);
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
@@ -429,6 +446,7 @@ fs_pipeline_cleanup(void)
 	if (shard == NULL)
 		return;
 	pg_atomic_write_u32(&shard->slot->root, 0);
+	fs_parking_close(shard);
 	if (shard->source != NULL)
 		shard->source->ops->close(shard->source);
 	shard->source = NULL;

@@ -4,7 +4,7 @@
 #
 #   use FeatureStream;
 #   my $node = new_node('main');
-#   my $kafka = new_kafka();  my $redis = new_redis();  my $hole = new_black_hole();
+#   my $kafka = new_kafka();  my $redis = new_redis();  my $registry = new_registry();  my $hole = new_black_hole();
 #   my $session = new_session($node, 'postgres');
 #
 # Everything is cleaned up at the end of the test, also when it dies.
@@ -26,10 +26,11 @@ use FeatureStream::BlackHole;
 use FeatureStream::Kafka;
 use FeatureStream::Process qw(wait_until);
 use FeatureStream::Redis;
+use FeatureStream::Registry;
 use FeatureStream::Session;
 
 our @EXPORT = qw(
-  new_node new_kafka new_redis new_black_hole new_session wait_until
+  new_node new_kafka new_redis new_registry new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
@@ -47,6 +48,7 @@ sub scratch
 
 sub new_kafka { return FeatureStream::Kafka->new(scratch(), @_); }
 sub new_redis { return FeatureStream::Redis->new(scratch(), @_); }
+sub new_registry { return FeatureStream::Registry->new(scratch(), @_); }
 sub new_black_hole { return FeatureStream::BlackHole->new(@_); }
 sub new_session { return FeatureStream::Session->new(@_); }
 
