@@ -22,6 +22,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes ();
 
+use FeatureStream::Apicurio;
 use FeatureStream::BlackHole;
 use FeatureStream::Kafka;
 use FeatureStream::Process qw(wait_until);
@@ -30,7 +31,7 @@ use FeatureStream::Registry;
 use FeatureStream::Session;
 
 our @EXPORT = qw(
-  new_node new_kafka new_redis new_registry new_black_hole new_session wait_until
+  new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server set_fault end_crashes query_is seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
@@ -49,6 +50,7 @@ sub scratch
 sub new_kafka { return FeatureStream::Kafka->new(scratch(), @_); }
 sub new_redis { return FeatureStream::Redis->new(scratch(), @_); }
 sub new_registry { return FeatureStream::Registry->new(scratch(), @_); }
+sub new_apicurio { return FeatureStream::Apicurio->new(scratch()); }
 sub new_black_hole { return FeatureStream::BlackHole->new(@_); }
 sub new_session { return FeatureStream::Session->new(@_); }
 
