@@ -178,8 +178,6 @@ take_result(FsShard *shard)
 		case FS_REGISTRY_NOTHING:
 			break;
 	}
-	if (parking->nwanted == 0)
-		parking->trouble[0] = '\0';
 }
 
 /* Asks for the next schema wanted, unless it is in its table by now. */
@@ -211,6 +209,8 @@ fs_parking_step(FsShard *shard)
 	Assert(!IsTransactionState());
 	take_result(shard);
 	ask_next(parking);
+	if (parking->nwanted == 0)
+		parking->trouble[0] = '\0';
 	now = fs_clock_monotonic();
 	for (int i = 0; i < shard->npartitions; i++)
 	{

@@ -235,6 +235,18 @@ for my $refused (qw(ftp://h http:// http://u:p@h http://h?x file:///etc), 'http:
 }
 isnt($node->psql('postgres', q(ALTER SERVER kafka OPTIONS (ADD registry_password 'x'))), 0, 'a password is no option of the server');
 
+# --- Over TLS, to whom the user mapping trusts.
+my $secure = new_registry(user => 'streams:s3cret', tls => 1);
+$secure->add('/schemas/ids/1', schema => click_schema('Click', qw(user_id item_id category)));
+$secure->add('/schemas/ids/8', schema => click_schema('Click', qw(user_id item_id category)));
+$node->safe_psql('postgres', sprintf(q(ALTER SERVER kafka OPTIONS (SET registry '%s', SET registry_timeout '5s')), $secure->url));
+produce('clicks', [ 0, framed(8, click('secure', 'i', 'c')) ]);
+wait_for_parked('cannot be asked: SSL');
+is(scalar(() = $secure->requests), 0, 'a certificate that nobody vouches for is not believed');
+$node->safe_psql('postgres', sprintf(q(ALTER USER MAPPING FOR postgres SERVER kafka OPTIONS (ADD registry_ca_pem '%s')), $secure->certificate));
+wait_for_read($node, 'clicks', $read);
+query_is($node, q(SELECT count(*) FROM feature_stream.read_event_log('clicks') WHERE event ->> 'user_id' IN ('last', 'secure')), 2, 'one that the mapping names is');
+
 # --- A registry that hangs keeps nobody.
 $registry->set_mode('slow');
 $node->safe_psql('postgres', sprintf(q(ALTER SERVER kafka OPTIONS (SET registry '%s', SET registry_timeout '60s')), $registry->url));

@@ -12,23 +12,26 @@ use FeatureStream::Process qw(free_port);
 use File::Basename ();
 use File::Path ();
 use IO::Socket::INET;
+use IPC::Run ();
 use JSON::PP ();
 
 my $server = Cwd::abs_path(File::Basename::dirname(__FILE__)) . '/registry.py';
 my $json = JSON::PP->new->utf8->canonical;
 
-# new(directory, user => 'name:password')
+# new(directory, user => 'name:password', tls => 1): with a certificate of its own for "localhost".
 sub new
 {
 	my ($class, $dir, %args) = @_;
 	my $port = free_port();
 
-	$dir .= '/registry';
+	$dir .= "/registry-$port";
 	File::Path::make_path($dir);
+	_certify($dir) if $args{tls};
 	my $self = bless {
 		name => 'registry',
 		port => $port,
 		dir => $dir,
+		scheme => $args{tls} ? 'https' : 'http',
 		log => "$dir/server.log",
 		control => { mode => 'ok', user => $args{user}, answers => {} },
 		command => [ '/usr/bin/python3', $server, $port, $dir ],
@@ -40,7 +43,30 @@ sub new
 }
 
 # By name, so that names are resolved.
-sub url { return "http://localhost:$_[0]{port}"; }
+sub url { return "$_[0]{scheme}://localhost:$_[0]{port}"; }
+
+# Makes a key and a certificate that is signed by nobody else.
+sub _certify
+{
+	my ($dir) = @_;
+	my $out = '';
+
+	IPC::Run::run([ 'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2, '-subj', '/CN=localhost',
+		'-addext', 'subjectAltName=DNS:localhost', '-keyout', "$dir/key.pem", '-out', "$dir/certificate.pem" ],
+		'<', \undef, '>&', \$out) or die "openssl: $out";
+	IPC::Run::run([ 'cat', "$dir/key.pem", "$dir/certificate.pem" ], '>', "$dir/tls.pem") or die $!;
+	return;
+}
+
+# Its certificate, in PEM.
+sub certificate
+{
+	my ($self) = @_;
+
+	open(my $fh, '<', "$self->{dir}/certificate.pem") or die $!;
+	local $/;
+	return <$fh>;
+}
 
 sub _tell
 {

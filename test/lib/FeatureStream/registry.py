@@ -3,12 +3,14 @@
 DIRECTORY/control.json says what it holds and how it answers, and is read anew for each request:
   {"mode": "ok", "user": "u:p" or null, "answers": {path: [status, body]}}
 Every request becomes a line of DIRECTORY/requests: time TAB path TAB user.
+With DIRECTORY/tls.pem (key and certificate) it speaks TLS.
 Modes: ok; error (500); slow (a byte a second); huge (without end); redirect (to /elsewhere); malformed (no
 JSON); lost (a 404 that is not the registry's own).
 """
 import base64
 import json
 import os
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,4 +77,9 @@ class Handler(BaseHTTPRequestHandler):
             pass
 
 
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+if os.path.exists(os.path.join(directory, "tls.pem")):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(directory, "tls.pem"))
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()
