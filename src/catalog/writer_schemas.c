@@ -20,6 +20,8 @@
 #include "catalog/writer_schemas.h"
 #include "core/avro_resolve.h"
 #include "core/hash.h"
+#include "ground/transaction.h"
+#include "state/query.h"
 
 #define MAX_SCHEMAS 4096		/* known to a process at once */
 
@@ -371,14 +373,26 @@ compile_row(FsWriterSchemas *set, const FsWireHeader *id)
 	return compile_schema(set, id, SPI_getvalue(tuple, desc, 1), sources, n);
 }
 
-/* Begins a transaction if there is none; true when it did. */
-static bool
-begin_transaction(void)
+/* Compiles the schema's row, if there is one. */
+static const FsWriterSchema *
+read_row(FsWriterSchemas *set, const FsWireHeader *id)
 {
-	if (IsTransactionState())
-		return false;
-	StartTransactionCommand();
-	return true;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	const FsWriterSchema *schema = NULL;
+	FsOwnerScope scope;
+
+	fs_owner_begin(&scope);
+	SPI_connect();
+	values[0] = CStringGetTextDatum(set->def->registry->url);
+	values[1] = key_datum(id);
+	fs_query_read("SELECT schema_type, referenced || schema FROM feature_stream.registry_schema"
+				  " WHERE registry = $1 AND id = $2", 2, types, values);
+	if (SPI_processed > 0)
+		schema = compile_row(set, id);
+	SPI_finish();
+	fs_owner_end(&scope);
+	return schema;
 }
 
 /* See writer_schemas.h. */
@@ -386,28 +400,18 @@ const FsWriterSchema *
 fs_writer_schemas_load(FsWriterSchemas *set, const FsWireHeader *id)
 {
 	MemoryContext old = CurrentMemoryContext;
-	bool		own = begin_transaction();
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2];
-	const FsWriterSchema *schema = NULL;
-	FsOwnerScope scope;
+	const FsWriterSchema *schema;
 
+	if (!IsTransactionState())
+	{
+		fs_transaction_begin();
+		schema = read_row(set, id);
+		fs_transaction_end(old);
+		return schema;
+	}
 	PushActiveSnapshot(GetTransactionSnapshot());
-	fs_owner_begin(&scope);
-	SPI_connect();
-	values[0] = CStringGetTextDatum(set->def->registry->url);
-	values[1] = key_datum(id);
-	if (SPI_execute_with_args("SELECT schema_type, referenced || schema FROM feature_stream.registry_schema"
-							  " WHERE registry = $1 AND id = $2", 2, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read a schema of a registry");
-	if (SPI_processed > 0)
-		schema = compile_row(set, id);
-	SPI_finish();
-	fs_owner_end(&scope);
+	schema = read_row(set, id);
 	PopActiveSnapshot();
-	if (own)
-		CommitTransactionCommand();
-	MemoryContextSwitchTo(old);
 	return schema;
 }
 
@@ -440,11 +444,8 @@ fs_writer_schemas_store(FsWriterSchemas *set, const FsWireHeader *id, const char
 	MemoryContext old = CurrentMemoryContext;
 
 	Assert(!IsTransactionState());
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	fs_transaction_begin();
 	insert_row(set, id, type, texts, ntexts);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(old);
+	fs_transaction_end(old);
 	(void) fs_writer_schemas_load(set, id);
 }

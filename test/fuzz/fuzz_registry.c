@@ -9,25 +9,10 @@
  * An answer is a schema, "there is none" for a 404 alone, or trouble with a
  * reason; what it holds are valid texts.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/registry_answer.h"
-#include "core/utf8.h"
+#include "fuzz.h"
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Ends the process, as a sanitizer would, when a promise is broken. */
-static void
-require(bool cond, const char *what)
-{
-	if (cond)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
-
+/* It is there, and UTF-8. */
 static void
 require_text(const char *text, const char *what)
 {
@@ -90,35 +75,24 @@ static const char *const seeds[] = {
 	"\x05" "a{\"error_code\":50001,\"message\":\"no storage\"}"
 };
 
-static uint64_t state;
-
-static uint32_t
-next_random(uint32_t bound)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t) (state >> 32) % bound;
-}
-
 /* Changes the answer in place, once; returns its new size. */
 static size_t
-mutate(char *data, size_t size)
+mutate(uint8_t *data, size_t size)
 {
 	static const char alphabet[] = "{}[]\",:\\u0123456789.-_anltrf \x01\xc3\xff\x00";
 	static const char *const words[] = {"\"schema\"", "\"references\":", "null", "\"version\":", "[[[[", "1e999", "\\ud800", "{\"subject\":\"x\",\"version\":1},"};
 	size_t		at = next_random((uint32_t) size + 1);
-	size_t		n = next_random(20);
-	const char *word = words[next_random(sizeof(words) / sizeof(words[0]))];
+	const char *word = words[next_random(LENGTH_OF(words))];
+	size_t		n;
 
 	switch (next_random(3))
 	{
 		case 0:
 			if (at < size)
-				data[at] = alphabet[next_random(sizeof(alphabet))];
+				data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
 			return size;
 		case 1:
-			n = n > size - at ? size - at : n;
+			n = draw_piece(at, size, 20);
 			memmove(data + at, data + at + n, size - at - n);
 			return size - n;
 		default:
@@ -131,32 +105,19 @@ mutate(char *data, size_t size)
 	}
 }
 
+/* An answer, mutated. */
+static size_t
+make_answer(uint8_t *data)
+{
+	const char *seed = seeds[next_random(LENGTH_OF(seeds))];
+
+	return mutate_seed(data, seed, strlen(seed), 6, mutate);
+}
+
 int
 main(int argc, char **argv)
 {
-	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-	long		rounds = argc > 2 ? atol(argv[2]) : 50000;
-
-	state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-	for (long i = 0; i < rounds; i++)
-	{
-		char		data[MAX_SIZE];
-		const char *start = seeds[next_random(sizeof(seeds) / sizeof(seeds[0]))];
-		size_t		size = strlen(start);
-		uint8_t    *copy;
-
-		memcpy(data, start, size);
-		for (int n = (int) next_random(6); n > 0; n--)
-			size = mutate(data, size);
-		/* of the exact size, so that reading on is seen */
-		copy = malloc(size > 0 ? size : 1);
-		require(copy != NULL, "memory");
-		memcpy(copy, data, size);
-		LLVMFuzzerTestOneInput(copy, size);
-		free(copy);
-	}
-	printf("fuzz_registry: %ld answers, seed %lu\n", rounds, seed);
-	return 0;
+	return run_mutations(argc, argv, "fuzz_registry", 50000, make_answer, MAX_SIZE);
 }
 
 #endif							/* FS_FUZZ_MAIN */
