@@ -35,6 +35,7 @@ our @EXPORT = qw(
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   kill_backend_process wait_for_server set_fault end_crashes query_is seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
+  avro_long avro_bytes
 );
 
 my $scratch;
@@ -356,6 +357,18 @@ sub verifies
 	return ok($status == 0 && $rows eq '' && $notices =~ /NOTICE:  [1-9]\d* rows of history compared/
 		  && $notices =~ /NOTICE:  \d+ rows in force compared/ && $notices !~ /not compared/, $name) || diag(substr($rows, 0, 4000), $notices);
 }
+
+# Avro, written by hand: what a datum is made of.
+sub avro_long
+{
+	my ($value) = @_;
+	my $zigzag = $value < 0 ? -2 * $value - 1 : 2 * $value;
+	my $bytes = '';
+
+	for (; $zigzag > 127; $zigzag >>= 7) { $bytes .= chr($zigzag & 127 | 128); }
+	return $bytes . chr($zigzag);
+}
+sub avro_bytes { return avro_long(length $_[0]) . $_[0]; }
 
 # A test that ends badly shows why: what it did last, and what the servers said.
 END

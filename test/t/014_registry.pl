@@ -16,18 +16,6 @@ my $node = new_node('registry');
 my $now = 1705322400;    # 2024-01-15 12:40:00+00
 my $read = 0;
 
-# --- Avro, written by hand.
-sub avro_long
-{
-	my ($value) = @_;
-	my $zigzag = $value < 0 ? -2 * $value - 1 : 2 * $value;
-	my $bytes = '';
-
-	for (; $zigzag > 127; $zigzag >>= 7) { $bytes .= chr($zigzag & 127 | 128); }
-	return $bytes . chr($zigzag);
-}
-sub avro_bytes { return avro_long(length $_[0]) . $_[0]; }
-
 # A schema of clicks with these fields, each "name" or "name:type"; all but the time are strings.
 sub click_schema
 {
