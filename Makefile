@@ -11,7 +11,7 @@ VPATH = $(SOURCE)
 OBJS = $(patsubst $(SOURCE)%.c,%.o,$(sort $(wildcard $(SOURCE)src/*.c $(SOURCE)src/*/*.c)))
 
 PG_CPPFLAGS = -I$(SOURCE)src
-SHLIB_LINK = -lrdkafka -lhiredis -lzstd -lz -lpthread
+SHLIB_LINK = -lrdkafka -lhiredis -lcurl -lzstd -lz -lpthread
 
 REGRESS = $(sort $(patsubst $(SOURCE)sql/%.sql,%,$(wildcard $(SOURCE)sql/*.sql)))
 REGRESS_OPTS = --inputdir=$(SOURCE)

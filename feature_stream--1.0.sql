@@ -82,6 +82,18 @@ CREATE TABLE feature_stream.stream_definition (
     column_types       oid[]
 );
 
+-- What schema registries outside have said, kept for good: a number means one schema within one registry.  Written by ingest
+-- workers; a row that is deleted is asked for again.
+CREATE TABLE feature_stream.registry_schema (
+    registry           text NOT NULL,
+    id                 text NOT NULL,
+    schema_type        text NOT NULL DEFAULT 'AVRO',
+    schema             text NOT NULL,
+    referenced         text[] NOT NULL DEFAULT '{}',
+    resolved_at        timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (registry, id)
+);
+
 -- One row a shard (so far one a stream): written by its ingest worker's checkpoint alone.
 CREATE TABLE feature_stream.stream_state (
     stream             oid NOT NULL,
@@ -318,6 +330,10 @@ COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by re
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
+COMMENT ON TABLE feature_stream.registry_schema IS 'schemas that records of streams name, as schema registries gave them: known ones need no registry';
+COMMENT ON COLUMN feature_stream.registry_schema.registry IS 'address of the registry: option "registry" of the server, without slashes at its end';
+COMMENT ON COLUMN feature_stream.registry_schema.id IS 'number of the schema there, or its GUID';
+COMMENT ON COLUMN feature_stream.registry_schema.referenced IS 'schemas that it refers to, each before those that refer to it';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';
 COMMENT ON TABLE feature_stream.partition_position IS 'durable offsets, watermarks and counters of partitions';
 COMMENT ON TABLE feature_stream.partition_wakeup IS 'idle partitions that woke up behind the frontier';
@@ -328,7 +344,7 @@ COMMENT ON TABLE feature_stream.view_pause IS 'feature views that are paused';
 COMMENT ON TABLE feature_stream.backfill IS 'window ends that feature views did not fire when they were due, and how far their rows are computed';
 COMMENT ON TABLE feature_stream.view_alteration IS 'features that were added to feature views, and how far their columns of earlier rows are computed';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
-COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
+COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, unknown_schema (the registry does not have the record''s schema, or it is no Avro that can be used), or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
 COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value';
 COMMENT ON COLUMN feature_stream.dead_letter.received_at IS 'arrival clock of the event';
 COMMENT ON COLUMN feature_stream.dead_letter.recorded_at IS 'when the row was written';
@@ -921,7 +937,7 @@ SELECT coalesce(l.stream, p.stream)::pg_catalog.regclass AS stream,
        FULL JOIN feature_stream.stat_get_partition() l
        ON l.stream OPERATOR(pg_catalog.=) p.stream AND l.partition OPERATOR(pg_catalog.=) p.partition;
 COMMENT ON VIEW feature_stream.stat_partition IS 'one row a partition of each stream: how far it was read, and what came of it';
-COMMENT ON COLUMN feature_stream.stat_partition.state IS 'found, resolving, resolved, reading, or stopped (error says why); null when the stream has no worker';
+COMMENT ON COLUMN feature_stream.stat_partition.state IS 'found, resolving, resolved, reading, parked (it waits for the schema that its next record names), or stopped (error says why); null when the stream has no worker';
 COMMENT ON COLUMN feature_stream.stat_partition.idle IS 'read to the end and silent for idle_after: it does not hold the watermark';
 COMMENT ON COLUMN feature_stream.stat_partition.pending_offset IS 'next offset to be read';
 COMMENT ON COLUMN feature_stream.stat_partition.durable_offset IS 'next offset to be read after a crash: everything before it is committed';

@@ -46,7 +46,37 @@ SELECT options($$format 'avro', schema '{"type": "record", "name": "R", "fields"
 SELECT options($$format 'avro', schema '"long"'$$);
 SELECT options($$format 'avro', schema '["null", {"type": "record", "name": "R", "fields": [{"name": "t", "type": {"type": "long", "logicalType": "timestamp-micros"}}]}]'$$);
 SELECT options($$format 'avro', registry 'http://localhost:8081'$$);
-SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers 'x', registry 'http://localhost:8081')$$);
+SELECT options($$format 'avro', reader_schema '"long"'$$);
+SELECT options($$format 'avro', schema '"long"', reader_schema '"long"'$$);
+SELECT options($$format 'json', reader_schema '"long"'$$);
+-- A registry: each record names its schema.
+CREATE SERVER fs_avro_registry FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '127.0.0.1:1', registry 'http://127.0.0.1:1/');
+CREATE FUNCTION named(columns text, options text) RETURNS SETOF text LANGUAGE sql AS
+    $$ SELECT refused(format('CREATE FOREIGN TABLE s (%s) SERVER fs_avro_registry OPTIONS (topic ''x'', event_time ''t''%s)', columns, options)) $$;
+SELECT named('t timestamptz NOT NULL, a text', $$, format 'avro'$$);
+SELECT named('t timestamptz NOT NULL, a text', $$, format 'json'$$);
+SELECT named('t timestamptz NOT NULL, a text', $$, format 'avro', reader_schema '{"type": "record", "name": "R", "fields": []}'$$);
+SELECT named('t timestamptz NOT NULL, a int', format($$, format 'avro', reader_schema '{"type": "record", "name": "R", "fields": [%s, {"name": "a", "type": "string"}]}'$$, :'t'));
+SELECT named($$t timestamptz NOT NULL, a text, b text DEFAULT 'x'$$, format($$, format 'avro', reader_schema '{"type": "record", "name": "R", "fields": [%s, {"name": "a", "type": "string"}]}'$$, :'t'));
+SELECT named('t timestamptz NOT NULL', $$, format 'avro', reader_schema '{'$$);
+SELECT refused(format('ALTER SERVER fs_avro_registry OPTIONS (SET registry %L)', url)) FROM unnest(ARRAY['', 'localhost:8081', 'ftp://x', 'http://', 'http://u:p@x',
+    'http://x?y', 'http://x#y', 'http://x y', 'file:///etc/passwd', 'HTTPS://[::1]:8081/apis/ccompat/v7', 'http://' || repeat('x', 3000)]) url;
+SELECT refused($$ALTER SERVER fs_avro_registry OPTIONS (ADD registry_timeout '1 h')$$);
+SELECT refused($$ALTER SERVER fs_avro_registry OPTIONS (ADD registry_timeout '5 s')$$);
+SELECT refused($$ALTER SERVER fs_avro_registry OPTIONS (ADD registry_password 'x')$$);
+SELECT refused($$CREATE USER MAPPING FOR CURRENT_USER SERVER fs_avro_registry OPTIONS (registry_username 'a:b')$$);
+SELECT refused($$CREATE USER MAPPING FOR CURRENT_USER SERVER fs_avro_registry OPTIONS (registry_ca_pem '/etc/ssl/certs/ca.pem')$$);
+SELECT refused($$CREATE USER MAPPING FOR CURRENT_USER SERVER fs_avro_registry OPTIONS (registry_username 'a', registry_password 'b')$$);
+CREATE ROLE fs_avro_nobody;
+GRANT USAGE ON FOREIGN DATA WRAPPER feature_stream_kafka TO fs_avro_nobody;
+GRANT USAGE ON SCHEMA fs_avro TO fs_avro_nobody;
+SET ROLE fs_avro_nobody;
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers 'x', registry 'http://x', registry_link_local 'true')$$);
+SELECT refused($$CREATE SERVER k FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers 'x', registry 'http://x')$$);
+RESET ROLE;
+DROP OWNED BY fs_avro_nobody;
+DROP ROLE fs_avro_nobody;
+DROP SERVER fs_avro_registry;
 SELECT refused($$CREATE FOREIGN TABLE s (t timestamptz NOT NULL) SERVER fs_avro OPTIONS ("table" 'outbox', order_by 'id', xid 'xid',
     value 'text_value', event_time 't', format 'avro', schema '{"type": "record", "name": "R", "fields": [{"name": "t", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}')$$);
 -- Columns and schema.

@@ -26,6 +26,7 @@
 #include "catalog/option_hint.h"
 #include "catalog/options.h"
 #include "catalog/redis_options.h"
+#include "catalog/registry_options.h"
 #include "catalog/start.h"
 #include "catalog/window.h"
 
@@ -81,6 +82,7 @@ static const StreamOption stream_options[] =
 	{"on_limit", ON_STREAM, OPTION_CHOICE, FIELD(pause_on_limit), false, {"alert", "pause"}},
 	{"on_stopped", ON_STREAM, OPTION_CHOICE, FIELD(exclude_stopped), false, {"wait", "exclude"}},
 	{"order_by", ON_TABLE, OPTION_STRING, FIELD(order_by), true},
+	{"reader_schema", ON_KAFKA, OPTION_STRING, FIELD(reader_schema)},
 	{"schema", ON_STREAM, OPTION_STRING, FIELD(schema)},
 	{"slice", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(slice)},
 	{"start", ON_STREAM, OPTION_START, 0},
@@ -465,11 +467,11 @@ throw_unknown_option(FsWrapper wrapper, Oid catalog, const char *name)
 {
 	FsOptionHint hint;
 
-	if (strcmp(name, "registry") == 0)
+	if (strcmp(name, "registry") == 0 && catalog == ForeignTableRelationId)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("schema registries are not supported"),
-				 errhint("Give the schema itself to the stream: OPTIONS (format 'avro', schema '...').")));
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("invalid option \"%s\"", name),
+				 errhint("It is an option of the server: a stream of format 'avro' without the option \"schema\" uses it.")));
 	fs_option_hint_start(&hint, name);
 	for (int i = 0; i < lengthof(stream_options); i++)
 		if (catalog == ForeignTableRelationId &&
@@ -485,6 +487,10 @@ throw_unknown_option(FsWrapper wrapper, Oid catalog, const char *name)
 			fs_option_hint_consider(&hint, fs_kafka_options[i].alias != NULL ?
 									fs_kafka_options[i].alias :
 									fs_kafka_options[i].property);
+	for (const FsRegistryOption *o = fs_registry_options;
+		 wrapper == FS_WRAPPER_KAFKA && o->name != NULL; o++)
+		if (o->context == catalog)
+			fs_option_hint_consider(&hint, o->name);
 	for (const FsRedisOption *o = fs_redis_options;
 		 wrapper == FS_WRAPPER_REDIS && o->name != NULL; o++)
 		if (o->context == catalog)
@@ -512,23 +518,28 @@ required_hint(const char *name)
 	return "Name the column of the table that holds the payload.";
 }
 
-/* Throws for a schema without the format that has one, and the other way round. */
+/*
+ * Throws for a schema without the format that has one.  Whether a format has the
+ * schema that it needs is the stream's matter: its server may know a registry.
+ */
 static void
 validate_format(List *options)
 {
+	static const char *const schemas[] = {"schema", "reader_schema"};
 	char	   *format = fs_option_value(options, "format");
-	bool		is_avro = format != NULL && strcmp(format, "avro") == 0;
 
-	if (is_avro && fs_option_value(options, "schema") == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-				 errmsg("format \"avro\" needs the option \"schema\""),
-				 errhint("Give the Avro schema that the records were written with, as JSON.")));
-	if (!is_avro && fs_option_value(options, "schema") != NULL)
+	for (int i = 0; i < lengthof(schemas); i++)
+		if (fs_option_value(options, schemas[i]) != NULL &&
+			(format == NULL || strcmp(format, "avro") != 0))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" needs format 'avro'", schemas[i]),
+					 errhint("Add the option format 'avro', or leave out the schema: JSON has none.")));
+	if (fs_option_value(options, "schema") != NULL && fs_option_value(options, "reader_schema") != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"schema\" needs format 'avro'"),
-				 errhint("Add the option format 'avro', or leave out the schema: JSON has none.")));
+				 errmsg("options \"schema\" and \"reader_schema\" cannot be used together"),
+				 errdetail("The first is for records that do not say which schema they were written with, the second for those that do.")));
 }
 
 /* Throws when an option that must be there is not, or when options contradict. */
@@ -584,7 +595,8 @@ fs_options_validate(FsWrapper wrapper, Oid catalog, List *options)
 
 		known = validate_own(wrapper, catalog, elem->defname, value) ||
 			(wrapper == FS_WRAPPER_KAFKA &&
-			 validate_kafka_property(catalog, elem->defname, value)) ||
+			 (validate_kafka_property(catalog, elem->defname, value) ||
+			  fs_registry_option_check(catalog, elem->defname, value))) ||
 			(wrapper == FS_WRAPPER_REDIS &&
 			 validate_redis_property(catalog, elem->defname, value));
 		if (!known)

@@ -12,6 +12,7 @@
 
 #include "catalog/payload.h"
 #include "core/avro_resolve.h"
+#include "core/utf8.h"
 
 static void
 throw_no_memory(const FsStreamDef *def)
@@ -111,12 +112,34 @@ make_program(const FsStreamDef *def)
 	return program;
 }
 
+/* Throws for an Avro stream whose records have a schema neither from it nor from a registry, or from both. */
+static void
+check_origin(const FsStreamDef *def)
+{
+	if (def->schema == NULL && def->registry == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("format \"avro\" needs the option \"schema\""),
+				 def->kind == FS_SOURCE_KAFKA ?
+				 errhint("Give the Avro schema that the records were written with, as JSON; or, when each record names its own, the option \"registry\" of the server.") :
+				 errhint("Give the Avro schema that the records were written with, as JSON.")));
+}
+
 /* See payload.h. */
 void
 fs_payload_check(const FsStreamDef *def)
 {
-	if (def->format == FS_FORMAT_AVRO)
+	FsField    *fields;
+
+	if (def->format != FS_FORMAT_AVRO)
+		return;
+	check_origin(def);
+	fields = make_fields(def);
+	if (def->registry != NULL)
+		fs_writer_schemas_check(def, fields);
+	else
 		fs_avro_program_free(make_program(def));
+	pfree(fields);
 }
 
 /* Memory context callback. */
@@ -141,15 +164,70 @@ fs_payload_create(const FsStreamDef *def)
 	callback->func = free_decoder_cb;
 	callback->arg = decoder;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	if (def->format == FS_FORMAT_AVRO)
-	{
+	if (def->registry != NULL)
+		decoder->schemas = fs_writer_schemas_create(def, fields);
+	else if (def->format == FS_FORMAT_AVRO)
 		decoder->program = make_program(def);
+	if (def->format == FS_FORMAT_AVRO)
 		decoder->avro = fs_avro_decoder_create();
-	}
 	else
 		decoder->json = fs_json_decoder_create(fields, def->ncolumns);
 	if (decoder->avro == NULL && decoder->json == NULL)
 		throw_no_memory(def);
-	pfree(fields);
+	if (decoder->schemas == NULL)
+		pfree(fields);
 	return decoder;
+}
+
+/* Refuses a record as a whole; always false. */
+static bool
+refuse(FsDecodeError *error, FsReason reason, const char *message)
+{
+	error->reason = reason;
+	error->field = -1;
+	error->position = 0;
+	strlcpy(error->message, message, sizeof(error->message));
+	return false;
+}
+
+/* Adds to a message, which counts bytes from the datum on, by which schema it was read. */
+static void
+name_schema(FsDecodeError *error, const FsWireHeader *id)
+{
+	char		name[FS_SCHEMA_NAME_SIZE];
+	char		message[FS_DECODE_MESSAGE_SIZE];
+
+	error->position += id->datum;
+	strlcpy(message, error->message, sizeof(message));
+	snprintf(error->message, sizeof(error->message), "read by %s: ", fs_writer_schema_name(name, id));
+	fs_utf8_print(error->message + strlen(error->message),
+				  sizeof(error->message) - strlen(error->message) - 4, message, strlen(message));
+}
+
+/* See payload.h. */
+bool
+fs_payload_decode_named(FsPayloadDecoder *decoder, const char *bytes, size_t len, const char *header,
+						size_t header_len, FsValue *values, FsDecodeError *error)
+{
+	FsWireHeader id;
+	const char *wrong;
+	const FsWriterSchema *schema;
+	char		name[FS_SCHEMA_NAME_SIZE];
+
+	if (!fs_wire_read(bytes, len, header, header_len, &id, &wrong))
+		return refuse(error, FS_REASON_MALFORMED, psprintf("the record %s", wrong));
+	schema = fs_writer_schemas_find(decoder->schemas, &id);
+	if (unlikely(schema == NULL))
+		schema = fs_writer_schemas_load(decoder->schemas, &id);
+	if (schema == NULL)
+		return refuse(error, FS_REASON_UNKNOWN_SCHEMA,
+					  psprintf("%s is not known here: only the stream's worker asks the registry for it",
+							   fs_writer_schema_name(name, &id)));
+	if (schema->program == NULL)
+		return refuse(error, FS_REASON_UNKNOWN_SCHEMA, schema->refusal);
+	if (fs_avro_decode(decoder->avro, schema->program, bytes + id.datum, len - id.datum, values, error))
+		return true;
+	if (error->reason == FS_REASON_MALFORMED)
+		name_schema(error, &id);
+	return false;
 }

@@ -6,13 +6,15 @@
 #define FS_CATALOG_PAYLOAD_H
 
 #include "catalog/stream_def.h"
+#include "catalog/writer_schemas.h"
 
-/* The decoder of one stream: for JSON or for Avro; see core/decode.h. */
+/* The decoder of one stream: for JSON, Avro by one schema, or Avro by those that records name; see core/decode.h. */
 typedef struct FsPayloadDecoder
 {
 	FsJsonDecoder *json;		/* NULL: Avro */
 	FsAvroDecoder *avro;
-	FsAvroProgram *program;
+	FsAvroProgram *program;		/* NULL: each record has its own */
+	FsWriterSchemas *schemas;	/* then; else NULL */
 } FsPayloadDecoder;
 
 /*
@@ -34,13 +36,26 @@ fs_payload_reset(FsPayloadDecoder *decoder)
 		fs_avro_decoder_reset(decoder->avro);
 }
 
-/* Decodes one record; as fs_json_decode. */
+/*
+ * Decodes a record of a stream with a registry, by the schema that it names.  A
+ * schema that this process does not know is read from its row, if there is one.
+ */
+extern bool fs_payload_decode_named(FsPayloadDecoder *decoder, const char *bytes, size_t len,
+									const char *header, size_t header_len,
+									FsValue *values, FsDecodeError *error);
+
+/*
+ * Decodes one record; as fs_json_decode.  'header' is the record's header
+ * FS_WIRE_HEADER_NAME, NULL when it has none or the stream has no registry.
+ */
 static inline bool
-fs_payload_decode(FsPayloadDecoder *decoder, const char *bytes, size_t len,
-				  FsValue *values, FsDecodeError *error)
+fs_payload_decode(FsPayloadDecoder *decoder, const char *bytes, size_t len, const char *header,
+				  size_t header_len, FsValue *values, FsDecodeError *error)
 {
 	if (decoder->json != NULL)
 		return fs_json_decode(decoder->json, bytes, len, values, error);
+	if (decoder->schemas != NULL)
+		return fs_payload_decode_named(decoder, bytes, len, header, header_len, values, error);
 	return fs_avro_decode(decoder->avro, decoder->program, bytes, len, values, error);
 }
 

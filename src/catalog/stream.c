@@ -178,11 +178,12 @@ user_mapping_options(Oid serverid, Oid user)
 	return result;
 }
 
-/* Reads brokers and librdkafka properties: server, table, user mapping. */
+/* Reads brokers, librdkafka properties and the registry: server, table, user mapping. */
 static void
 load_kafka(FsStreamDef *def, List *table_options)
 {
 	ForeignServer *server = GetForeignServer(def->serverid);
+	List	   *mapping = user_mapping_options(def->serverid, def->owner);
 
 	if (def->topic == NULL)
 		ereport(ERROR,
@@ -191,8 +192,9 @@ load_kafka(FsStreamDef *def, List *table_options)
 				 errhint("Name the topic in the option topic.")));
 	fs_options_settings(def, ForeignServerRelationId, server->options);
 	fs_options_settings(def, ForeignTableRelationId, table_options);
-	fs_options_settings(def, UserMappingRelationId,
-						user_mapping_options(def->serverid, def->owner));
+	fs_options_settings(def, UserMappingRelationId, mapping);
+	if (def->format == FS_FORMAT_AVRO && def->schema == NULL)
+		def->registry = fs_registry_config(server->options, mapping);
 	for (int i = 0; i < def->nsettings; i++)
 		if (strcmp(def->settings[i].name, "bootstrap.servers") == 0)
 			def->brokers = def->settings[i].value;
@@ -249,12 +251,12 @@ fs_stream_load(Oid relid)
 	fs_options_read(def, table->options);
 	fs_contract_load(def, rel);
 	load_event_time(def, fs_option_value(table->options, "event_time"));
-	fs_payload_check(def);
 	check_spans(def);
 	if (def->kind == FS_SOURCE_KAFKA)
 		load_kafka(def, table->options);
 	else
 		fs_stream_table_load(def, fs_option_value(table->options, "table"));
+	fs_payload_check(def);
 	Assert(def->event_time >= 0 && def->event_time < def->ncolumns);
 	Assert(def->slice > 0 && def->idle_after > 0 && def->max_drift > 0);
 	relation_close(rel, NoLock);	/* the definition stays as it is until the caller's commit */

@@ -15,6 +15,7 @@
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
+#include "catalog/registry_options.h"
 #include "core/decode.h"
 #include "core/value.h"
 
@@ -27,7 +28,7 @@ typedef enum FsSourceKind
 typedef enum FsFormat
 {
 	FS_FORMAT_JSON = 0,
-	FS_FORMAT_AVRO				/* one datum a record, by the schema given on the stream */
+	FS_FORMAT_AVRO				/* one datum a record, by the schema given on the stream or one that the record names */
 } FsFormat;
 
 typedef enum FsStartKind
@@ -84,6 +85,8 @@ typedef struct FsStreamDef
 	/* Columns and the data contract */
 	FsFormat	format;
 	char	   *schema;			/* of format Avro, as JSON; else NULL */
+	FsRegistryConfig *registry;	/* format Avro without 'schema': records name theirs; else NULL */
+	char	   *reader_schema;	/* what the columns read, with a registry; NULL: each record's own schema */
 	int			natts;			/* attributes of the relation, dropped ones included */
 	int			ncolumns;
 	FsColumn   *columns;		/* in attnum order */

@@ -24,7 +24,8 @@ typedef enum FsReason
 	FS_REASON_FUTURE,			/* event time beyond arrival clock + max_future */
 	FS_REASON_LATE,				/* missed all windows of all views */
 	FS_REASON_TOMBSTONE,		/* the record has no value */
-	FS_REASON_EXPRESSION_ERROR	/* an expression of a feature view raised; other views count the event */
+	FS_REASON_EXPRESSION_ERROR,	/* an expression of a feature view raised; other views count the event */
+	FS_REASON_UNKNOWN_SCHEMA	/* the registry does not know the record's schema, or it cannot be used */
 } FsReason;
 
 /* The word for a reason, as users see it ("missing_field"). */

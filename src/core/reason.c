@@ -31,6 +31,8 @@ fs_reason_name(FsReason reason)
 			return "tombstone";
 		case FS_REASON_EXPRESSION_ERROR:
 			return "expression_error";
+		case FS_REASON_UNKNOWN_SCHEMA:
+			return "unknown_schema";
 	}
 	return "unknown";			/* not an FsReason: keeps compilers quiet */
 }

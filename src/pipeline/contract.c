@@ -198,6 +198,13 @@ fs_contract_create(FsShard *shard)
 	return contract;
 }
 
+/* See shard.h. */
+FsWriterSchemas *
+fs_contract_schemas(FsShard *shard)
+{
+	return shard->contract->decoder->schemas;
+}
+
 /* Refuses an event; the message is copied into the batch's memory. */
 static void
 refuse(FsShard *shard, FsEvent *event, FsReason reason, const char *message)
@@ -279,7 +286,7 @@ decode_record(FsShard *shard, FsContract *contract, FsEvent *event)
 			   psprintf("value has %zu bytes, more than max_record_bytes (" INT64_FORMAT ")",
 						record->value_len, shard->def->max_record_bytes));
 	else if (!fs_payload_decode(contract->decoder, record->value, record->value_len,
-								event->values, &error))
+								record->header, record->header_len, event->values, &error))
 	{
 		if (error.reason == FS_REASON_NONE)
 			ereport(ERROR,

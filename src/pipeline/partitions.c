@@ -128,8 +128,8 @@ slowest_watermark(const FsShard *shard)
 	{
 		const FsPartition *p = &shard->partitions[i];
 
-		/* An empty partition, or one that cannot be read, is nobody's measure. */
-		if (p->clock.idle || is_stopped(shard, p) ||
+		/* An empty partition, or one that cannot be read now, is nobody's measure. */
+		if (p->clock.idle || p->parked || is_stopped(shard, p) ||
 			(p->clock.watermark == FS_TIME_MIN && p->at_end_since != FS_TIME_MIN))
 			continue;
 		slowest = Min(slowest, p->clock.watermark);
@@ -153,7 +153,7 @@ fs_partitions_choose(FsShard *shard, int *order)
 		const FsSourcePartition *known = known_of(shard, p);
 		int			at = n;
 
-		if (known == NULL || known->state != FS_PARTITION_READING)
+		if (known == NULL || known->state != FS_PARTITION_READING || p->parked)
 			continue;
 		if (p->clock.watermark != FS_TIME_MIN && slowest != FS_TIME_MAX &&
 			(slowest == FS_TIME_MIN || p->clock.watermark - shard->def->max_drift > slowest))

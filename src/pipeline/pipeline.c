@@ -29,6 +29,7 @@
 #include "ground/settings.h"
 #include "pipeline/dead_letter_limit.h"
 #include "pipeline/dead_letter_replay.h"
+#include "pipeline/parking.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
@@ -247,6 +248,13 @@ ingest_some(FsShard *shard)
 
 		if (got == 0)
 			continue;
+		if (shard->parking != NULL)
+			got = fs_parking_screen(shard, partition, shard->records, got);
+		if (got == 0)
+		{
+			shard->source->ops->release(shard->source);
+			continue;
+		}
 		take_batch(shard, partition, NULL, got);
 		if (!work_off(shard))
 			note_exhaustion(shard);
@@ -303,6 +311,8 @@ report(FsShard *shard)
 		state = FS_STREAM_DISCONNECTED;
 	if (shard->source->error[0] != '\0' && strcmp(shard->error, shard->source->error) != 0)
 		fs_shard_set_error(shard, shard->source->error);
+	if (fs_parking_trouble(shard)[0] != '\0' && strcmp(shard->error, fs_parking_trouble(shard)) != 0)
+		fs_shard_set_error(shard, fs_parking_trouble(shard));
 	for (int i = 0; i < shard->source->npartitions; i++)
 		if (shard->source->partitions[i].state == FS_PARTITION_STOPPED &&
 			strcmp(shard->error, shard->source->partitions[i].error) != 0)
@@ -326,7 +336,9 @@ interleave(FsShard *shard)
 static void
 wait_for_work(FsShard *shard)
 {
-	WaitEventSet *set = CreateWaitEventSet(shard->cycle, 3 + shard->nviews);
+	WaitEventSet *set = CreateWaitEventSet(shard->cycle, 3 + FS_HTTP_MAX_SOCKETS + shard->nviews);
+	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
+	int			nsockets;
 	int			fd = shard->source->ops->wait_fd(shard->source);
 	long		timeout = IDLE_WAIT;
 	WaitEvent	event;
@@ -335,6 +347,9 @@ wait_for_work(FsShard *shard)
 	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	if (fd >= 0)
 		AddWaitEventToSet(set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	nsockets = fs_parking_wait(shard, sockets, &timeout);
+	for (int i = 0; i < nsockets; i++)
+		AddWaitEventToSet(set, sockets[i].events, sockets[i].fd, NULL, NULL);
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		FsOnline   *online = shard->views[v].online;
@@ -382,6 +397,7 @@ turn(FsShard *shard)
 	Assert(!IsTransactionState());
 	shard->source->ops->service(shard->source);
 	fs_partitions_update(shard);
+	fs_parking_step(shard);
 	busy = ingest(shard);
 	busy |= replay(shard);
 	if (!shard->exhausted && shard->nevents == 0)
@@ -430,13 +446,12 @@ wait_in_state(FsShard *shard, FsStreamState state)
 	return end;
 }
 
-/* A stream without feature views has nothing to compute, so it reads nothing. */
+/* A stream without feature views, as of a generation, has nothing to compute, so it reads nothing. */
 static FsPipelineEnd
-wait_for_views(FsSharedStream *slot)
+wait_for_views(FsSharedStream *slot, uint64 generation)
 {
 	FsShard		nothing = {.slot = slot, .watermark = FS_TIME_MIN, .frontier = FS_TIME_MIN,
-		.durable_frontier = FS_TIME_MIN, .held_back_by = -1,
-	.generation = pg_atomic_read_u64(&slot->generation)};
+	.durable_frontier = FS_TIME_MIN, .held_back_by = -1, .generation = generation};
 
 	return wait_in_state(&nothing, FS_STREAM_NO_VIEWS);
 }
@@ -470,6 +485,7 @@ open_peers(FsShard *shard)
 	shard->records = palloc(sizeof(FsRecord) * FS_POLL_BATCH_MAX);
 	shard->source = (shard->def->kind == FS_SOURCE_KAFKA ? &fs_source_kafka_ops :
 					 &fs_source_table_ops)->open(shard->def);
+	fs_parking_open(shard);
 	fs_publish_open(shard);
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
@@ -486,6 +502,7 @@ fs_pipeline_cleanup(void)
 	if (shard == NULL)
 		return;
 	pg_atomic_write_u32(&shard->slot->root, 0);
+	fs_parking_close(shard);
 	if (shard->source != NULL)
 		shard->source->ops->close(shard->source);
 	shard->source = NULL;
@@ -572,11 +589,13 @@ FsPipelineEnd
 fs_pipeline_run(FsSharedStream *slot)
 {
 	FsPipelineEnd end;
+	uint64		generation = pg_atomic_read_u64(&slot->generation);	/* before anything is read: what changes from here on is seen */
 	FsShard    *shard = load(slot, &end);
 
 	if (shard == NULL)
-		return end == FS_END_STOP ? wait_for_views(slot) : end;
+		return end == FS_END_STOP ? wait_for_views(slot, generation) : end;
 	Assert(my_shard == NULL);	/* a process has one in its life */
+	shard->generation = generation;
 	my_shard = shard;
 	if (shard->exhausted || !recover(shard))
 	{

@@ -11,6 +11,7 @@
 
 #include "core/slice.h"
 #include "ground/clock.h"
+#include "pipeline/parking.h"
 #include "pipeline/row_state.h"
 #include "pipeline/shard.h"
 
@@ -57,6 +58,11 @@ report_partition(const FsShard *shard, const FsPartition *p, FsSharedPartition *
 	out->partially_late_count = p->partially_late_count;
 	out->dead_letter_count = p->dead_letter_count;
 	strlcpy(out->error, known == NULL ? "" : known->error, sizeof(out->error));
+	if (p->parked && out->state == FS_PARTITION_READING)
+	{
+		out->state = FS_PARTITION_PARKED;
+		fs_parking_explain(shard, p, out->error);
+	}
 }
 
 /* Window ends from here on are fully covered by what was read. */

@@ -216,7 +216,6 @@ fs_shard_create(FsSharedStream *slot)
 	shard->slot = slot;
 	shard->slot_index = slot - fs_shared->streams;
 	Assert(shard->slot_index >= 0 && shard->slot_index < fs_shared->max_streams);
-	shard->generation = pg_atomic_read_u64(&slot->generation);
 	shard->def = fs_stream_load(slot->relid);
 	shard->nvalues = shard->def->ncolumns;
 	views = fs_view_list(slot->relid);

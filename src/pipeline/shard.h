@@ -7,6 +7,7 @@
  *	shard.c			making a shard: definitions, arena, empty state
  *	pipeline.c		the loop: service, poll, decode, admit, fold, fire, checkpoint, publish
  *	partitions.c	which partition to read next; idleness; the shard's watermark
+ *	parking.c		partitions that wait for a schema; asking the registry
  *	contract.c		bytes -> event, by the stream's data contract
  *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
@@ -47,6 +48,7 @@
 #include "core/segment.h"
 #include "core/slice.h"
 #include "core/watermark.h"
+#include "core/wire_header.h"
 #include "ground/clock.h"
 #include "online/online.h"
 #include "source/source.h"
@@ -84,6 +86,8 @@ typedef struct FsPartition
 	bool		started;		/* has a position (durable or just resolved) */
 	bool		new_start;		/* position resolved, not committed yet: not read before that */
 	bool		assigned;
+	bool		parked;			/* waits for the schema of the record at 'position'; see parking.c */
+	FsWireHeader parked_for;
 	FsPosition	position;		/* next to read */
 	FsPosition	start;
 	FsPartitionClock clock;
@@ -334,7 +338,7 @@ typedef struct FsShard
 	int			nvalues;		/* of an event: stream columns, and expressions of all views */
 	int64		max_window;		/* of all views */
 	int64		max_slide;
-	uint64		generation;		/* of the definitions loaded */
+	uint64		generation;		/* of the slot, before the definitions were loaded */
 	int64		epoch;
 
 	/* Parts */
@@ -346,6 +350,7 @@ typedef struct FsShard
 	uint32		sweep_left[FS_MAX_KEPT];	/* codes still to be looked at */
 	int64		swept_slice;	/* values last used before it are freed */
 	struct FsContract *contract;
+	struct FsParking *parking;	/* NULL: the stream has no registry */
 
 	/* Event time */
 	int			npartitions;
@@ -501,6 +506,7 @@ extern FsPartition *fs_partitions_add(FsShard *shard, int32 id);
 /* contract.c */
 extern struct FsContract *fs_contract_create(FsShard *shard);
 extern void fs_contract_decode(FsShard *shard, FsEvent *events, int n);
+extern struct FsWriterSchemas *fs_contract_schemas(FsShard *shard);	/* NULL: the stream has no registry */
 
 /* inputs.c */
 extern List *fs_inputs_prepare(FsView *view);

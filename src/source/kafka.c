@@ -212,6 +212,13 @@ kafka_assign(FsSource *source, int index, FsPosition position)
 	ask_next(k, fs_clock_monotonic());
 }
 
+/* The next service() begins to fetch again; records in hand are not touched. */
+static void
+kafka_rewind(FsSource *source, int index, int64 offset)
+{
+	fs_kafka_watch_rewind(&fs_kafka_source(source)->watch, index, offset);
+}
+
 static int
 kafka_wait_fd(FsSource *source)
 {
@@ -259,6 +266,7 @@ const FsSourceOps fs_source_kafka_ops = {
 	.assign = kafka_assign,
 	.poll = fs_kafka_poll,
 	.release = fs_kafka_release,
+	.rewind = kafka_rewind,
 	.headers = fs_kafka_headers,
 	.wait_fd = kafka_wait_fd,
 	.close = kafka_close

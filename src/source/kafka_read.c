@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 #include "utils/memutils.h"
 
+#include "core/wire_header.h"
 #include "ground/clock.h"
 #include "source/kafka_client.h"
 #include "source/kafka_header.h"
@@ -94,7 +95,24 @@ fill_record(FsRecord *record, rd_kafka_message_t *message)
 	record->key_len = message->key_len;
 	record->value = message->payload;
 	record->value_len = message->len;
+	record->header = NULL;
+	record->header_len = 0;
 	record->handle = message;
+}
+
+/* The header that names the schema of the message's value, if it has one.  It stays the message's. */
+static void
+fill_header(FsRecord *record, const rd_kafka_message_t *message)
+{
+	rd_kafka_headers_t *headers;
+	const void *value;
+	size_t		size;
+
+	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+		rd_kafka_header_get_last(headers, FS_WIRE_HEADER_NAME, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	record->header = value == NULL ? "" : value;
+	record->header_len = value == NULL ? 0 : size;
 }
 
 /*
@@ -107,6 +125,7 @@ take_batch(FsKafkaSource *k, int index, int64 now, int got, FsRecord *records)
 {
 	FsKafkaPartition *part = &k->watch.parts[index];
 	rd_kafka_message_t **batch = k->held + k->nheld;
+	bool		named = k->watch.base.stream->registry != NULL;
 	int			n = 0;
 
 	Assert(k->nheld + got <= k->held_size);
@@ -118,6 +137,8 @@ take_batch(FsKafkaSource *k, int index, int64 now, int got, FsRecord *records)
 				   part->phase == FS_KAFKA_READ))
 		{
 			fill_record(&records[n], message);
+			if (named)
+				fill_header(&records[n], message);
 			part->next = message->offset + 1;
 			part->eof = -1;
 			k->readers[index].run_bytes += message->len + message->key_len;

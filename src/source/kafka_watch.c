@@ -228,6 +228,28 @@ fs_kafka_watch_assign(FsKafkaWatch *watch, int index, int64 offset)
 }
 
 /*
+ * Goes back to a record handed out: fetching begins anew there.  The partition
+ * is not at its end meanwhile, nor is anything behind the record read.
+ */
+void
+fs_kafka_watch_rewind(FsKafkaWatch *watch, int index, int64 offset)
+{
+	FsSourcePartition *partition = &watch->base.partitions[index];
+	FsKafkaPartition *part = &watch->parts[index];
+
+	Assert(index >= 0 && index < watch->base.npartitions);
+	if (partition->state != FS_PARTITION_READING)
+		return;
+	Assert(offset >= 0 && offset <= part->next);
+	if (part->phase == FS_KAFKA_READ)
+		part->phase = FS_KAFKA_FETCH;
+	part->next = offset;
+	part->eof = -1;
+	partition->read_to = offset;
+	partition->at_end = false;
+}
+
+/*
  * At the end as far as was told lately: not when nobody tells us any more, and
  * not while an open transaction holds back records that are there already.
  */

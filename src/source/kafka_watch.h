@@ -133,6 +133,7 @@ extern void fs_kafka_watch_answer(FsKafkaWatch *watch, int64 now, const FsKafkaI
 /* Orders of the worker. */
 extern void fs_kafka_watch_resolve(FsKafkaWatch *watch, int index, bool from_beginning);
 extern void fs_kafka_watch_assign(FsKafkaWatch *watch, int index, int64 offset);
+extern void fs_kafka_watch_rewind(FsKafkaWatch *watch, int index, int64 offset);
 
 /* What was met while reading a partition. */
 extern void fs_kafka_watch_high(FsKafkaWatch *watch, int index, int64 high);

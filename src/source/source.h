@@ -37,6 +37,8 @@ typedef struct FsRecord
 	size_t		key_len;
 	const char *value;			/* NULL: tombstone */
 	size_t		value_len;
+	const char *header;			/* the one that names the value's schema (core/wire_header.h), of streams with a registry; NULL: none */
+	size_t		header_len;
 	void	   *handle;			/* the source's own */
 } FsRecord;
 
@@ -54,7 +56,8 @@ typedef enum FsPartitionState
 	FS_PARTITION_RESOLVING,		/* start position asked for -> RESOLVED, STOPPED */
 	FS_PARTITION_RESOLVED,		/* 'start' is valid, not read yet -> READING */
 	FS_PARTITION_READING,		/* assigned -> STOPPED */
-	FS_PARTITION_STOPPED		/* cannot go on without the operator; 'error' says why (final) */
+	FS_PARTITION_STOPPED,		/* cannot go on without the operator; 'error' says why (final) */
+	FS_PARTITION_PARKED			/* READING, as statistics show it while the worker does not read on; no state of a source's */
 } FsPartitionState;
 
 /* What the source knows of a partition; written by the source in service() and poll(). */
@@ -117,6 +120,13 @@ typedef struct FsSourceOps
 
 	/* Takes back every record handed out since the last release. */
 	void		(*release) (FsSource *source);
+
+	/*
+	 * Goes back to a record that the latest poll handed out: it comes again, with
+	 * all after it.  The records themselves stay until release().  NULL: no record
+	 * of this source has to wait for anything.
+	 */
+	void		(*rewind) (FsSource *source, int index, int64 offset);
 
 	/*
 	 * The record's headers as a JSON array of {"key":…, "value":…} objects in

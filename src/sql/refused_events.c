@@ -71,7 +71,7 @@ decode_payload(Refused *refused, const bytea *payload)
 
 	fs_payload_reset(refused->decoder);
 	if (!fs_payload_decode(refused->decoder, VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload),
-						   refused->values, &error) ||
+						   NULL, 0, refused->values, &error) ||
 		time->presence != FS_PRESENT || time->i < refused->from || time->i >= refused->until)
 		return false;
 	event->time = time->i;

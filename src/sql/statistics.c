@@ -217,6 +217,8 @@ partition_state_name(FsPartitionState state)
 			return "reading";
 		case FS_PARTITION_STOPPED:
 			return "stopped";
+		case FS_PARTITION_PARKED:
+			return "parked";
 	}
 	elog(ERROR, "unexpected partition state %d", (int) state);
 }

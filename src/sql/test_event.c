@@ -113,7 +113,7 @@ find_presence(Trial *trial)
 	FsDecodeError error;
 
 	fs_payload_reset(decoder);
-	if (!fs_payload_decode(decoder, trial->record.value, trial->record.value_len, values, &error))
+	if (!fs_payload_decode(decoder, trial->record.value, trial->record.value_len, NULL, 0, values, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),

@@ -4,7 +4,7 @@
 #
 #   use FeatureStream;
 #   my $node = new_node('main');
-#   my $kafka = new_kafka();  my $redis = new_redis();  my $hole = new_black_hole();
+#   my $kafka = new_kafka();  my $redis = new_redis();  my $registry = new_registry();  my $hole = new_black_hole();
 #   my $session = new_session($node, 'postgres');
 #
 # Everything is cleaned up at the end of the test, also when it dies.
@@ -22,18 +22,21 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes ();
 
+use FeatureStream::Apicurio;
 use FeatureStream::BlackHole;
 use FeatureStream::Kafka;
 use FeatureStream::Process qw(wait_until);
 use FeatureStream::Redis;
+use FeatureStream::Registry;
 use FeatureStream::Session;
 
 our @EXPORT = qw(
-  new_node new_kafka new_redis new_black_hole new_session wait_until
+  new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   answer_of crash_count crash_at_point kill_backend_process wait_for_server hold_clock set_fault end_crashes
   query_is seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
+  avro_long avro_bytes
 );
 
 my $scratch;
@@ -48,6 +51,8 @@ sub scratch
 
 sub new_kafka { return FeatureStream::Kafka->new(scratch(), @_); }
 sub new_redis { return FeatureStream::Redis->new(scratch(), @_); }
+sub new_registry { return FeatureStream::Registry->new(scratch(), @_); }
+sub new_apicurio { return FeatureStream::Apicurio->new(scratch()); }
 sub new_black_hole { return FeatureStream::BlackHole->new(@_); }
 sub new_session { return FeatureStream::Session->new(@_); }
 
@@ -398,6 +403,18 @@ sub verifies
 	return ok($status == 0 && $rows eq '' && $notices =~ /NOTICE:  [1-9]\d* rows of history compared/
 		  && $notices =~ /NOTICE:  \d+ rows in force compared/ && $notices !~ /not compared/, $name) || diag(substr($rows, 0, 4000), $notices);
 }
+
+# Avro, written by hand: what a datum is made of.
+sub avro_long
+{
+	my ($value) = @_;
+	my $zigzag = $value < 0 ? -2 * $value - 1 : 2 * $value;
+	my $bytes = '';
+
+	for (; $zigzag > 127; $zigzag >>= 7) { $bytes .= chr($zigzag & 127 | 128); }
+	return $bytes . chr($zigzag);
+}
+sub avro_bytes { return avro_long(length $_[0]) . $_[0]; }
 
 # A test that ends badly shows why: what it did last, and what the servers said.
 END

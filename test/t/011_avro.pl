@@ -13,18 +13,6 @@ my $kafka = new_kafka();
 my $node = new_node('avro');
 my $now = 1705322400;    # 2024-01-15 12:40:00+00
 
-# --- Avro, written by hand: what a datum is made of.
-sub avro_long
-{
-	my ($value) = @_;
-	my $zigzag = $value < 0 ? -2 * $value - 1 : 2 * $value;
-	my $bytes = '';
-
-	for (; $zigzag > 127; $zigzag >>= 7) { $bytes .= chr($zigzag & 127 | 128); }
-	return $bytes . chr($zigzag);
-}
-sub avro_bytes { return avro_long(length $_[0]) . $_[0]; }
-
 # A click as Avro: fields that no column reads stand between those that are read.
 sub avro_click
 {

@@ -1,0 +1,191 @@
+/*
+ * registry_answer.c
+ *		What a schema registry answered: the JSON of its HTTP interface, read.
+ *
+ * Only a 404 with the registry's own code for it says that there is no such
+ * schema.  Any other 404 is a wrong path, or a proxy before the registry: a fault
+ * of the configuration, for which no record is to blame.
+ */
+#include "core/registry_answer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/avro_parse.h"
+
+#define NO_SUBJECT	40401
+#define NO_VERSION	40402
+#define NO_SCHEMA	40403
+
+/* Nothing was learned: says why. */
+static void
+note_trouble(FsRegistryAnswer *answer, const char *message)
+{
+	answer->verdict = FS_REGISTRY_TROUBLE;
+	snprintf(answer->message, sizeof(answer->message), "%s", message);
+}
+
+/* The characters of a string, NUL-terminated; NULL when it is none, has a NUL, or memory is out. */
+static const char *
+take_string(FsRegistryAnswer *answer, const FsJsonToken *token)
+{
+	size_t		len;
+	char	   *out;
+
+	if (!fs_avro_is_string(token) || (token->seen & (FS_JSON_SEEN_NUL | FS_JSON_SEEN_SURROGATE)))
+		return NULL;
+	len = (size_t) (token->end - token->start) - 2;
+	out = fs_scratch_take(&answer->memory, len + 1);
+	if (out == NULL)
+		return NULL;
+	if (token->seen & FS_JSON_SEEN_ESCAPE)
+		len = fs_json_unescape(out, token->start + 1, token->end - 1);
+	else
+		memcpy(out, token->start + 1, len);
+	out[len] = '\0';
+	return out;
+}
+
+/* Reads one reference; false when it does not say what it refers to. */
+static bool
+read_reference(FsRegistryAnswer *answer, const FsJsonToken *object)
+{
+	FsRegistryReference *reference = &answer->references[answer->nreferences];
+	FsJsonToken key;
+	FsJsonToken value;
+	const char *p = NULL;
+
+	reference->subject = NULL;
+	reference->version = 0;
+	while (fs_avro_next_entry(object, &p, &key, &value))
+	{
+		if (fs_avro_key_is(&key, "subject"))
+			reference->subject = take_string(answer, &value);
+		else if (fs_avro_key_is(&key, "version") &&
+				 !fs_avro_read_whole(&value, 1, INT32_MAX, &reference->version))
+			return false;
+	}
+	if (reference->subject == NULL || reference->version == 0)
+		return false;
+	answer->nreferences++;
+	return true;
+}
+
+/* Reads the list of references; false when it is none. */
+static bool
+read_references(FsRegistryAnswer *answer, const FsJsonToken *array)
+{
+	FsJsonToken element;
+	const char *p = NULL;
+
+	answer->nreferences = 0;
+	if (array->kind == FS_JSON_NULL)
+		return true;
+	if (!fs_avro_is_array(array))
+		return false;
+	while (fs_avro_next_element(array, &p, &element))
+		if (answer->nreferences == FS_REGISTRY_MAX_REFERENCES ||
+			!fs_avro_is_object(&element) || !read_reference(answer, &element))
+			return false;
+	return true;
+}
+
+/* Reads the body that an object must be; false when it is not JSON, or no object. */
+static bool
+scan_body(const char *body, size_t len, FsJsonToken *object)
+{
+	FsJsonScan	scan = {.begin = body, .end = body + len};
+	const char *end;
+
+	if (body == NULL || fs_utf8_valid_length(body, len) < len)
+		return false;
+	end = fs_json_scan_value(&scan, body, object);
+	return end != NULL && fs_json_skip_space(end, scan.end) == scan.end && fs_avro_is_object(object);
+}
+
+/* Takes over a schema. */
+static void
+read_schema(FsRegistryAnswer *answer, const FsJsonToken *object)
+{
+	FsJsonToken key;
+	FsJsonToken value;
+	const char *p = NULL;
+
+	answer->type = "AVRO";
+	while (fs_avro_next_entry(object, &p, &key, &value))
+	{
+		if (fs_avro_key_is(&key, "schema"))
+			answer->schema = take_string(answer, &value);
+		else if (fs_avro_key_is(&key, "schemaType") && value.kind != FS_JSON_NULL)
+			answer->type = take_string(answer, &value);
+		else if (fs_avro_key_is(&key, "references") && !read_references(answer, &value))
+		{
+			note_trouble(answer, "answers with references that are none");
+			return;
+		}
+	}
+	if (answer->schema == NULL || answer->type == NULL)
+		note_trouble(answer, "answers without a schema");
+	else
+		answer->verdict = FS_REGISTRY_SCHEMA;
+}
+
+/* The registry's own number for what is wrong, or 0. */
+static int
+read_error_code(const FsJsonToken *object)
+{
+	FsJsonToken key;
+	FsJsonToken value;
+	const char *p = NULL;
+	int			code = 0;
+
+	while (fs_avro_next_entry(object, &p, &key, &value))
+		if (fs_avro_key_is(&key, "error_code") &&
+			!fs_avro_read_whole(&value, 0, INT32_MAX, &code))
+			return 0;
+	return code;
+}
+
+/* See registry_answer.h. */
+void
+fs_registry_answer_read(FsRegistryAnswer *answer, int status, bool is_reference,
+						const char *body, size_t len)
+{
+	FsJsonToken object;
+	bool		is_object = scan_body(body, len, &object);
+	int			code;
+
+	answer->schema = answer->type = NULL;
+	answer->nreferences = 0;
+	answer->message[0] = '\0';
+	memset(&answer->memory, 0, sizeof(answer->memory));
+	if (status == 200 && is_object)
+	{
+		read_schema(answer, &object);
+		return;
+	}
+	code = is_object ? read_error_code(&object) : 0;
+	answer->verdict = FS_REGISTRY_UNKNOWN;
+	if (status == 404 && (code == NO_SCHEMA || (is_reference && (code == NO_SUBJECT || code == NO_VERSION))))
+		return;
+	if (status == 200)
+		note_trouble(answer, "answers with what is no JSON object");
+	else if (status >= 300 && status < 400)
+		note_trouble(answer, "sends us elsewhere, where we do not go");
+	else
+	{
+		answer->verdict = FS_REGISTRY_TROUBLE;
+		snprintf(answer->message, sizeof(answer->message),
+				 code != 0 ? "answers with status %d (error code %d)" : "answers with status %d",
+				 status, code);
+	}
+}
+
+/* See registry_answer.h. */
+void
+fs_registry_answer_free(FsRegistryAnswer *answer)
+{
+	fs_scratch_free(&answer->memory);
+	answer->schema = answer->type = NULL;
+	answer->nreferences = 0;
+}

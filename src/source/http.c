@@ -1,0 +1,398 @@
+/*
+ * http.c
+ *		One HTTP request at a time, without ever waiting for the peer.
+ *
+ * The only file that knows libcurl: its multi interface, driven by sockets and
+ * timers that the worker's loop waits for.  Names are resolved in a thread of
+ * libcurl's, which is made with all signals blocked, and which nothing of ours
+ * ever waits for.
+ *
+ * Callbacks only copy into plain memory: nothing may throw through libcurl.
+ *
+ * A registry's address is the administrator's, but what a name resolves to, and
+ * what an answer says, is not: no redirects, no proxies, no address of the local
+ * link (where clouds keep credentials) unless the server's options allow it, and
+ * bounds on size and time.
+ */
+#include "postgres.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "storage/fd.h"
+#include "storage/latch.h"
+
+#include "core/buffer.h"
+#include "source/http.h"
+
+#define MAX_HEADERS		65536	/* bytes of all headers of an answer */
+#define MAX_CONNECT_MS	5000
+
+struct FsHttp
+{
+	const FsRegistryConfig *config;
+	CURLM	   *multi;
+	CURL	   *easy;			/* kept, with its connection, from request to request */
+	struct curl_slist *headers;
+	bool		is_reserved;	/* descriptors are accounted for */
+	bool		is_busy;		/* a request is under way */
+	bool		has_failed;		/* it could not even begin; 'result' says why */
+	CURLcode	result;
+	int			nsockets;
+	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
+
+	/* The answer */
+	FsBuffer	body;
+	size_t		header_bytes;
+	bool		is_too_long;
+	bool		is_link_local;	/* an address was refused */
+	FsHttpAnswer answer;
+};
+
+/* --- Callbacks: plain memory only --- */
+
+/* Part of the body; a short count ends the request. */
+static size_t
+write_cb(char *data, size_t size, size_t n, void *arg)
+{
+	FsHttp	   *http = arg;
+
+	if (http->body.len + size * n > FS_HTTP_MAX_BODY ||
+		!fs_buffer_append(&http->body, data, size * n))
+	{
+		http->is_too_long = true;
+		return 0;
+	}
+	return size * n;
+}
+
+/* A header, of which none is wanted. */
+static size_t
+header_cb(char *data, size_t size, size_t n, void *arg)
+{
+	FsHttp	   *http = arg;
+
+	http->header_bytes += size * n;
+	if (http->header_bytes <= MAX_HEADERS)
+		return size * n;
+	http->is_too_long = true;
+	return 0;
+}
+
+/* Is this 169.254.0.0/16 (also inside of IPv6), fe80::/10? */
+static bool
+is_link_local(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+	{
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *) address;
+
+		return (ntohl(v4->sin_addr.s_addr) >> 16) == 0xA9FE;
+	}
+	if (address->sa_family == AF_INET6)
+	{
+		const unsigned char *b = ((const struct sockaddr_in6 *) address)->sin6_addr.s6_addr;
+		bool		is_mapped = memcmp(b, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
+
+		return (b[0] == 0xFE && (b[1] & 0xC0) == 0x80) ||
+			(is_mapped && b[12] == 0xA9 && b[13] == 0xFE);
+	}
+	return false;
+}
+
+/* Opens the socket to an address, after the name was resolved: that is what counts. */
+static curl_socket_t
+open_socket_cb(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	FsHttp	   *http = arg;
+
+	if (address->family != AF_INET && address->family != AF_INET6)
+		return CURL_SOCKET_BAD;
+	if (!http->config->link_local && is_link_local(&address->addr))
+	{
+		http->is_link_local = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* libcurl says what to wait for at a descriptor. */
+static int
+socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
+{
+	FsHttp	   *http = arg;
+	int			events = 0;
+	int			at = 0;
+
+	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+		events |= WL_SOCKET_READABLE;
+	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+		events |= WL_SOCKET_WRITEABLE;
+	while (at < http->nsockets && http->sockets[at].fd != fd)
+		at++;
+	if (at == FS_HTTP_MAX_SOCKETS)
+		return 0;				/* it is looked at every 100 ms all the same */
+	if (at == http->nsockets)
+		http->nsockets++;
+	http->sockets[at].fd = fd;
+	http->sockets[at].events = events;
+	if (what == CURL_POLL_REMOVE)
+		http->sockets[at] = http->sockets[--http->nsockets];
+	return 0;
+}
+
+/* --- The client --- */
+
+/* Calls of libcurl that may make a thread are made between these. */
+static void
+block_signals(sigset_t *saved)
+{
+	sigset_t	all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, saved);
+}
+
+static void
+restore_signals(const sigset_t *saved)
+{
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+/* Options about whom to trust, and who we are. */
+static CURLcode
+set_credentials(FsHttp *http)
+{
+	CURL	   *easy = http->easy;
+	const FsRegistryConfig *config = http->config;
+	CURLcode	failed = CURLE_OK;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	if (config->ca != NULL)
+	{
+		struct curl_blob blob = {config->ca, strlen(config->ca), CURL_BLOB_COPY};
+
+		failed |= curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+		failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
+	if (config->username != NULL || config->password != NULL)
+	{
+		failed |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC);
+		failed |= curl_easy_setopt(easy, CURLOPT_USERNAME, config->username != NULL ? config->username : "");
+		failed |= curl_easy_setopt(easy, CURLOPT_PASSWORD, config->password != NULL ? config->password : "");
+	}
+	return failed;
+}
+
+/* Options about where requests may go. */
+static CURLcode
+set_bounds(FsHttp *http)
+{
+	CURL	   *easy = http->easy;
+	CURLcode	failed = CURLE_OK;
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);	/* no waiting for its resolver thread */
+#endif
+	failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	failed |= curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) http->config->timeout);
+	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) Min(http->config->timeout, MAX_CONNECT_MS));
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_cb);
+	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, write_cb);
+	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
+	failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_cb);
+	failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, http);
+	failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
+	failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "feature_stream");
+	return failed;
+}
+
+/* Makes libcurl's handles; false when it refuses. */
+static bool
+make_handles(FsHttp *http)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return false;
+	http->multi = curl_multi_init();
+	http->easy = curl_easy_init();
+	http->headers = curl_slist_append(NULL, "Accept: application/vnd.schemaregistry.v1+json, application/json");
+	return http->multi != NULL && http->easy != NULL && http->headers != NULL &&
+		curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK &&
+		curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
+		curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK &&
+		set_credentials(http) == CURLE_OK && set_bounds(http) == CURLE_OK;
+}
+
+/* See http.h. */
+FsHttp *
+fs_http_open(const FsRegistryConfig *config)
+{
+	FsHttp	   *http = palloc0(sizeof(FsHttp));
+	sigset_t	saved;
+	bool		is_made;
+
+	http->config = config;
+	block_signals(&saved);
+	is_made = make_handles(http);
+	restore_signals(&saved);
+	if (!is_made)
+	{
+		fs_http_close(http);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not set up the client of schema registry \"%s\"", config->url)));
+	}
+	ReserveExternalFD();
+	http->is_reserved = true;
+	return http;
+}
+
+/* See http.h. */
+void
+fs_http_close(FsHttp *http)
+{
+	if (http->is_busy && !http->has_failed)
+		curl_multi_remove_handle(http->multi, http->easy);
+	curl_easy_cleanup(http->easy);
+	curl_multi_cleanup(http->multi);
+	curl_slist_free_all(http->headers);
+	fs_buffer_free(&http->body);
+	if (http->is_reserved)
+		ReleaseExternalFD();
+	memset(http, 0, sizeof(FsHttp));
+}
+
+/* --- A request --- */
+
+/* See http.h. */
+void
+fs_http_get(FsHttp *http, const char *path)
+{
+	char	   *url = psprintf("%s%s", http->config->url, path);
+	sigset_t	saved;
+
+	Assert(!http->is_busy && path[0] == '/');
+	fs_buffer_reset(&http->body);
+	http->header_bytes = 0;
+	http->is_too_long = http->is_link_local = false;
+	http->is_busy = true;
+	http->result = curl_easy_setopt(http->easy, CURLOPT_URL, url);
+	block_signals(&saved);
+	if (http->result == CURLE_OK && curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
+		http->result = CURLE_OUT_OF_MEMORY;
+	restore_signals(&saved);
+	http->has_failed = http->result != CURLE_OK;
+	pfree(url);
+}
+
+/* Has libcurl look at its sockets and timers; none of this waits. */
+static void
+act(FsHttp *http)
+{
+	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
+	int			n = http->nsockets;
+	int			running;
+	sigset_t	saved;
+
+	memcpy(sockets, http->sockets, sizeof(sockets));	/* libcurl changes ours meanwhile */
+	block_signals(&saved);
+	for (int i = 0; i < n; i++)
+		(void) curl_multi_socket_action(http->multi, sockets[i].fd, 0, &running);
+	(void) curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	restore_signals(&saved);
+}
+
+/* Says why there is no answer. */
+static void
+explain_failure(FsHttp *http)
+{
+	if (http->is_too_long)
+		strlcpy(http->answer.error, "answers at too great a length", FS_HTTP_ERROR_SIZE);
+	else if (http->is_link_local)
+		strlcpy(http->answer.error, "has a link-local address, which is not allowed", FS_HTTP_ERROR_SIZE);
+	else if (http->result == CURLE_OPERATION_TIMEDOUT)
+		strlcpy(http->answer.error, "does not answer in time", FS_HTTP_ERROR_SIZE);
+	else
+		snprintf(http->answer.error, FS_HTTP_ERROR_SIZE, "cannot be asked: %s",
+				 curl_easy_strerror(http->result));
+}
+
+/* The request is over: makes its answer. */
+static const FsHttpAnswer *
+finish(FsHttp *http)
+{
+	long		status = 0;
+
+	http->is_busy = false;
+	memset(&http->answer, 0, sizeof(FsHttpAnswer));
+	if (http->result == CURLE_OK)
+		(void) curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (http->result != CURLE_OK || status <= 0)
+		explain_failure(http);
+	else
+	{
+		http->answer.status = (int) status;
+		http->answer.body = http->body.data;
+		http->answer.len = http->body.len;
+	}
+	return &http->answer;
+}
+
+/* See http.h. */
+const FsHttpAnswer *
+fs_http_drive(FsHttp *http)
+{
+	CURLMsg    *message;
+	int			left;
+	sigset_t	saved;
+
+	if (!http->is_busy)
+		return NULL;
+	if (http->has_failed)
+		return finish(http);
+	act(http);
+	while ((message = curl_multi_info_read(http->multi, &left)) != NULL)
+	{
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		http->result = message->data.result;
+		block_signals(&saved);
+		curl_multi_remove_handle(http->multi, http->easy);
+		restore_signals(&saved);
+		return finish(http);
+	}
+	return NULL;
+}
+
+/* See http.h. */
+int
+fs_http_wait(FsHttp *http, FsHttpSocket *sockets, long *timeout)
+{
+	long		ms = -1;
+	int			n = 0;
+
+	if (!http->is_busy)
+		return 0;
+	if (http->has_failed || curl_multi_timeout(http->multi, &ms) != CURLM_OK)
+		ms = 0;
+	if (ms >= 0)
+		*timeout = Min(*timeout, ms);
+	for (int i = 0; i < http->nsockets; i++)
+		if (http->sockets[i].events != 0)
+			sockets[n++] = http->sockets[i];
+	return n;
+}

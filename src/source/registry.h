@@ -1,0 +1,53 @@
+/*
+ * registry.h
+ *		A schema registry outside, asked for schemas by their numbers.
+ *
+ * One schema at a time; what it refers to is asked for with it.  While the
+ * registry is away it is asked at most once a second, and ever less often.
+ */
+#ifndef FS_SOURCE_REGISTRY_H
+#define FS_SOURCE_REGISTRY_H
+
+#include "catalog/registry_options.h"
+#include "core/wire_header.h"
+#include "source/http.h"
+
+typedef struct FsRegistry FsRegistry;
+
+typedef enum FsRegistryOutcome
+{
+	FS_REGISTRY_NOTHING,		/* nothing new */
+	FS_REGISTRY_HAS_IT,			/* 'type' and 'texts' */
+	FS_REGISTRY_HAS_NONE,		/* 'message': a sentence about the schema */
+	FS_REGISTRY_AWAY			/* 'message': what is the matter with the registry; ask again later */
+} FsRegistryOutcome;
+
+typedef struct FsRegistryResult
+{
+	FsRegistryOutcome outcome;
+	FsWireHeader id;			/* of the schema asked for */
+	const char *type;
+	int			ntexts;
+	const char **texts;			/* the schema is the last; each comes after those that it refers to */
+	char		message[256];
+} FsRegistryResult;
+
+/* Makes a client in a child of the current memory context; 'config' must outlive it.  Throws for want of resources. */
+extern FsRegistry *fs_registry_open(const FsRegistryConfig *config);
+
+/* Lets go of everything, at once.  Throws nothing. */
+extern void fs_registry_close(FsRegistry *registry);
+
+/* May it be asked now?  Not while a question is under way, and not too often. */
+extern bool fs_registry_is_ready(const FsRegistry *registry);
+
+/* Asks for a schema.  It is ready. */
+extern void fs_registry_ask(FsRegistry *registry, const FsWireHeader *id);
+
+/* Carries on; what has come of the question, once.  Valid until the next one.  Never waits. */
+extern const FsRegistryResult *fs_registry_drive(FsRegistry *registry);
+
+/* As fs_http_wait(); also for the time when it may be asked again. */
+extern int	fs_registry_wait(FsRegistry *registry, FsHttpSocket *sockets, long *timeout);
+
+#endif							/* FS_SOURCE_REGISTRY_H */

@@ -1,0 +1,112 @@
+
+# A schema registry that does as the test tells it; see registry.py.
+
+package FeatureStream::Registry;
+
+use strict;
+use warnings;
+
+use parent 'FeatureStream::Process';
+use Cwd ();
+use FeatureStream::Process qw(free_port);
+use File::Basename ();
+use File::Path ();
+use IO::Socket::INET;
+use IPC::Run ();
+use JSON::PP ();
+
+my $server = Cwd::abs_path(File::Basename::dirname(__FILE__)) . '/registry.py';
+my $json = JSON::PP->new->utf8->canonical;
+
+# new(directory, user => 'name:password', tls => 1): with a certificate of its own for "localhost".
+sub new
+{
+	my ($class, $dir, %args) = @_;
+	my $port = free_port();
+
+	$dir .= "/registry-$port";
+	File::Path::make_path($dir);
+	_certify($dir) if $args{tls};
+	my $self = bless {
+		name => 'registry',
+		port => $port,
+		dir => $dir,
+		scheme => $args{tls} ? 'https' : 'http',
+		log => "$dir/server.log",
+		control => { mode => 'ok', user => $args{user}, answers => {} },
+		command => [ '/usr/bin/python3', $server, $port, $dir ],
+		ready => sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Proto => 'tcp') },
+	}, $class;
+	$self->_tell;
+	$self->start;
+	return $self;
+}
+
+# By name, so that names are resolved.
+sub url { return "$_[0]{scheme}://localhost:$_[0]{port}"; }
+
+# Makes a key and a certificate that is signed by nobody else.
+sub _certify
+{
+	my ($dir) = @_;
+	my $out = '';
+
+	IPC::Run::run([ 'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2, '-subj', '/CN=localhost',
+		'-addext', 'subjectAltName=DNS:localhost', '-keyout', "$dir/key.pem", '-out', "$dir/certificate.pem" ],
+		'<', \undef, '>&', \$out) or die "openssl: $out";
+	IPC::Run::run([ 'cat', "$dir/key.pem", "$dir/certificate.pem" ], '>', "$dir/tls.pem") or die $!;
+	return;
+}
+
+# Its certificate, in PEM.
+sub certificate
+{
+	my ($self) = @_;
+
+	open(my $fh, '<', "$self->{dir}/certificate.pem") or die $!;
+	local $/;
+	return <$fh>;
+}
+
+sub _tell
+{
+	my ($self) = @_;
+	my $file = "$self->{dir}/control.json";
+
+	open(my $fh, '>', "$file.new") or die $!;
+	print $fh $json->encode($self->{control});
+	close($fh) or die $!;
+	rename("$file.new", $file) or die $!;
+	return;
+}
+
+# How it answers from now on.
+sub set_mode
+{
+	my ($self, $mode) = @_;
+
+	$self->{control}{mode} = $mode;
+	$self->_tell;
+	return;
+}
+
+# add(path, content ...): what it answers with.
+sub add
+{
+	my ($self, $path, %content) = @_;
+
+	$self->{control}{answers}{$path} = [ 200, $json->encode(\%content) ];
+	$self->_tell;
+	return;
+}
+
+# The requests so far, each [time, path, user].
+sub requests
+{
+	my ($self) = @_;
+
+	open(my $fh, '<', "$self->{dir}/requests") or return;
+	return map { chomp; [ split /\t/, $_, -1 ] } <$fh>;
+}
+
+1;

@@ -1,0 +1,255 @@
+
+# Avro whose records name their schemas: producers change theirs while events
+# flow; a schema that is not known waits for the registry, whatever that one does,
+# and nothing is skipped or asked for twice.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use JSON::PP ();
+use Test::More;
+
+my $kafka = new_kafka();
+my $registry = new_registry(user => 'streams:s3cret');
+my $node = new_node('registry');
+my $now = 1705322400;    # 2024-01-15 12:40:00+00
+my $read = 0;
+
+# A schema of clicks with these fields, each "name" or "name:type"; all but the time are strings.
+sub click_schema
+{
+	my ($name, @fields) = @_;
+
+	return JSON::PP->new->canonical->encode({ type => 'record', name => $name, fields => [
+		(map { my ($field, $type) = split /:/; { name => $field, type => $type // 'string' } } @fields),
+		{ name => 'timestamp', type => { type => 'long', logicalType => 'timestamp-millis' } } ] });
+}
+
+# A click's datum: strings, and the time.
+sub click { return join('', map { avro_bytes($_) } @_) . avro_long($now * 1000); }
+sub framed { my ($id, $datum) = @_; return pack('CN', 0, $id) . $datum; }
+
+# Adds schema $id to the registry.
+sub add_schema { my ($id, $schema, @more) = @_; $registry->add("/schemas/ids/$id", schema => $schema, @more); return; }
+
+# Produces records [partition, value, headers ...] and counts them.
+sub produce
+{
+	my ($topic, @records) = @_;
+
+	$kafka->produce_records($topic, [ map { { partition => $_->[0], value => $_->[1], headers => $_->[2] // {} } } @records ]);
+	$read += @records;
+	return;
+}
+
+# How often the registry was asked for a path.
+sub asked { my ($path) = @_; return scalar grep { $_->[1] eq $path } $registry->requests; }
+
+# Waits until the first partition waits for its schema with this complaint.
+sub wait_for_parked
+{
+	my ($like) = @_;
+
+	$node->poll_query_until('postgres', qq(SELECT state = 'parked' AND error LIKE '%$like%'
+		FROM feature_stream.stat_partition WHERE stream = 'clicks'::regclass AND partition = 0))
+	  or die $node->safe_psql('postgres', 'SELECT * FROM feature_stream.stat_partition');
+	return;
+}
+
+my $reader = '{"type": "record", "name": "Click", "fields": [{"name": "user_id", "aliases": ["uid"], "type": "string"},
+	{"name": "item_id", "type": "string"}, {"name": "category", "type": "string", "default": "none"},
+	{"name": "device", "type": "string", "default": "unknown"},
+	{"name": "timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}';
+$kafka->create_topic('clicks', 2);
+$node->safe_psql('postgres', sprintf(q(
+	SELECT feature_stream.set_test_clock(to_timestamp(%d));
+	CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s', registry '%s/', registry_timeout '500ms');
+	CREATE USER MAPPING FOR postgres SERVER kafka OPTIONS (registry_username 'streams', registry_password 's3cret');
+	CREATE FOREIGN TABLE clicks (
+		user_id text NOT NULL CHECK (user_id <> ''), item_id text NOT NULL, category text, device text,
+		seen text DEFAULT 'no', clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL
+	) SERVER kafka OPTIONS (topic 'clicks', event_time 'clicked_at', idle_after '1 day', start 'earliest', format 'avro', reader_schema '%s');
+	SELECT feature_stream.create_feature_view('click_features', 'SELECT user_id, count(*) AS n, count(DISTINCT device) AS devices
+		FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min')),
+	$now, $kafka->brokers, $registry->url, $reader));
+
+# --- Producers evolve: a field more, a field dropped, a field renamed.
+my $pid = ingest_pid($node, 'clicks');
+add_schema(1, click_schema('Click', qw(user_id item_id category)));
+produce('clicks', map { [ $_ % 2, framed(1, click("u$_", 'i', 'c1')) ] } 1 .. 20);
+wait_for_read($node, 'clicks', $read);
+add_schema(2, click_schema('Click', qw(user_id item_id category device)));
+add_schema(3, click_schema('Click', qw(device item_id user_id)));
+add_schema(4, click_schema('Click', qw(device uid item_id:bytes)));
+for my $newest (2 .. 4)
+{
+	my @of = (undef, sub { click($_[0], 'i', 'c1') }, sub { click($_[0], 'i', 'c2', 'd2') },
+		sub { click('d3', 'i', $_[0]) }, sub { click('d4', $_[0], 'i') });
+
+	produce('clicks', map { my $id = 1 + $_ % $newest; [ $_ % 2, framed($id, $of[$id]->("u$_")) ] } 1 .. 24);
+	wait_for_read($node, 'clicks', $read);
+}
+query_is($node, q(SELECT event ->> 'category', event ->> 'device', event ->> 'seen', count(*) FROM feature_stream.read_event_log('clicks')
+	GROUP BY 1, 2, 3 ORDER BY 2, 1), "c2|d2|no|26\nnone|d3|no|14\nnone|d4|no|6\nc1|unknown|no|46", 'each schema is read by its own fields');
+query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'without a dead letter');
+is(ingest_pid($node, 'clicks'), $pid, 'without a restart');
+is(join(' ', map { asked("/schemas/ids/$_") } 1 .. 4), '1 1 1 1', 'each schema is asked for once');
+is(join(' ', do { my %users = map { $_->[2] => 1 } $registry->requests; keys %users }), 'streams:s3cret', 'by the user of the mapping');
+query_is($node, q(SELECT string_agg(id || ' ' || schema_type, ', ' ORDER BY id) FROM feature_stream.registry_schema
+	WHERE registry = rtrim((SELECT option_value FROM pg_foreign_server, pg_options_to_table(srvoptions) WHERE option_name = 'registry'), '/')),
+	'1 AVRO, 2 AVRO, 3 AVRO, 4 AVRO', 'and kept');
+
+# --- Without the registry: a restart changes nothing for schemas that are known; one that is not waits.
+$registry->kill9;
+$node->restart;
+produce('clicks', [ 0, framed(2, click('v', 'i', 'c', 'd')) ], [ 1, framed(4, click('d', 'v', 'i')) ]);
+wait_for_read($node, 'clicks', $read);
+pass('known schemas need no registry');
+produce('clicks', [ 0, framed(3, click('d', 'i', 'before')) ], [ 0, framed(5, click('w', 'i', 'c', 'd')) ], [ 0, framed(1, click('behind', 'i', 'c')) ]);
+wait_for_parked('cannot be asked');
+my $others = $read - 2;
+produce('clicks', map { [ 1, framed(1, click('other', 'i', 'c')) ] } 1 .. 10);
+wait_for_read($node, 'clicks', $others + 10);
+like($node->safe_psql('postgres', q(SELECT last_error FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass)),
+	qr/^the registry cannot be asked/, 'stat_stream says what is the matter');
+query_is($node, q(SELECT error ~ '^waits for schema 5: the registry cannot be asked', pending_offset = end_offset - 2
+	FROM feature_stream.stat_partition WHERE stream = 'clicks'::regclass AND partition = 0), 't|t', 'so does stat_partition; the other partition goes on');
+
+# --- It is back, but not itself.
+my %complaints = (error => 'answers with status 500 (error code 50001)', slow => 'does not answer in time', huge => 'too great a length',
+	redirect => 'sends us elsewhere', malformed => 'no JSON object', lost => 'answers with status 404 (error code 404)');
+my $since = $registry->requests;
+$registry->set_mode('error');
+$registry->start;
+for my $mode (qw(error slow huge redirect malformed lost))
+{
+	$registry->set_mode($mode);
+	wait_for_parked($complaints{$mode});
+	pass("waits: $complaints{$mode}");
+}
+is(asked('/elsewhere'), 0, 'a redirect is not followed');
+my @times = map { $_->[0] } ($registry->requests)[ $since .. $registry->requests - 1 ];
+is(scalar(grep { $times[$_] - $times[ $_ - 1 ] < 0.9 } 1 .. $#times), 0, 'at most a request a second (' . scalar(@times) . ')');
+query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'no dead letters meanwhile');
+add_schema(5, click_schema('Click', qw(user_id item_id category device)));
+$registry->set_mode('ok');
+wait_for_read($node, 'clicks', $read);
+query_is($node, q(SELECT string_agg(event ->> 'user_id', ' ' ORDER BY "offset") FROM feature_stream.read_event_log('clicks')
+	WHERE partition = 0 AND event ->> 'user_id' IN ('before', 'w', 'behind')), 'before w behind', 'nothing was skipped, and the order is kept');
+
+# --- What is no good, between neighbours that are.
+add_schema(11, 'syntax = "proto3";', schemaType => 'PROTOBUF');
+add_schema(12, '{"type": "record", "name": "Click", "fields": [{"name": "user_id", "type": "nothing"}]}');
+add_schema(13, click_schema('Click', qw(user_id item_id:int)));
+add_schema(14, click_schema('Click', qw(item_id)));
+add_schema(15, '"string"', references => [ { name => 'gone', subject => 'gone', version => 3 } ]);
+my $good = click('g', 'i', 'c');
+my @bad = ([ framed(99, $good), 'unknown_schema', qr/^the registry does not know schema 99$/ ],
+	[ $good, 'malformed', qr/^the record ends within|^the record does not begin with the number of a schema/ ],
+	[ '{"user_id": "u"}', 'malformed', qr/^the record does not begin with the number of a schema/ ],
+	[ pack('Cn', 0, 1), 'malformed', qr/^the record ends within the number of its schema/ ], [ '', 'malformed', qr/^the record is empty/ ],
+	[ framed(1, substr($good, 0, -1)), 'malformed', qr/^read by schema 1: .* at byte/ ],
+	[ framed(11, $good), 'unknown_schema', qr/^schema 11 is of type PROTOBUF, not Avro$/ ],
+	[ framed(12, $good), 'unknown_schema', qr/^schema 12 cannot be used: .*nothing/ ],
+	[ framed(13, avro_bytes('u') . avro_long(7) . avro_long($now * 1000)), 'bad_value', qr/^field "item_id" was written as int, which cannot be read as string$/ ],
+	[ framed(14, click('i')), 'missing_field', qr/^field "user_id" is missing$/ ],
+	[ framed(15, $good), 'unknown_schema', qr/^schema 15 refers to version 3 of subject "gone", which the registry does not know$/ ],
+	[ undef, 'tombstone', qr/no value/ ],
+	[ $good, 'malformed', qr/^the record has a header "__value_schema_id" that is no schema's number/, { __value_schema_id => 'x' } ]);
+produce('clicks', map { ([ 0, $_->[0], $_->[3] ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]) } @bad);
+wait_for_read($node, 'clicks', $read);
+my @letters = map { [ split /\|/, $_, 2 ] } split /\n/, $node->safe_psql('postgres', q(SELECT reason, message FROM feature_stream.dead_letter ORDER BY "offset"));
+is(scalar @letters, scalar @bad, 'one dead letter for each record that is no good');
+for my $i (0 .. $#bad)
+{
+	my ($reason, $message) = @{ $letters[$i] // [ 'none', '' ] };
+
+	ok($reason eq $bad[$i][1] && $message =~ $bad[$i][2], "$bad[$i][1]: record $i") or diag("$reason: $message");
+}
+is(asked('/schemas/ids/99'), 1, 'what the registry does not know is not asked for again at once');
+
+# --- Numbers in headers, GUIDs, schemas in pieces.
+my $guid = '0123456789abcdef0123456789abcdef';
+my $guid_text = '01234567-89ab-cdef-0123-456789abcdef';
+$registry->add("/schemas/guids/$guid_text", schema => click_schema('Click', qw(user_id item_id)));
+add_schema(21, '{"type": "record", "name": "Click", "fields": [{"name": "item_id", "type": "a.Item"}, {"name": "user_id", "type": "b.User"},
+	{"name": "timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}',
+	references => [ { name => 'a.Item', subject => 'items/a b', version => 2 }, { name => 'b.User', subject => 'users', version => 1 } ]);
+$registry->add('/subjects/items%2Fa%20b/versions/2?deleted=true', schema => '{"type": "record", "name": "a.Item", "fields": [{"name": "owner", "type": "b.User"}, {"name": "id", "type": "string"}]}',
+	references => [ { name => 'b.User', subject => 'users', version => 1 } ]);
+$registry->add('/subjects/users/versions/1?deleted=true', schema => '{"type": "record", "name": "b.User", "fields": [{"name": "id", "type": "string"}]}');
+$kafka->create_topic('nested', 1);
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE nested (user_id text OPTIONS (field 'user_id.id') NOT NULL, item text OPTIONS (field 'item_id.id') DEFAULT 'plain',
+		owner text OPTIONS (field 'item_id.owner.id'), flat int OPTIONS (field 'user_id'),
+		clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
+	SERVER kafka OPTIONS (topic 'nested', event_time 'clicked_at', idle_after '1 day', start 'earliest', format 'avro');
+	SELECT feature_stream.create_feature_view('nested_features', 'SELECT user_id, count(*) AS n FROM nested GROUP BY user_id', windows => '{30 min}', slide => '1 min')));
+$kafka->produce_records('nested', [ { partition => 0, value => framed(21, click('owner', 'thing', 'user')) } ]);
+wait_for_read($node, 'nested', 1);
+my ($nested_reason) = $node->safe_psql('postgres', q(SELECT reason || ': ' || message FROM feature_stream.dead_letter WHERE stream = 'nested'::regclass));
+like($nested_reason, qr/^bad_value: field "user_id" is /, 'a schema in pieces is put together; a column that it does not go with refuses the record');
+$node->safe_psql('postgres', 'ALTER FOREIGN TABLE nested DROP COLUMN flat');
+ingest_pid($node, 'nested');
+$kafka->produce_records('nested', [ { partition => 0, value => framed(21, click('owner', 'thing', 'user')) } ]);
+wait_for_read($node, 'nested', 2);
+query_is($node, q(SELECT event ->> 'user_id', event ->> 'item', event ->> 'owner' FROM feature_stream.read_event_log('nested')), 'user|thing|owner', 'without that column it counts');
+is(asked('/subjects/users/versions/1?deleted=true'), 1, 'each piece is asked for once');
+produce('clicks', [ 0, pack('CH*', 1, $guid) . click('by-guid', 'i') ], [ 1, click('by-header', 'i'), { __value_schema_id => pack('CH*', 1, $guid) } ],
+	[ 1, click('by-id', 'i', 'c'), { __value_schema_id => pack('CN', 0, 1) } ]);
+wait_for_read($node, 'clicks', $read);
+query_is($node, q(SELECT string_agg(event ->> 'user_id', ' ' ORDER BY event ->> 'user_id') FROM feature_stream.read_event_log('clicks') WHERE event ->> 'user_id' LIKE 'by-%'),
+	'by-guid by-header by-id', 'GUIDs and headers name schemas, too');
+
+# --- A single event is judged by what is known.
+my $hex = unpack('H*', framed(1, $good));
+query_is($node, "SELECT verdict FROM feature_stream.test_event('clicks', '\\x$hex') WHERE kind = 'event'", 'accepted', 'test_event() reads a record of a known schema');
+$hex = unpack('H*', framed(77, $good));
+query_is($node, "SELECT verdict, detail FROM feature_stream.test_event('clicks', '\\x$hex') WHERE kind = 'event'",
+	q(unknown_schema|schema 77 is not known here: only the stream's worker asks the registry for it), 'and says when one is not');
+is(asked('/schemas/ids/77'), 0, 'without asking the registry');
+
+# --- Where nobody is to be sent; and what cannot be an option.
+$node->safe_psql('postgres', q(ALTER SERVER kafka OPTIONS (SET registry 'http://169.254.1.1:1')));
+produce('clicks', [ 0, framed(1, click('last', 'i', 'c')) ]);
+wait_for_parked('link-local address');
+pass('a link-local address is not asked');
+for my $refused (qw(ftp://h http:// http://u:p@h http://h?x file:///etc), 'http://h x')
+{
+	my ($status, undef, $error) = $node->psql('postgres', "ALTER SERVER kafka OPTIONS (SET registry '$refused')");
+
+	ok($status != 0 && $error =~ /invalid value for option "registry"/, "registry '$refused' is refused");
+}
+isnt($node->psql('postgres', q(ALTER SERVER kafka OPTIONS (ADD registry_password 'x'))), 0, 'a password is no option of the server');
+
+# --- Over TLS, to whom the user mapping trusts.
+my $secure = new_registry(user => 'streams:s3cret', tls => 1);
+$secure->add('/schemas/ids/1', schema => click_schema('Click', qw(user_id item_id category)));
+$secure->add('/schemas/ids/8', schema => click_schema('Click', qw(user_id item_id category)));
+$node->safe_psql('postgres', sprintf(q(ALTER SERVER kafka OPTIONS (SET registry '%s', SET registry_timeout '5s')), $secure->url));
+produce('clicks', [ 0, framed(8, click('secure', 'i', 'c')) ]);
+wait_for_parked('cannot be asked: SSL');
+is(scalar(() = $secure->requests), 0, 'a certificate that nobody vouches for is not believed');
+$node->safe_psql('postgres', sprintf(q(ALTER USER MAPPING FOR postgres SERVER kafka OPTIONS (ADD registry_ca_pem '%s')), $secure->certificate));
+wait_for_read($node, 'clicks', $read);
+query_is($node, q(SELECT count(*) FROM feature_stream.read_event_log('clicks') WHERE event ->> 'user_id' IN ('last', 'secure')), 2, 'one that the mapping names is');
+
+# --- A registry that hangs keeps nobody.
+$registry->set_mode('slow');
+$node->safe_psql('postgres', sprintf(q(ALTER SERVER kafka OPTIONS (SET registry '%s', SET registry_timeout '60s')), $registry->url));
+produce('clicks', [ 0, framed(6, click('x', 'i', 'c')) ]);
+add_schema(6, click_schema('Click', qw(user_id item_id category)));
+wait_until('the registry to be asked', sub { asked('/schemas/ids/6') > 0 });
+cmp_ok(seconds_of(sub { $node->stop('fast') }), '<', 8, 'a fast stop does not wait for it');
+$registry->set_mode('ok');
+$node->start;
+wait_for_read($node, 'clicks', $read);
+query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.stat_partition
+	WHERE stream = 'clicks'::regclass), 't|' . @bad, 'all that was read is accounted for');
+query_is($node, q(SELECT count(*) FROM feature_stream.verify_feature_view('click_features') WHERE problem IS NOT NULL), 0, 'and features are right');
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
+unlike($log, qr/TRAP:|terminated by signal|PANIC/, 'no process failed');
+unlike($log, qr/s3cret(?!'\))/, 'no secret in the log');
+
+done_testing();

@@ -1,0 +1,116 @@
+
+# A real schema registry and a real serializer: producers evolve their schema
+# while events flow, the registry is away for a while, and features are right.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use Test::More;
+
+my $kafka = new_kafka();
+my $registry = new_apicurio();
+my $node = new_node('apicurio');
+my $now = 1705322400;    # 2024-01-15 12:40:00+00
+my $time = '{"name": "timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}}';
+my $read = 0;
+
+# The producers' schema, as it changes.
+my @schemas = (undef,
+	qq({"type": "record", "name": "shop.Click", "fields": [{"name": "user_id", "type": "string"}, {"name": "item", "type": "string"}, $time]}),
+	qq({"type": "record", "name": "shop.Click", "fields": [{"name": "user_id", "type": "string"}, {"name": "item", "type": "string"},
+		{"name": "device", "type": ["null", "string"], "default": null}, $time]}),
+	qq({"type": "record", "name": "shop.Click", "fields": [{"name": "user_id", "type": "string"}, {"name": "device", "type": ["null", "string"], "default": null}, $time]}),
+	qq({"type": "record", "name": "shop.Click", "fields": [{"name": "who", "aliases": ["user_id"], "type": "string"}, $time,
+		{"name": "device", "type": ["null", "string"], "default": null}, {"name": "price", "type": "double", "default": 0.5}]}));
+
+sub click
+{
+	my ($version, $user, $device) = @_;
+
+	return sprintf('{"user_id": "%s", "item": "i", "timestamp": %d}', $user, $now * 1000) if $version == 1;
+	return sprintf('{"user_id": "%s", "item": "i", "device": "%s", "timestamp": %d}', $user, $device, $now * 1000) if $version == 2;
+	return sprintf('{"user_id": "%s", "device": "%s", "timestamp": %d}', $user, $device, $now * 1000) if $version == 3;
+	return sprintf('{"who": "%s", "device": "%s", "timestamp": %d, "price": 1.5}', $user, $device, $now * 1000);
+}
+
+# Clicks of a version as the serializer writes them, to be produced.
+sub serialize
+{
+	my ($version, @clicks) = @_;
+	my $n = 0;
+
+	return map { { partition => $n++ % 2, value => $_ } }
+	  $registry->serialize('clicks-value', $schemas[$version], [], map { click($version, @$_) } @clicks);
+}
+
+sub produce
+{
+	my (@records) = @_;
+
+	$kafka->produce_records('clicks', \@records);
+	$read += @records;
+	return;
+}
+
+$kafka->create_topic('clicks', 2);
+$node->safe_psql('postgres', sprintf(q(
+	SELECT feature_stream.set_test_clock(to_timestamp(%d));
+	CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s', registry '%s');
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text DEFAULT 'no item', device text, clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
+	SERVER kafka OPTIONS (topic 'clicks', event_time 'clicked_at', idle_after '1 day', start 'earliest', format 'avro', reader_schema '
+		{"type": "record", "name": "Click", "fields": [{"name": "user_id", "aliases": ["who"], "type": "string"}, {"name": "item", "type": ["null", "string"], "default": null},
+			{"name": "device", "type": ["string", "null"], "default": "none"}, %s]}');
+	SELECT feature_stream.create_feature_view('click_features', 'SELECT user_id, count(*) AS n, count(item) AS items, count(DISTINCT device) AS devices
+		FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min')), $now, $kafka->brokers, $registry->url, $time));
+my $pid = ingest_pid($node, 'clicks');
+for my $version (1 .. 4)
+{
+	produce(map { serialize($_, map { my $i = $_; [ 'u' . $i % 7, 'd' . $i % 3 ] } 1 .. 20) } 1 .. $version);
+	wait_for_read($node, 'clicks', $read);
+}
+query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'a field more, a field dropped, a field renamed: no dead letters');
+is(ingest_pid($node, 'clicks'), $pid, 'no restart');
+query_is($node, q(SELECT count(*), count(event ->> 'item'), count(*) FILTER (WHERE event ->> 'device' = 'none'), count(DISTINCT event ->> 'user_id')
+	FROM feature_stream.read_event_log('clicks')), '200|140|80|7', 'each version is read by its own schema');
+query_is($node, 'SELECT count(*) FROM feature_stream.registry_schema', 4, 'the registry was asked for each schema once');
+
+# --- The registry is gone: those known go on, also after a restart; a new one waits.
+my @known = map { serialize($_, [ 'known', "d$_" ]) } 1 .. 4;
+$schemas[2] =~ s/\]\}$/, {"name": "place", "type": "int", "default": 0}]}/;
+my @new = serialize(2, map { [ 'new', "d$_" ] } 1 .. 10);
+$registry->stop;    # it may lose its newest schemas when it is killed
+$node->restart;
+produce(@known);
+wait_for_read($node, 'clicks', $read);
+pass('known schemas are read without the registry, after a restart too');
+produce(@new);
+$node->poll_query_until('postgres', q(SELECT count(*) = 2 FROM feature_stream.stat_partition WHERE state = 'parked' AND error LIKE '%cannot be asked%'))
+  or die $node->safe_psql('postgres', 'SELECT * FROM feature_stream.stat_partition');
+query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'a new one waits');
+$registry->start;
+wait_for_read($node, 'clicks', $read);
+query_is($node, q(SELECT count(*) FROM feature_stream.read_event_log('clicks') WHERE event ->> 'user_id' = 'new'), 10, 'and is read when the registry is back');
+
+# --- A schema that refers to another one.
+$registry->serialize('user', '{"type": "record", "name": "shop.User", "fields": [{"name": "id", "type": "string"}]}', [], '{"id": "ann"}');
+$kafka->create_topic('visits', 1);
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE visits (user_id text OPTIONS (field 'visitor.id') NOT NULL, at timestamptz OPTIONS (field 'timestamp') NOT NULL)
+	SERVER kafka OPTIONS (topic 'visits', event_time 'at', idle_after '1 day', start 'earliest', format 'avro');
+	SELECT feature_stream.create_feature_view('visit_features', 'SELECT user_id, count(*) AS n FROM visits GROUP BY user_id', windows => '{30 min}', slide => '1 min')));
+$kafka->produce_records('visits', [ map { { partition => 0, value => $_ } } $registry->serialize('visits-value',
+	qq({"type": "record", "name": "shop.Visit", "fields": [{"name": "visitor", "type": "shop.User"}, $time]}), ['shop.User=user'],
+	sprintf('{"visitor": {"id": "ann"}, "timestamp": %d}', $now * 1000)) ]);
+wait_for_read($node, 'visits', 1);
+query_is($node, q(SELECT event ->> 'user_id' FROM feature_stream.read_event_log('visits')), 'ann', 'a schema is read with those that it refers to');
+
+# --- The registry says itself what it does not know.
+$kafka->produce_records('visits', [ { partition => 0, value => pack('CN', 0, 4711) . 'x' } ]);
+wait_for_read($node, 'visits', 2);
+query_is($node, 'SELECT reason, message FROM feature_stream.dead_letter', 'unknown_schema|the registry does not know schema 4711', 'a number that is none is a dead letter');
+query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.stat_partition), 't|1', 'all is accounted for');
+query_is($node, q(SELECT count(*) FROM feature_stream.verify_feature_view('click_features') WHERE problem IS NOT NULL), 0, 'features are right');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC|ERROR/, 'and the log knows of no error');
+
+done_testing();
