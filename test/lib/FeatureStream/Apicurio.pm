@@ -47,7 +47,7 @@ sub _client
 {
 	my ($self, $input, @words) = @_;
 
-	local $ENV{PYTHONPATH} = File::Basename::dirname($ENV{FS_JARS}) . '/python';
+	local $ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY};
 	return IPC::Run::run([ $FeatureStream::Kafka::python, $client, $self->url, @words ], '<', \$input, '>', \$self->{out}, '2>', \$self->{err});
 }
 
