@@ -23,6 +23,8 @@
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
  *		gap.c				window ends that a view does not fire when they are due
+ *		backread.c, backread_step.c, backread_write.c
+ *							older events for one view, from the topic
  *		backfill.c			their rows for the history, from the log
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views

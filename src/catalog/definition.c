@@ -195,6 +195,7 @@ fs_definition_create(FsViewRequest *request)
 	view->stream = fs_compile_stream(query);
 	stream = fs_stream_load(view->stream);
 	check_stream(stream);
+	fs_definition_check_backfill(request, stream);
 	view->force_replay = fs_force_replay;
 	fs_view_compile(view, query, stream);
 	fs_window_finish(view, stream);
@@ -221,7 +222,8 @@ fs_definition_create(FsViewRequest *request)
 void
 fs_definition_forget(Oid view, Oid definition)
 {
-	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "backfill"};
+	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "backfill",
+	"backread", "backread_position", "backread_log"};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
 	Oid			live = fs_view_live(view);

@@ -25,6 +25,7 @@
 #include "ground/fault.h"
 #include "offline/partition.h"
 #include "offline/table_writer.h"
+#include "pipeline/backread.h"
 #include "pipeline/backfill.h"
 #include "pipeline/batch.h"
 
@@ -204,19 +205,17 @@ read_gap(const FsBackfill *backfill, Step *step, bool lock)
 static FsTime
 read_covered_from(const Step *step)
 {
-	Oid			types[2] = {OIDOID, OIDOID};
-	Datum		values[2] = {ObjectIdGetDatum(step->view->relid), ObjectIdGetDatum(step->stream->relid)};
-	FsTime		covered;
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(step->view->relid)};
+	FsTime		log_from;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT GREATEST((SELECT s.log_from FROM feature_stream.view_state s WHERE s.view = $1),"
-							  " (SELECT max(p.covered_from) FROM feature_stream.partition_position p"
-							  " WHERE p.stream = $2 AND NOT p.covers_all))",
-							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.partition_position");
-	covered = get_time(1);
+	if (SPI_execute_with_args("SELECT max(log_from) FROM feature_stream.view_state WHERE view = $1",
+							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.view_state");
+	log_from = get_time(1);
 	SPI_finish();
-	return covered;
+	return Max(log_from, fs_backread_covered_from(step->view->relid, step->stream->relid));
 }
 
 /* Sets from which window end on rows are complete. */

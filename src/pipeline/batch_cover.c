@@ -4,7 +4,9 @@
  *
  * The log is dropped from its beginning, in whole partitions.  As long as it
  * has as many events as were ever accepted nothing was dropped; after that it
- * is whole from its first slice on.
+ * is whole from its first slice on.  A view for which older events were read
+ * has those, too; when anything of that is dropped, upkeep writes down from
+ * where on all is there (backread.c).
  */
 #include "postgres.h"
 
@@ -33,15 +35,6 @@ get_time(int column)
 	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
 }
 
-static int64
-get_count(int column)
-{
-	bool		isnull;
-	Datum		value = get_value(column, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
 /* Sets the cover from the row at hand of the query in fs_batch_cover(). */
 static void
 set_cover(FsBatchCover *cover)
@@ -50,11 +43,11 @@ set_cover(FsBatchCover *cover)
 
 	Assert(SPI_processed == 1);
 	cover->frontier = get_time(1);
-	cover->log_complete = get_count(2) == get_count(3);
-	cover->log_from = get_time(4);
-	cover->fired_after = get_time(5);
-	cover->paused_after = get_time(6);
-	(void) get_value(6, &isnull);
+	cover->log_complete = DatumGetBool(get_value(2, &isnull)) && !isnull;
+	cover->log_from = get_time(3);
+	cover->fired_after = get_time(4);
+	cover->paused_after = get_time(5);
+	(void) get_value(5, &isnull);
 	cover->is_paused = !isnull;
 	if (cover->log_from == FS_TIME_MIN)
 		cover->log_from = cover->frontier;	/* there is not one event */
@@ -73,14 +66,19 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 	fs_owner_begin(&scope);
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT s.frontier,"
-							  " (SELECT sum(p.accepted_count)::int8"
-							  " FROM feature_stream.partition_position p WHERE p.stream = $1),"
-							  " (SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1),"
-							  " (SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
+							  " CASE WHEN r.view IS NOT NULL THEN r.whole_from IS NULL ELSE"
+							  " COALESCE((SELECT sum(p.accepted_count)"
+							  " FROM feature_stream.partition_position p WHERE p.stream = $1), 0) ="
+							  " COALESCE((SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1), 0)"
+							  " END,"
+							  " COALESCE(r.whole_from, LEAST((SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
+							  " (SELECT min(o.slice) FROM feature_stream.backread_log o WHERE o.view = r.view))),"
 							  " (SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done'),"
 							  " (SELECT COALESCE(v.paused_after, '-infinity') FROM feature_stream.view_state v"
 							  " WHERE v.view = $2 AND v.paused)"
-							  " FROM feature_stream.stream_state s WHERE s.stream = $1 AND s.shard = 0",
+							  " FROM feature_stream.stream_state s"
+							  " LEFT JOIN feature_stream.backread r ON r.view = $2 AND r.state = 'done'"
+							  " WHERE s.stream = $1 AND s.shard = 0",
 							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read feature_stream.stream_state");
 	if (SPI_processed == 1)

@@ -11,6 +11,9 @@
  * the history is left to the backfill worker (backfill.c), while the rows in
  * force are known from the state, and told to readers and the online store.
  *
+ * A view for which older events are read from the topic (backread.h) is paused
+ * meanwhile, from its creation on, and has its gap when that is done.
+ *
  * A view that is resumed has such a gap, too: from the last window end that it
  * fired, which its worker wrote down when it met the pause, to the one at which
  * it meets the resumption.  While it is paused its events are folded all the
@@ -25,6 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "ground/clock.h"
+#include "pipeline/backread.h"
 #include "pipeline/batch.h"
 #include "pipeline/shard.h"
 
@@ -46,7 +50,10 @@ set_time(Datum *values, char *nulls, int i, FsTime time)
 	values[i] = TimestampTzGetDatum(time);
 }
 
-/* Enters a view that is loaded for the first time; with a gap where window ends were fired without it. */
+/*
+ * Enters a view that is loaded for the first time; with a gap where window ends
+ * were fired without it, unless older events are read for it before.
+ */
 static void
 register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cover)
 {
@@ -57,7 +64,9 @@ register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cove
 	/* Before the first firing nothing has been dropped from the log. */
 	set_time(values, nulls, 1, shard->frontier == FS_TIME_MIN || cover->log_complete ?
 			 FS_TIME_MIN : cover->log_from);
-	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state (view, log_from) VALUES ($1, $2) "
+	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state (view, log_from, paused, paused_hold) "
+							  "SELECT $1, CASE WHEN r.view IS NULL THEN $2 END, r.view IS NOT NULL, r.hold "
+							  "FROM (VALUES ($1)) v (view) LEFT JOIN feature_stream.backread r ON r.view = v.view "
 							  "ON CONFLICT (view) DO NOTHING",
 							  2, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write feature_stream.view_state");
@@ -67,7 +76,8 @@ register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cove
 	set_time(values, nulls, 2, fs_clock_now());
 	if (SPI_execute_with_args("INSERT INTO feature_stream.backfill (view, until, reason, computed_at, state) "
 							  "SELECT $1, $2, 'creation', $3, CASE WHEN v.backfill THEN 'pending' ELSE 'declined' END "
-							  "FROM feature_stream.feature_view v WHERE v.view = $1",
+							  "FROM feature_stream.feature_view v WHERE v.view = $1 "
+							  "AND NOT EXISTS (SELECT FROM feature_stream.backread r WHERE r.view = $1)",
 							  3, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write feature_stream.backfill");
 }
@@ -99,13 +109,18 @@ leave_pause(const FsShard *shard, const FsView *view)
 	set_time(values, nulls, 1, shard->closing);
 	set_time(values, nulls, 2, fs_clock_now());
 	if (SPI_execute_with_args("INSERT INTO feature_stream.backfill (view, after, until, reason, computed_at, hold, state) "
-							  "SELECT s.view, s.paused_after, $2, 'pause', $3, s.paused_hold, 'pending' "
-							  "FROM feature_stream.view_state s WHERE s.view = $1 AND s.paused "
+							  "SELECT s.view, s.paused_after, $2, CASE WHEN r.view IS NULL THEN 'pause' ELSE 'creation' END, "
+							  "$3, s.paused_hold, CASE WHEN r.view IS NULL OR v.backfill THEN 'pending' ELSE 'declined' END "
+							  "FROM feature_stream.view_state s JOIN feature_stream.feature_view v ON v.view = s.view "
+							  "LEFT JOIN feature_stream.backread r ON r.view = s.view AND s.paused_after IS NULL "
+							  "WHERE s.view = $1 AND s.paused "
 							  "AND $2 > COALESCE(s.paused_after, '-infinity')",
 							  3, types, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write feature_stream.backfill");
-	if (SPI_execute_with_args("UPDATE feature_stream.view_state SET paused = false, paused_after = NULL,"
-							  " paused_hold = NULL WHERE view = $1 AND paused",
+	if (SPI_execute_with_args("UPDATE feature_stream.view_state s SET paused = false, paused_after = NULL, paused_hold = NULL,"
+							  " log_from = COALESCE((SELECT r.whole_from FROM feature_stream.backread r"
+							  " WHERE r.view = s.view AND s.paused_after IS NULL), s.log_from)"
+							  " WHERE s.view = $1 AND s.paused",
 							  1, types, values, nulls, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not write feature_stream.view_state");
 }
@@ -117,13 +132,19 @@ load_state(FsShard *shard, FsView *view)
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
 	bool		isnull;
+	bool		is_paused;
+	bool		is_read;
 
-	if (SPI_execute_with_args("SELECT FROM feature_stream.view_pause WHERE view = $1",
+	if (SPI_execute_with_args("SELECT EXISTS (SELECT FROM feature_stream.view_pause WHERE view = $1),"
+							  " (SELECT state = 'done' FROM feature_stream.backread WHERE view = $1)",
 							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read feature_stream.view_pause");
-	if (SPI_processed > 0)
+	is_paused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	is_read = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	view->has_backread = !isnull && is_read;
+	if (is_paused)
 		enter_pause(shard, view);
-	else
+	else if (isnull || is_read)
 		leave_pause(shard, view);
 	if (SPI_execute_with_args("SELECT log_from, paused_after, paused FROM feature_stream.view_state WHERE view = $1",
 							  1, types, values, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
@@ -132,6 +153,8 @@ load_state(FsShard *shard, FsView *view)
 	view->paused_after = get_time(0, 2);
 	view->paused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
 	view->shared->paused = view->paused;
+	if (view->has_backread)
+		view->covered_from = fs_backread_covered_from(view->def->relid, shard->def->relid);
 }
 
 /* Reads the gaps of a view. */

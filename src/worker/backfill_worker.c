@@ -3,8 +3,8 @@
  *		Process life of the worker that computes history rows after the fact.
  *
  * The launcher starts one in a database whose export worker says that there are
- * gaps to be filled (pipeline/backfill.h).  It fills them one after the other
- * and ends.  A gap that cannot be filled does not hold up the others: the reason
+ * gaps to be filled (pipeline/backfill.h), or older events to be read before that
+ * (pipeline/backread.h).  It does the one and the other by turns, and ends.  A gap that cannot be filled does not hold up the others: the reason
  * is noted, and the worker is started again after a back-off.
  *
  * It is a process of its own since a step can take long, and runs users'
@@ -24,15 +24,17 @@
 
 #include "catalog/extension.h"
 #include "pipeline/backfill.h"
+#include "pipeline/backread.h"
 #include "state/shared.h"
 #include "worker/backfill_worker.h"
 #include "worker/launcher.h"
 #include "worker/process.h"
 
-/* A gap, and why its last step failed. */
+/* A gap, or a view to be read for, and why its last step failed. */
 typedef struct Duty
 {
 	FsBackfill *backfill;
+	Oid			view;			/* to be read for */
 	char		error[FS_ERROR_SIZE];
 } Duty;
 
@@ -57,6 +59,13 @@ detach_database(int code, Datum arg)
 			fs_process_backoff(++my_entry->backfill_failures);
 	fs_launcher_poke();
 	LWLockRelease(fs_shared->lock);
+}
+
+/* Exit callback: no handle of a foreign library survives, however the worker ends. */
+static void
+close_connection(int code, Datum arg)
+{
+	fs_backread_close();
 }
 
 /* Takes the entry of 'database'; false when it is blocked or has a backfill worker. */
@@ -92,6 +101,16 @@ has_extension(void)
 	return found;
 }
 
+/* One step of a gap, or a while of reading. */
+static void
+do_turn(Duty *duty)
+{
+	if (duty->backfill == NULL)
+		(void) fs_backread_turn(duty->view);
+	else
+		fs_backfill_step(duty->backfill);
+}
+
 /* One step; the argument is the Duty, which keeps the message of an error that is thrown. */
 static void
 do_step(void *arg)
@@ -101,7 +120,7 @@ do_step(void *arg)
 
 	PG_TRY();
 	{
-		fs_backfill_step(duty->backfill);
+		do_turn(duty);
 	}
 	PG_CATCH();
 	{
@@ -121,7 +140,10 @@ note_error(void *arg)
 {
 	Duty	   *duty = arg;
 
-	fs_backfill_note_error(duty->backfill, duty->error);
+	if (duty->backfill == NULL)
+		fs_backread_note_error(duty->view, duty->error);
+	else
+		fs_backfill_note_error(duty->backfill, duty->error);
 }
 
 /* Fills one gap; false when that failed. */
@@ -151,18 +173,40 @@ fill_gap(FsBackfill *backfill)
 	return backfill->done;
 }
 
-/* The worker's life: until no gap is left, or none but those that failed. */
+/* Reads for a while for the next view that wants it, if any; false when that failed. */
+static bool
+read_back(Oid view)
+{
+	Duty		duty = {.view = view};
+
+	if (!OidIsValid(view))
+	{
+		fs_backread_close();
+		return true;
+	}
+	pgstat_report_activity(STATE_RUNNING, psprintf("reading older events for feature view %u", view));
+	fs_process_reload();
+	if (fs_process_try(do_step, &duty))
+		return true;
+	fs_backread_close();
+	(void) fs_process_try(note_error, &duty);
+	return false;
+}
+
+/* The worker's life: until nothing is left to do, or nothing but what failed. */
 static void
-fill_gaps(void)
+do_duties(void)
 {
 	bool		failed = false;
 
 	while (!failed && has_extension())
 	{
+		Oid			view = fs_backread_next();
 		List	   *gaps = fs_backfill_list();
 		ListCell   *lc;
 
-		if (gaps == NIL)
+		failed |= !read_back(view);
+		if (gaps == NIL && !OidIsValid(view))
 			break;
 		foreach(lc, gaps)
 			failed |= !fill_gap(lfirst(lc));
@@ -180,8 +224,9 @@ fs_backfill_worker_main(Datum main_arg)
 	if (!attach_database(database))
 		proc_exit(0);
 	before_shmem_exit(detach_database, (Datum) 0);
+	before_shmem_exit(close_connection, (Datum) 0);
 	fs_process_connect(database);
 	MemoryContextSwitchTo(TopMemoryContext);
-	fs_process_run(fill_gaps);
+	fs_process_run(do_duties);
 	proc_exit(0);
 }

@@ -24,9 +24,11 @@
 #include "catalog/stream.h"
 #include "ground/clock.h"
 #include "offline/partition.h"
+#include "pipeline/backread.h"
 #include "state/event_log.h"
 #include "worker/process.h"
 #include "worker/upkeep.h"
+#include "worker/wakeup.h"
 
 #define MAX_AHEAD 8
 
@@ -189,7 +191,9 @@ hold_log(const FsViewDef *view, FsTime before)
 							  " (SELECT COALESCE(done_upto, after), hold FROM feature_stream.backfill"
 							  " WHERE view = $1 AND state = 'pending' UNION ALL"
 							  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
-							  " WHERE view = $1 AND paused) h (fired, hold)",
+							  " WHERE view = $1 AND paused UNION ALL"
+							  " SELECT NULL, hold FROM feature_stream.backread"
+							  " WHERE view = $1 AND state <> 'done') h (fired, hold)",
 							  3, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read backfill");
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
@@ -245,6 +249,8 @@ plan_stream(void *arg)
 	if (OidIsValid(log))
 		add_chore(round, log, FS_LOG_PARTITION_SPAN, plan.frontier, 3, plan.log_before);
 	delete_old_rows(&plan);
+	if (fs_backread_plan(round->stream, plan.log_before))
+		fs_ddl_touch_stream(round->stream);
 	if (stream->dead_letter_retention <= 0)
 		round->longest_dead_letters = -1;
 	else if (round->longest_dead_letters >= 0)
