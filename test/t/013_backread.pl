@@ -24,7 +24,8 @@ my $node = new_node('backread', 'feature_stream.memory' => '64MB', 'feature_stre
 
 # Records are of a time that is long past: the broker is to keep them all the same.
 $kafka->create_topic('clicks', $partitions, 'retention.ms' => -1);
-create_example_servers($node, $kafka, new_redis());
+my $redis = new_redis();
+create_example_servers($node, $kafka, $redis);
 # What was produced: event time in microseconds after midnight.
 $node->safe_psql('postgres', q(CREATE TABLE event (n int, o bigint, user_id text, item text, at timestamptz, PRIMARY KEY (n, o))));
 
@@ -182,7 +183,7 @@ is_history('plain', $live, 'a view that begins with the stream has the events fr
 # --- Read back, by workers that die at each point of a step, while the stream goes on.
 my $crashes = crashes();
 set_fault('backread-before-commit:crash:2');
-create_view('filled', ", backfill_from => 'earliest'");
+create_view('filled', ", backfill_from => 'earliest', online => 'redis'");
 wait_until('a crash before a step is committed', sub { crashes() > $crashes });
 set_fault('backread-after-commit:crash:2');
 wait_for_server($node);
@@ -198,7 +199,11 @@ tick(6.5 * 3600);
 note($node->safe_psql('postgres', q(SELECT * FROM feature_stream.stat_progress_backfill)));
 cmp_ok(crashes(), '>=', 2, 'processes were killed');
 is_history('filled', 'true', "its history is what the executor makes of all events (seed $seed)");
-verifies($node, 'filled', 'it verifies');
+wait_until('its rows in force online', sub {
+	my $rows = ask('SELECT count(*) FROM filled') // 0;
+	return $rows > 0 && $redis->keys('filled:*') == $rows;
+});
+verifies($node, 'filled', 'it verifies, its online store included');
 query_is($node, q(SELECT bool_and(complete), max(window_end) FILTER (WHERE backfilled) < min(window_end) FILTER (WHERE NOT backfilled),
 	min(window_end) < '2024-01-15 00:00:00+00' FROM filled_history), 't|t|t', 'complete, and joined to the live flow at one window end');
 query_is($node, "SELECT reason, state, offsets_total, offsets_done, lost_count, refused_count, refused_example ~ '^partition \\d, offset \\d+, [a-z_]+: '
@@ -267,6 +272,21 @@ my $gap = $next[0] - 10 - $lost;
 my $cut = $node->safe_psql('postgres', "SELECT cut FROM feature_stream.backread WHERE view = 'late'::regclass");
 is_history('late', "(n <> 0 OR o >= 100 AND (o < $gap OR o >= $next[0] - 10) OR o >= $start[0] AND at >= '$cut')",
 	'and is what is missing, unless the log has it');
+
+# --- The first view of a stream, whose topic is quiet.
+$kafka->create_topic('quiet', 1, 'retention.ms' => -1);
+$kafka->produce_records('quiet', [ map { { partition => 0, timestamp => 1000 * ($midnight + $_ * 60),
+	value => sprintf('{"user_id": "u", "item_id": "i%d", "timestamp": %d}', $_, $midnight + $_ * 60) } } 0 .. 9 ]);
+create_stream($node, 'still', 'quiet', start => 'latest', idle_after => '1 day');
+$node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('still_counts', 'SELECT user_id, count(*) AS n FROM still GROUP BY user_id',
+	windows => '{10 min}', slide => '1 min', backfill_from => 'earliest')));
+$node->poll_query_until('postgres', q(SELECT state = 'waiting' AND offsets_done = 10 AND offsets_total = 10
+	FROM feature_stream.stat_progress_backfill WHERE view = 'still_counts'::regclass)) or die 'the topic is not read';
+pass('a quiet topic is read');
+$kafka->produce_records('quiet', [ { partition => 0, value => sprintf('{"user_id": "v", "item_id": "i", "timestamp": %d}', $midnight + 900) } ]);
+is_filled('still_counts');
+query_is($node, q(SELECT count(*), min(window_end), bool_and(complete) FROM still_counts_history WHERE window_end <= '2024-01-15 00:14:00+00'),
+	'14|2024-01-15 00:01:00+00|t', 'and the view begins when the stream has fired');
 
 # --- A view that is dropped while it is read for.
 $kafka->kill9;
