@@ -201,7 +201,8 @@ cmp_ok(crashes(), '>=', 2, 'processes were killed');
 is_history('filled', 'true', "its history is what the executor makes of all events (seed $seed)");
 wait_until('its rows in force online', sub {
 	my $rows = ask('SELECT count(*) FROM filled') // 0;
-	return $rows > 0 && $redis->keys('filled:*') == $rows;
+	my @keys = $redis->keys('filled:*');
+	return $rows > 0 && @keys == $rows;
 });
 verifies($node, 'filled', 'it verifies, its online store included');
 query_is($node, q(SELECT bool_and(complete), max(window_end) FILTER (WHERE backfilled) < min(window_end) FILTER (WHERE NOT backfilled),
