@@ -84,8 +84,45 @@ RESET ROLE;
 SELECT feature_stream.alter_feature_view('a', online => 'fs_alt_redis3');
 SELECT view, online, on_empty FROM feature_stream.feature_view ORDER BY view::text;
 
+-- Name, schema and owner: the other objects of the view follow where they had them in common.
+CREATE SCHEMA fs_alt2;
+GRANT CREATE, USAGE ON SCHEMA fs_alt, fs_alt2 TO fs_alt_owner, fs_alt_other;
+GRANT SELECT ON clicks TO fs_alt_other;
+GRANT USAGE ON FOREIGN SERVER fs_alt_redis3 TO fs_alt_other;
+CREATE VIEW objects AS
+    SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, pg_get_userbyid(c.relowner) AS owner
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname IN ('fs_alt', 'fs_alt2') AND c.relkind IN ('v', 'f', 'r', 'p') AND c.relname NOT IN ('options', 'objects')
+    UNION ALL
+    SELECT n.nspname, p.proname, 'F', pg_get_userbyid(p.proowner)
+      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('fs_alt', 'fs_alt2')
+     ORDER BY 1, 2;
+CREATE TABLE a_part PARTITION OF a_history FOR VALUES FROM ('2024-01-15') TO ('2024-01-16');
+ALTER TABLE a_part OWNER TO fs_alt_owner;
+SET ROLE fs_alt_owner;
+ALTER FOREIGN TABLE a RENAME TO "a (2)";
+RESET ROLE;
+TABLE objects;
+SELECT as_of FROM feature_stream.feature_view WHERE view = '"a (2)"'::regclass;
+ALTER FOREIGN TABLE "a (2)" OWNER TO fs_alt_other;
+TABLE objects;
+ALTER TABLE "a (2)" SET SCHEMA fs_alt2;
+TABLE objects;
+-- A history of a name and a place of its own keeps them; a name that is taken refuses the whole.
+ALTER TABLE fs_alt2."a (2)_history" RENAME TO kept;
+ALTER TABLE fs_alt2.kept SET SCHEMA fs_alt;
+CREATE TABLE fs_alt2.c_live ();
+ALTER FOREIGN TABLE fs_alt2."a (2)" RENAME TO c;
+DROP TABLE fs_alt2.c_live;
+ALTER FOREIGN TABLE fs_alt2."a (2)" RENAME TO c;
+TABLE objects;
+SET ROLE fs_alt_other;
+SELECT feature_stream.drop_feature_view('fs_alt2.c', drop_history => true);
+RESET ROLE;
+TABLE objects;
+
 DROP FOREIGN TABLE clicks CASCADE;
 DROP SERVER fs_alt_kafka, fs_alt_redis, fs_alt_redis2, fs_alt_redis3;
-DROP SCHEMA fs_alt CASCADE;
+DROP SCHEMA fs_alt, fs_alt2 CASCADE;
 DROP OWNED BY fs_alt_owner, fs_alt_other;
 DROP ROLE fs_alt_owner, fs_alt_other;

@@ -119,9 +119,18 @@ find_function(Oid view, char **signature)
 	return function;
 }
 
-/* Enters the function's name into the registry. */
-static void
-record_name(Oid view, const char *name)
+/* See as_of.h. */
+Oid
+fs_as_of_find(Oid view)
+{
+	char	   *signature;
+
+	return find_function(view, &signature);
+}
+
+/* See as_of.h. */
+void
+fs_as_of_record_name(Oid view, const char *name)
 {
 	Oid			types[2] = {OIDOID, NAMEOID};
 	Datum		values[2];
@@ -154,7 +163,7 @@ fs_as_of_create(const FsViewDef *view, const FsStreamDef *stream)
 	append_body(&sql, columns, ncolumns, view->history);
 	appendStringInfoString(&sql, "; END");
 	fs_user_execute(sql.data, SPI_OK_UTILITY);
-	record_name(view->relid, name);
+	fs_as_of_record_name(view->relid, name);
 
 	ObjectAddressSet(function, ProcedureRelationId, find_function(view->relid, &signature));
 	ObjectAddressSet(table, RelationRelationId, view->relid);

@@ -17,6 +17,12 @@
  */
 extern void fs_as_of_create(const FsViewDef *view, const FsStreamDef *stream);
 
+/* The function of a feature view; InvalidOid when there is none, or it was renamed. */
+extern Oid	fs_as_of_find(Oid view);
+
+/* Enters the function's name into the registry, by which it is found. */
+extern void fs_as_of_record_name(Oid view, const char *name);
+
 /*
  * Drops the function of a feature view if there is one, whoever asks: the
  * caller has checked that.  Throws when other objects depend on it.

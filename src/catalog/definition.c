@@ -36,10 +36,6 @@
 #include "catalog/window.h"
 #include "ground/settings.h"
 
-/* Suffixes of the names of a feature view's other objects. */
-#define DEFINITION_SUFFIX "_definition"
-#define HISTORY_SUFFIX "_history"
-
 /* The shared statistics have room for this many views of a stream. */
 #define MAX_VIEWS_PER_STREAM 32
 
@@ -52,7 +48,7 @@ resolve_name(FsViewDef *view, const char *name)
 {
 	RangeVar   *range = makeRangeVarFromNameList(stringToQualifiedNameList(name));
 	Oid			namespace = RangeVarGetCreationNamespace(range);
-	const char *const suffixes[] = {"", DEFINITION_SUFFIX, HISTORY_SUFFIX, FS_LIVE_SUFFIX};
+	const char *const suffixes[] = {"", FS_DEFINITION_SUFFIX, FS_HISTORY_SUFFIX, FS_LIVE_SUFFIX};
 
 	if (isAnyTempNamespace(namespace))
 		ereport(ERROR,
@@ -61,13 +57,13 @@ resolve_name(FsViewDef *view, const char *name)
 				 errdetail("Workers cannot see temporary objects.")));
 	view->schema = get_namespace_name(namespace);
 	view->name = pstrdup(range->relname);
-	if (strlen(view->name) + strlen(DEFINITION_SUFFIX) >= NAMEDATALEN)
+	if (strlen(view->name) + strlen(FS_DEFINITION_SUFFIX) >= NAMEDATALEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_NAME_TOO_LONG),
 				 errmsg("feature view name \"%s\" is too long", view->name),
 				 errdetail("It can have %d bytes, to leave room for \"%s\".",
-						   (int) (NAMEDATALEN - 1 - strlen(DEFINITION_SUFFIX)),
-						   DEFINITION_SUFFIX)));
+						   (int) (NAMEDATALEN - 1 - strlen(FS_DEFINITION_SUFFIX)),
+						   FS_DEFINITION_SUFFIX)));
 	for (int i = 0; i < lengthof(suffixes); i++)
 	{
 		char	   *relname = psprintf("%s%s", view->name, suffixes[i]);
@@ -105,9 +101,9 @@ create_definition(FsViewDef *view, const char *query)
 	Query	   *analyzed;
 
 	fs_user_execute(psprintf("CREATE VIEW %s AS %s",
-							 object_name(view, DEFINITION_SUFFIX), query),
+							 object_name(view, FS_DEFINITION_SUFFIX), query),
 					SPI_OK_UTILITY);
-	view->definition = object_oid(view, DEFINITION_SUFFIX);
+	view->definition = object_oid(view, FS_DEFINITION_SUFFIX);
 	rel = relation_open(view->definition, AccessShareLock);
 	analyzed = copyObject(get_view_query(rel));
 	relation_close(rel, NoLock);
@@ -202,9 +198,9 @@ fs_definition_create(FsViewRequest *request)
 	fs_definition_check_online(view, request);
 	fs_cost_check(view, stream);
 	fs_settings_capture(view);
-	fs_objects_create(view, stream, object_name(view, HISTORY_SUFFIX));
+	fs_objects_create(view, stream, object_name(view, FS_HISTORY_SUFFIX));
 	if (view->history_mode != FS_HISTORY_NONE)
-		view->history = object_oid(view, HISTORY_SUFFIX);
+		view->history = object_oid(view, FS_HISTORY_SUFFIX);
 	fs_objects_register(view, stream, query, request);
 	record_dependencies(view);
 	revoke_from_public(view->definition);

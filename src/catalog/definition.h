@@ -38,6 +38,13 @@ extern bool fs_definition_alter(Oid view, const FsViewRequest *request, ArrayTyp
 extern void fs_definition_drop(const FsViewDef *view, bool drop_history);
 
 /*
+ * After ALTER FOREIGN TABLE on the feature view: gives its other objects its
+ * name, schema and owner, as the current user, where they had them before.
+ * Does nothing when they have them.  In definition_follow.c.
+ */
+extern void fs_definition_follow(const FsViewDef *view);
+
+/*
  * Removes what the extension knows of a feature view whose foreign table is
  * gone, its as-of function, <view>_live and its definition view, unless they are gone too.
  * May be called twice.

@@ -10,7 +10,9 @@
 #include "catalog/feature_view_def.h"
 #include "catalog/view_request.h"
 
-/* Suffix of the name of the foreign table that reads the newest windows. */
+/* Suffixes of the names of a feature view's other relations: query, history, foreign table that reads the newest windows. */
+#define FS_DEFINITION_SUFFIX "_definition"
+#define FS_HISTORY_SUFFIX "_history"
 #define FS_LIVE_SUFFIX "_live"
 
 /*

@@ -181,6 +181,8 @@ alter_view(const ViewParts *parts, const EventObject *object)
 				 errdetail("Rows computed by the old query would stand beside rows of the new one."),
 				 errhint("Create another feature view, or drop this one with feature_stream.drop_feature_view() and create it again.")));
 	view = fs_view_load(parts->view);
+	if (object->object == parts->view)
+		fs_definition_follow(view);
 	fs_view_check_relations(view, fs_stream_load(view->stream));
 	fs_ddl_touch_stream(parts->stream);
 }

@@ -31,7 +31,7 @@ use FeatureStream::Session;
 our @EXPORT = qw(
   new_node new_kafka new_redis new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
-  kill_backend_process wait_for_server query_is seconds_of rows_differ random_from
+  kill_backend_process wait_for_server set_fault end_crashes query_is seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
 );
 
@@ -159,6 +159,27 @@ sub wait_for_server
 	my ($node) = @_;
 
 	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	return;
+}
+
+# Sets the fault that processes meet; '' for none.
+sub set_fault
+{
+	my ($node, $fault) = @_;
+
+	$node->append_conf('postgresql.conf', "feature_stream.fault = '$fault'");
+	$node->reload;
+	return;
+}
+
+# Ends a fault that kills: a process that has not heard of it yet would bring the server down once more, so none is left.
+sub end_crashes
+{
+	my ($node) = @_;
+
+	set_fault($node, '');
+	$node->stop('immediate');
+	$node->start;
 	return;
 }
 

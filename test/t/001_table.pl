@@ -279,12 +279,10 @@ histories_are_right('after an immediate shutdown');
 for my $point (qw(checkpoint-begin checkpoint-before-commit checkpoint-after-commit))
 {
 	my $from = 1301 + 100 * ($point =~ /begin/ ? 0 : $point =~ /before/ ? 1 : 2);
-	$node->append_conf('postgresql.conf', "feature_stream.fault = '$point:error:1'");
-	$node->reload;
+	set_fault($node, "$point:error:1");
 	$node->safe_psql('postgres', "SELECT send($from, $from + 99)");
 	$node->poll_query_until('postgres', "SELECT last_error LIKE '%$point%' FROM feature_stream.stat_stream");
-	$node->append_conf('postgresql.conf', "feature_stream.fault = ''");
-	$node->reload;
+	set_fault($node, '');
 	wait_until_settled();
 	histories_are_right("after an error at $point");
 }

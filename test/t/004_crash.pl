@@ -69,11 +69,9 @@ sub crash_at
 	my ($point) = @_;
 	my $before = crashes();
 
-	$node->append_conf('postgresql.conf', sprintf("feature_stream.fault = '%s:crash:%d'", $point, 1 + int($random->() * 4)));
-	$node->reload;
+	set_fault($node, sprintf('%s:crash:%d', $point, 1 + int($random->() * 4)));
 	wait_until("a crash at $point", sub { ask("SET statement_timeout = '10s'; SELECT feature_stream.checkpoint_stream('clicks')"); crashes() > $before });
-	$node->append_conf('postgresql.conf', "feature_stream.fault = ''");
-	$node->reload;
+	set_fault($node, '');
 	return;
 }
 

@@ -25,6 +25,7 @@ $node->safe_psql('postgres', sprintf(q(
 	), map { $_->port } @redis));
 
 my $sent = 0;
+my $history = 'counts_history';
 
 # Sends one click, and waits for its row in the history.
 sub click
@@ -34,7 +35,7 @@ sub click
 	$sent++;
 	$node->safe_psql('postgres', "INSERT INTO outbox (v) SELECT jsonb_build_object('user_id', '$user', 'clicked_at', clock_timestamp())");
 	$node->poll_query_until('postgres', "SELECT max(n_1h) = (SELECT count(*) FROM outbox WHERE v->>'user_id' = '$user')
-		FROM counts_history WHERE user_id = '$user'") or die "no row of $user";
+		FROM $history WHERE user_id = '$user'") or die "no row of $user";
 	return;
 }
 
@@ -100,7 +101,19 @@ alter("history_retention => '1 day'");
 $node->poll_query_until('postgres', "SELECT to_regclass('counts_old') IS NULL") or die 'an old partition stays';
 pass('retention drops what is too old');
 
-query_is($node, q(SELECT count(*), sum(n) FROM (SELECT max(n_1h) AS n FROM counts_history GROUP BY user_id) h), "3|$sent",
+# Another owner writes the history on, under another name.
+$node->safe_psql('postgres', q(
+	CREATE ROLE heir;
+	GRANT SELECT ON clicks TO heir;
+	GRANT CREATE, USAGE ON SCHEMA public TO heir;
+	ALTER FOREIGN TABLE counts RENAME TO tallies;
+	ALTER FOREIGN TABLE tallies OWNER TO heir));
+$history = 'tallies_history';
+click('c');
+click('d');
+query_is($node, q(SELECT max(n_1h) FROM tallies WHERE user_id = 'd'), 1, 'a view of a new name and owner goes on');
+
+query_is($node, q(SELECT count(*), sum(n) FROM (SELECT max(n_1h) AS n FROM tallies_history GROUP BY user_id) h), "4|$sent",
 	'every event counts once throughout');
 
 done_testing();

@@ -40,13 +40,12 @@ $node->safe_psql('postgres', qq(
 	INSERT INTO outbox (id, value) SELECT i, format('{"user_id": %s, "at": 1705320000}', i) FROM generate_series(1, $entities) i));
 wait_for_read($node, 'clicks', $entities);
 
-$node->append_conf('postgresql.conf', "feature_stream.fault = 'checkpoint-after-commit:crash:1'");
-$node->reload;
+set_fault($node, 'checkpoint-after-commit:crash:1');
 wait_until('a crash at each checkpoint', sub {
 	(ask_at(4, q(SELECT frontier >= '2024-01-15 12:01:00+00' FROM feature_stream.stream_state)) // '') eq 't';
 });
-$node->append_conf('postgresql.conf', "feature_stream.fault = ''");
-wait_until('the server', sub { defined ask_at(4, 'SELECT pg_reload_conf()') });
+end_crashes($node);
+wait_until('the server', sub { defined ask_at(4, 'SELECT true') });
 cmp_ok(crashes(), '>=', 3, 'each part of the window end was cut off by a crash');
 query_is($node, q(SELECT count(*) FROM feature_stream.firing WHERE window_end = '2024-01-15 12:01:00+00'), 3, 'it took several checkpoints');
 query_is($node, q(SELECT count(*), count(DISTINCT user_id), sum(n_5m) FROM counts_history

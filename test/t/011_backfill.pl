@@ -74,15 +74,6 @@ sub crashes
 	return scalar @found;
 }
 
-sub set_fault
-{
-	my ($fault) = @_;
-
-	$node->append_conf('postgresql.conf', "feature_stream.fault = '$fault'");
-	$node->reload;
-	return;
-}
-
 # Columns that do not say when a row was computed.
 my $columns = 'user_id, n_10m, items_10m, spent_10m, kinds_10m, n_30m, items_30m, spent_30m, kinds_30m, window_end, complete';
 
@@ -104,10 +95,10 @@ wait_for_frontier($node, 'clicks', '2024-01-15 05:59:00+00');
 my @kills = (
 	(map { my $point = $_; sub {
 		my $before = crashes();
-		set_fault("$point:crash:2");
+		set_fault($node, "$point:crash:2");
 		wait_until("a crash at $point", sub { ask('SELECT 1'); crashes() > $before
 			|| (ask("SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE state <> 'done'") // 1) eq '0' });
-		set_fault('');
+		end_crashes($node);
 	} } qw(backfill-before-commit backfill-after-commit)),
 	sub {
 		my $pid = ask("SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'feature_stream backfill worker'");
@@ -122,11 +113,10 @@ for my $i (reverse 1 .. $#kills)
 }
 
 my $crashes = crashes();
-set_fault('backfill-before-commit:crash:3');	# the first one cannot be missed
+set_fault($node, 'backfill-before-commit:crash:3');	# the first one cannot be missed
 create_view('after', '');
 wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
-set_fault('');
-wait_for_server($node);
+end_crashes($node);
 go_on(7 * 3600);
 $node->safe_psql('postgres', "CALL send(6 * 3600, 7 * 3600, ($events / 6)::int)");
 for my $kill (@kills)
@@ -208,11 +198,10 @@ query_is($node, "SELECT count(*), max(window_end) <= '2024-01-15 06:59:00+00' FR
 	$node->safe_psql('postgres', "SELECT count(*), true FROM before_history WHERE window_end <= '2024-01-15 06:59:00+00'"), 'a paused view fires no more');
 is_deeply({ online_rows('online'), online_rows('kept') }, \%paused, 'and its online store stays as it is');
 $crashes = crashes();
-set_fault('backfill-before-commit:crash:1');
+set_fault($node, 'backfill-before-commit:crash:1');
 $node->safe_psql('postgres', "SELECT feature_stream.resume_feature_view('online'), feature_stream.resume_feature_view('kept')");
 wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
-set_fault('');
-wait_for_server($node);
+end_crashes($node);
 go_on(8 * 3600);
 # The worker that came back may have had the real clock, by which all of this is long past: it begins anew.
 ingest_pid($node, 'clicks');
