@@ -55,15 +55,6 @@ sub crashes
 	return scalar @found;
 }
 
-sub set_fault
-{
-	my ($fault) = @_;
-
-	$node->append_conf('postgresql.conf', "feature_stream.fault = '$fault'");
-	$node->reload;
-	return;
-}
-
 my @next = (0) x $partitions;    # offsets
 my $bad = 0;
 
@@ -182,16 +173,16 @@ is_history('plain', $live, 'a view that begins with the stream has the events fr
 
 # --- Read back, by workers that die at each point of a step, while the stream goes on.
 my $crashes = crashes();
-set_fault('backread-before-commit:crash:2');
+set_fault($node, 'backread-before-commit:crash:2');
 create_view('filled', ", backfill_from => 'earliest', online => 'redis'");
 wait_until('a crash before a step is committed', sub { crashes() > $crashes });
-set_fault('backread-after-commit:crash:2');
+set_fault($node, 'backread-after-commit:crash:2');
 wait_for_server($node);
 set_clock();
 $crashes = crashes();
-wait_until('a crash after a step was committed', sub { crashes() > $crashes });
-set_fault('');
-wait_for_server($node);
+wait_until('a crash after a step was committed', sub {
+	crashes() > $crashes || (ask(q(SELECT state FROM feature_stream.backread)) // 'reading') ne 'reading' });
+end_crashes($node);
 produce(6.3 * 3600, 6.4 * 3600, $events / 50, 20, 0);
 tick(6.4 * 3600);
 is_filled('filled');
@@ -257,13 +248,13 @@ verifies($node, 'since', 'it verifies');
 
 # --- Offsets that the topic has lost, before it is read and while it is.
 $kafka->delete_records('clicks', 0, 100);
-set_fault('backread-before-commit:error:2');
+set_fault($node, 'backread-before-commit:error:2');
 create_view('late', ", backfill_from => 'earliest'");
 wait_until('a reading that has begun and failed', sub {
 	ask(q(SELECT state = 'failed' AND error ~ 'fault' AND offsets_done > 0 AND offsets_done < offsets_total FROM feature_stream.stat_progress_backfill WHERE view = 'late'::regclass)) // '' eq 't' });
 my $reached = $node->safe_psql('postgres', "SELECT next_offset FROM feature_stream.backread_position WHERE view = 'late'::regclass AND partition = 0");
 $kafka->delete_records('clicks', 0, $next[0] - 10);
-set_fault('');
+set_fault($node, '');
 is_filled('late');
 my ($lost, $begun) = split /\|/, $node->safe_psql('postgres', "SELECT lost_count, start_offset FROM feature_stream.stat_progress_backfill p, feature_stream.backread_position b
 	WHERE p.view = 'late'::regclass AND b.view = p.view AND b.partition = 0");
