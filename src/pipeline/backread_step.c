@@ -118,6 +118,7 @@ is_finished(const FsBackreadPartition *partition)
 	return partition->next >= partition->end;
 }
 
+/* Is nothing left to be read? */
 static bool
 is_all_read(const FsBackread *backread)
 {

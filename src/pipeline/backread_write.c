@@ -63,6 +63,7 @@ set_partition(FsBackreadPartition *partition, uint64 row)
 	partition->index = -1;
 }
 
+/* Loads the partitions, which upkeep has entered. */
 static void
 load_partitions(FsBackread *backread)
 {
@@ -202,6 +203,7 @@ write_segment(const FsBackread *backread, const FsPendingSlice *slice, int part)
 	pfree(segment);
 }
 
+/* Writes the segments of each touched slice. */
 static void
 write_segments(const FsBackread *backread)
 {

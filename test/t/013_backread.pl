@@ -252,8 +252,13 @@ set_fault($node, 'backread-before-commit:error:2');
 create_view('late', ", backfill_from => 'earliest'");
 wait_until('a reading that has begun and failed', sub {
 	ask(q(SELECT state = 'failed' AND error ~ 'fault' AND offsets_done > 0 AND offsets_done < offsets_total FROM feature_stream.stat_progress_backfill WHERE view = 'late'::regclass)) // '' eq 't' });
-my $reached = $node->safe_psql('postgres', "SELECT next_offset FROM feature_stream.backread_position WHERE view = 'late'::regclass AND partition = 0");
+# Its row is locked meanwhile: no step is committed.
+my $holder = new_session($node, 'postgres');
+$holder->run("BEGIN; SELECT FROM feature_stream.backread WHERE view = 'late'::regclass FOR UPDATE");
 $kafka->delete_records('clicks', 0, $next[0] - 10);
+$holder->run('COMMIT');
+$holder->close;
+wait_until('the loss', sub { (ask(q(SELECT lost_count FROM feature_stream.stat_progress_backfill WHERE view = 'late'::regclass)) // 0) > 0 });
 set_fault($node, '');
 is_filled('late');
 my ($lost, $begun) = split /\|/, $node->safe_psql('postgres', "SELECT lost_count, start_offset FROM feature_stream.stat_progress_backfill p, feature_stream.backread_position b
