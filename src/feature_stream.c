@@ -34,6 +34,7 @@
  *		export_worker.c		says which streams of a database are to run
  *		backfill_worker.c	fills gaps of histories
  *		upkeep.c			partitions made ahead and dropped, for the export worker
+ *		database_worker.c	the place of a worker that a database has one of
  *		process.c			signals, connection, settings, error capture of them all
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
@@ -64,12 +65,13 @@
  *		arena.c				the memory of all window state
  *		table.c, dictionary.c, ring.c, entity.c, touch.c	what is built in the arena
  *		event_log.c			reading the event log's table
+ *		query.c				queries on the extension's own tables
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
  *		decode*.c, json*.c, avro*.c, wire_header.c, number.c, time_text.c, utf8.c	records
  *		segment*.c, crc32c.c			the event log's format
  *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
- *	ground/		settings.c, clock.c, fault.c
+ *	ground/		settings.c, clock.c, transaction.c, fault.c
  */
 #include "postgres.h"
 

@@ -166,26 +166,6 @@ fs_avro_has_symbols(FsAvroChecker *checker, const FsAvroNode *reader, const FsAv
 	return true;
 }
 
-static bool
-is_promoted(FsAvroType reader, FsAvroType writer)
-{
-	switch (reader)
-	{
-		case FS_AVRO_LONG:
-			return writer == FS_AVRO_INT;
-		case FS_AVRO_FLOAT:
-			return writer == FS_AVRO_INT || writer == FS_AVRO_LONG;
-		case FS_AVRO_DOUBLE:
-			return writer == FS_AVRO_INT || writer == FS_AVRO_LONG || writer == FS_AVRO_FLOAT;
-		case FS_AVRO_BYTES:
-			return writer == FS_AVRO_STRING;
-		case FS_AVRO_STRING:
-			return writer == FS_AVRO_BYTES;
-		default:
-			return false;
-	}
-}
-
 /*
  * Judging
  */
@@ -224,7 +204,7 @@ is_type_readable(FsAvroChecker *checker, const FsAvroNode *reader, const FsAvroN
 	bool		good;
 
 	if (reader->type != writer->type)
-		return is_promoted(reader->type, writer->type);
+		return fs_avro_is_promoted(writer->type, reader->type);
 	good = !fs_avro_is_named(reader->type) || fs_avro_is_called(checker, reader, writer);
 	switch (reader->type)
 	{

@@ -27,8 +27,9 @@ is_same_name(FsAvroRef writer, FsAvroRef reader)
 	return false;
 }
 
-static bool
-is_promoted(FsAvroType writer, FsAvroType reader)
+/* See avro_schema.h. */
+bool
+fs_avro_is_promoted(FsAvroType writer, FsAvroType reader)
 {
 	switch (writer)
 	{
@@ -56,7 +57,7 @@ fs_avro_match(FsAvroRef writer, FsAvroRef reader)
 
 	FS_ASSERT(w->type != FS_AVRO_UNION && r->type != FS_AVRO_UNION);
 	if (w->type != r->type)
-		return is_promoted(w->type, r->type) ? FS_AVRO_PROMOTED : FS_AVRO_DIFFERENT;
+		return fs_avro_is_promoted(w->type, r->type) ? FS_AVRO_PROMOTED : FS_AVRO_DIFFERENT;
 	if (!fs_avro_is_named(w->type))
 		return FS_AVRO_SAME;
 	if (w->type == FS_AVRO_FIXED && w->size != r->size)

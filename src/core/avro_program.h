@@ -159,6 +159,9 @@ extern void fs_avro_refuse(FsAvroDecoder *decoder, int column, const char *at,
 extern const char *fs_avro_take_value(FsAvroDecoder *decoder, const char *p,
 									  const FsAvroConv *conv);
 
+/* Appends to the JSON text; nothing where it gets too long, which is noted.  False: memory is out. */
+extern bool fs_avro_append_json(FsAvroDecoder *decoder, const char *text, size_t len);
+
 /* A text column's value from 'len' bytes at 'p', which are checked; false when the record is malformed. */
 extern bool fs_avro_put_text(FsAvroDecoder *decoder, const char *p, size_t len,
 							 int column, bool is_string);

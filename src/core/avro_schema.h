@@ -132,6 +132,9 @@ extern void fs_avro_schema_free(FsAvroSchema *schema);
 /* "int", "record" and so on. */
 extern const char *fs_avro_type_name(FsAvroType type);
 
+/* Does a value written as one type also read as the other?  Two different types; named ones never do. */
+extern bool fs_avro_is_promoted(FsAvroType writer, FsAvroType reader);
+
 /* What follows the last dot of a full name. */
 extern const char *fs_avro_short_name(const char *name);
 

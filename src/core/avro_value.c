@@ -386,9 +386,9 @@ put_column(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scalar)
  * Onto JSON text
  */
 
-/* Appends to the JSON text; nothing where it gets too long, which is noted. */
-static bool
-append_json(FsAvroDecoder *decoder, const char *text, size_t len)
+/* See avro_program.h. */
+bool
+fs_avro_append_json(FsAvroDecoder *decoder, const char *text, size_t len)
 {
 	if (decoder->json.len + len > FS_AVRO_MAX_JSON)
 	{
@@ -403,7 +403,7 @@ static bool
 append_string(FsAvroDecoder *decoder, const char *text, size_t len)
 {
 	if (decoder->json.len + len > FS_AVRO_MAX_JSON)
-		return append_json(decoder, text, len);
+		return fs_avro_append_json(decoder, text, len);
 	return fs_json_write_string(&decoder->json, text, len) || fs_avro_no_memory(decoder);
 }
 
@@ -427,7 +427,7 @@ json_integer(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scala
 			break;
 		case FS_AVRO_PLAIN:
 			len = (size_t) snprintf(text, sizeof(text), "%" PRId64, scalar->i);
-			return append_json(decoder, text, len);
+			return fs_avro_append_json(decoder, text, len);
 		default:
 			len = fs_avro_write_timestamp(text, scalar->i, time_digits(conv),
 										  conv->logical <= FS_AVRO_TIMESTAMP_NANOS);
@@ -471,7 +471,7 @@ json_characters(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *sc
 			if (len == 0)
 				fs_avro_refuse(decoder, decoder->json_column, scalar->at,
 							   "has a decimal of %zu bytes, out of range", scalar->len);
-			return append_json(decoder, text, len);
+			return fs_avro_append_json(decoder, text, len);
 		case FS_AVRO_DURATION:
 			return append_string(decoder, text, fs_avro_write_duration(text, scalar->bytes));
 		case FS_AVRO_UUID:
@@ -498,7 +498,7 @@ put_json(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scalar)
 	switch (conv->as)
 	{
 		case FS_AVRO_BOOLEAN:
-			return append_json(decoder, scalar->i != 0 ? "true" : "false", scalar->i != 0 ? 4 : 5);
+			return fs_avro_append_json(decoder, scalar->i != 0 ? "true" : "false", scalar->i != 0 ? 4 : 5);
 		case FS_AVRO_INT:
 		case FS_AVRO_LONG:
 			return json_integer(decoder, conv, scalar);
@@ -509,7 +509,7 @@ put_json(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scalar)
 				fs_avro_refuse(decoder, decoder->json_column, scalar->at,
 							   "has value %s, which JSON cannot hold", isnan(scalar->f) ? "NaN" :
 							   scalar->f < 0 ? "-Infinity" : "Infinity");
-			return append_json(decoder, text, len);
+			return fs_avro_append_json(decoder, text, len);
 		case FS_AVRO_ENUM:
 			return append_string(decoder, scalar->bytes, scalar->len);
 		default:

@@ -38,17 +38,6 @@ pay(FsAvroDecoder *decoder, const char *p, size_t cost)
 		fs_avro_malformed(decoder, p, "too many items that take no bytes") != NULL;
 }
 
-static bool
-append_literal(FsAvroDecoder *decoder, const char *text, size_t len)
-{
-	if (decoder->json.len + len > FS_AVRO_MAX_JSON)
-	{
-		fs_avro_refuse(decoder, decoder->json_column, NULL, "is too long as JSON");
-		return true;
-	}
-	return fs_buffer_append(&decoder->json, text, len) || fs_avro_no_memory(decoder);
-}
-
 /* The key of a map's item, and what stands before it in JSON. */
 static const char *
 take_key(FsAvroDecoder *decoder, const char *p, bool is_json)
@@ -62,7 +51,7 @@ take_key(FsAvroDecoder *decoder, const char *p, bool is_json)
 		return p == NULL ? NULL : p + len;
 	}
 	p = fs_avro_take_value(decoder, p, &conv);
-	return p == NULL || !append_literal(decoder, ":", 1) ? NULL : p;
+	return p == NULL || !fs_avro_append_json(decoder, ":", 1) ? NULL : p;
 }
 
 /*
@@ -106,7 +95,7 @@ take_items(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 	bool		passed;
 	uint64_t	count;
 
-	if (is_json && !append_literal(decoder, is_map ? "{" : "[", 1))
+	if (is_json && !fs_avro_append_json(decoder, is_map ? "{" : "[", 1))
 		return NULL;
 	for (;;)
 	{
@@ -119,7 +108,7 @@ take_items(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 		{
 			const char *before = p;
 
-			if (is_json && !is_first && !append_literal(decoder, ",", 1))
+			if (is_json && !is_first && !fs_avro_append_json(decoder, ",", 1))
 				return NULL;
 			is_first = false;
 			if (is_map)
@@ -130,7 +119,7 @@ take_items(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 				return NULL;
 		}
 	}
-	if (is_json && !append_literal(decoder, is_map ? "}" : "]", 1))
+	if (is_json && !fs_avro_append_json(decoder, is_map ? "}" : "]", 1))
 		return NULL;
 	return p;
 }
@@ -226,7 +215,7 @@ run_other(FsAvroDecoder *decoder, const FsAvroOp *op, const char *p)
 			decoder->json_column = op->column;
 			return p;
 		case FS_AVRO_OP_JSON_LITERAL:
-			return append_literal(decoder, program->text.data + op->a, (size_t) op->b) ? p : NULL;
+			return fs_avro_append_json(decoder, program->text.data + op->a, (size_t) op->b) ? p : NULL;
 		case FS_AVRO_OP_JSON_END:
 			return end_json(decoder, op->column) ? p : NULL;
 		default:

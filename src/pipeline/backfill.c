@@ -12,22 +12,22 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "core/slice.h"
 #include "ground/clock.h"
 #include "ground/fault.h"
+#include "ground/transaction.h"
 #include "offline/partition.h"
 #include "offline/table_writer.h"
 #include "pipeline/backread.h"
 #include "pipeline/backfill.h"
 #include "pipeline/batch.h"
+#include "state/query.h"
 
 /* A step is to take so long, about, unless the longest window alone takes longer. */
 #define QUICK_USEC (1 * FS_USEC_PER_SEC)
@@ -61,32 +61,6 @@ typedef struct Step
 	int64		nrows;
 } Step;
 
-static void
-begin_transaction(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-end_transaction(MemoryContext context)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-}
-
-/* A time of the first row of the last command; FS_TIME_MIN for NULL. */
-static FsTime
-get_time(int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
-}
-
 /* The parameters that name the gap. */
 static Oid	key_types[2] = {OIDOID, TIMESTAMPTZOID};
 
@@ -101,15 +75,10 @@ set_key(const FsBackfill *backfill, Datum *values)
 bool
 fs_backfill_is_wanted(bool *fresh)
 {
-	bool		isnull;
-	Datum		value;
-
-	if (SPI_execute("SELECT bool_or(error IS NULL) FROM feature_stream.backfill WHERE state = 'pending'",
-					true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.backfill");
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	*fresh = !isnull && DatumGetBool(value);
-	return !isnull;
+	fs_query_read("SELECT bool_or(error IS NULL) FROM feature_stream.backfill WHERE state = 'pending'",
+				  0, NULL, NULL);
+	*fresh = fs_query_bool(0, 1);
+	return !fs_query_is_null(0, 1);
 }
 
 /*
@@ -119,10 +88,9 @@ fs_backfill_is_wanted(bool *fresh)
 static void
 forget_dropped(void)
 {
-	if (SPI_execute("DELETE FROM feature_stream.backfill b WHERE state = 'pending'"
-					" AND NOT EXISTS (SELECT FROM feature_stream.feature_view v WHERE v.view = b.view)",
-					false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not delete from feature_stream.backfill");
+	fs_query_run("DELETE FROM feature_stream.backfill b WHERE state = 'pending'"
+				 " AND NOT EXISTS (SELECT FROM feature_stream.feature_view v WHERE v.view = b.view)",
+				 SPI_OK_DELETE, 0, NULL, NULL, NULL);
 }
 
 /* See backfill.h. */
@@ -132,26 +100,23 @@ fs_backfill_list(void)
 	MemoryContext context = CurrentMemoryContext;
 	List	   *list = NIL;
 
-	begin_transaction();
+	fs_transaction_begin();
 	SPI_connect();
 	forget_dropped();
-	if (SPI_execute("SELECT view, until FROM feature_stream.backfill WHERE state = 'pending' ORDER BY computed_at, view",
-					false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.backfill");
+	fs_query_run("SELECT view, until FROM feature_stream.backfill WHERE state = 'pending' ORDER BY computed_at, view",
+				 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 		FsBackfill *backfill = palloc0(sizeof(FsBackfill));
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		bool		isnull;
 
-		backfill->view = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
-		backfill->until = DatumGetTimestampTz(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+		backfill->view = fs_query_oid(i, 1);
+		backfill->until = fs_query_time(i, 2);
 		list = lappend(list, backfill);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
-	end_transaction(context);
+	fs_transaction_end(context);
 	return list;
 }
 
@@ -163,16 +128,15 @@ fs_backfill_note_error(const FsBackfill *backfill, const char *message)
 	Oid			types[3] = {OIDOID, TIMESTAMPTZOID, TEXTOID};
 	Datum		values[3];
 
-	begin_transaction();
+	fs_transaction_begin();
 	set_key(backfill, values);
 	values[2] = CStringGetTextDatum(message);
 	SPI_connect();
-	if (SPI_execute_with_args("UPDATE feature_stream.backfill SET error = $3 "
-							  "WHERE view = $1 AND until = $2 AND state = 'pending'",
-							  3, types, values, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write feature_stream.backfill");
+	fs_query_run("UPDATE feature_stream.backfill SET error = $3 "
+				 "WHERE view = $1 AND until = $2 AND state = 'pending'",
+				 SPI_OK_UPDATE, 3, types, values, NULL);
 	SPI_finish();
-	end_transaction(context);
+	fs_transaction_end(context);
 }
 
 /* Reads the gap and its cursor, and locks it if asked; false when it is filled, or gone. */
@@ -184,18 +148,17 @@ read_gap(const FsBackfill *backfill, Step *step, bool lock)
 
 	set_key(backfill, values);
 	SPI_connect();
-	if (SPI_execute_with_args(psprintf("SELECT after, until, done_upto, computed_at FROM feature_stream.backfill "
-									   "WHERE view = $1 AND until = $2 AND state = 'pending'%s",
-									   lock ? " FOR UPDATE" : ""),
-							  2, key_types, values, NULL, !lock, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.backfill");
+	fs_query_run(psprintf("SELECT after, until, done_upto, computed_at FROM feature_stream.backfill "
+						  "WHERE view = $1 AND until = $2 AND state = 'pending'%s",
+						  lock ? " FOR UPDATE" : ""),
+				 SPI_OK_SELECT, 2, key_types, values, NULL);
 	found = SPI_processed == 1;
 	if (found)
 	{
-		step->after = get_time(1);
-		step->until = get_time(2);
-		step->done_upto = get_time(3);
-		step->computed_at = get_time(4);
+		step->after = fs_query_time(0, 1);
+		step->until = fs_query_time(0, 2);
+		step->done_upto = fs_query_time(0, 3);
+		step->computed_at = fs_query_time(0, 4);
 	}
 	SPI_finish();
 	return found;
@@ -210,10 +173,8 @@ read_covered_from(const Step *step)
 	FsTime		log_from;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT max(log_from) FROM feature_stream.view_state WHERE view = $1",
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.view_state");
-	log_from = get_time(1);
+	fs_query_read("SELECT max(log_from) FROM feature_stream.view_state WHERE view = $1", 1, types, values);
+	log_from = fs_query_time(0, 1);
 	SPI_finish();
 	return Max(log_from, fs_backread_covered_from(step->view->relid, step->stream->relid));
 }
@@ -368,18 +329,17 @@ move_cursor(FsBackfill *backfill, const Step *step)
 	set_key(backfill, values);
 	values[2] = TimestampTzGetDatum(step->last);
 	values[3] = Int64GetDatum(step->nrows);
-	values[4] = TimestampTzGetDatum(step->first);
-	nulls[4] = step->first > step->last ? 'n' : ' ';
-	values[5] = TimestampTzGetDatum(step->lost_upto);
-	nulls[5] = step->lost_upto == FS_TIME_MIN ? 'n' : ' ';
+	fs_query_set_time(values, nulls, 4, step->first > step->last ? FS_TIME_MIN : step->first);
+	fs_query_set_time(values, nulls, 5, step->lost_upto);
 	backfill->done = step->last >= step->end;
 	SPI_connect();
-	if (SPI_execute_with_args(psprintf("UPDATE feature_stream.backfill SET done_upto = $3, row_count = row_count + $4,"
-									   " first_window_end = COALESCE(first_window_end, $5),"
-									   " lost_upto = COALESCE($6, lost_upto), error = NULL%s"
-									   " WHERE view = $1 AND until = $2",
-									   backfill->done ? ", state = 'done', finished_at = pg_catalog.clock_timestamp()" : ""),
-							  6, types, values, nulls, false, 0) != SPI_OK_UPDATE || SPI_processed != 1)
+	fs_query_run(psprintf("UPDATE feature_stream.backfill SET done_upto = $3, row_count = row_count + $4,"
+						  " first_window_end = COALESCE(first_window_end, $5),"
+						  " lost_upto = COALESCE($6, lost_upto), error = NULL%s"
+						  " WHERE view = $1 AND until = $2",
+						  backfill->done ? ", state = 'done', finished_at = pg_catalog.clock_timestamp()" : ""),
+				 SPI_OK_UPDATE, 6, types, values, nulls);
+	if (SPI_processed != 1)
 		elog(ERROR, "could not write feature_stream.backfill");
 	SPI_finish();
 }
@@ -404,10 +364,9 @@ note_start(const FsBackfill *backfill)
 
 	set_key(backfill, values);
 	SPI_connect();
-	if (SPI_execute_with_args("UPDATE feature_stream.backfill SET started_at = pg_catalog.now()"
-							  " WHERE view = $1 AND until = $2 AND started_at IS NULL",
-							  2, key_types, values, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write feature_stream.backfill");
+	fs_query_run("UPDATE feature_stream.backfill SET started_at = pg_catalog.now()"
+				 " WHERE view = $1 AND until = $2 AND started_at IS NULL",
+				 SPI_OK_UPDATE, 2, key_types, values, NULL);
 	SPI_finish();
 }
 
@@ -419,7 +378,7 @@ prepare_step(FsBackfill *backfill, FsTime *last)
 	Step	   *step;
 	bool		found;
 
-	begin_transaction();
+	fs_transaction_begin();
 	step = palloc0(sizeof(Step));
 	found = read_gap(backfill, step, false);
 	if (found)
@@ -429,7 +388,7 @@ prepare_step(FsBackfill *backfill, FsTime *last)
 		note_start(backfill);
 		*last = step->last;
 	}
-	end_transaction(context);
+	fs_transaction_end(context);
 	return found;
 }
 
@@ -445,7 +404,7 @@ fs_backfill_step(FsBackfill *backfill)
 	backfill->done = !prepare_step(backfill, &last);
 	if (backfill->done)
 		return;
-	begin_transaction();
+	fs_transaction_begin();
 	step = palloc0(sizeof(Step));
 	(void) fs_view_load(backfill->view);	/* locks it before its row: see header comment */
 	if (read_gap(backfill, step, true))
@@ -460,6 +419,6 @@ fs_backfill_step(FsBackfill *backfill)
 	}
 	else
 		backfill->done = true;
-	end_transaction(context);
+	fs_transaction_end(context);
 	FS_FAULT("backfill-after-commit");
 }

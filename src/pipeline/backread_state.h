@@ -54,10 +54,6 @@ typedef struct FsBackread
 	FsEvent    *events;
 } FsBackread;
 
-/* backread.c: a transaction with SPI connected. */
-extern void fs_backread_begin(void);
-extern void fs_backread_commit(MemoryContext context);
-
 /*
  * backread_write.c: loads a reading, without its source, into the current memory
  * context; NULL when there is nothing to be read for the view.  In a transaction.

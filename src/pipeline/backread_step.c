@@ -14,18 +14,17 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "core/slice.h"
 #include "ground/clock.h"
 #include "ground/settings.h"
+#include "ground/transaction.h"
 #include "pipeline/backread.h"
 #include "pipeline/backread_state.h"
 #include "state/shared.h"
@@ -75,9 +74,7 @@ open_reading(Oid view)
 	FsBackread *backread;
 
 	Assert(my_backread == NULL);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	fs_transaction_begin();
 	MemoryContextSwitchTo(context);
 	backread = fs_backread_load(view);
 	if (backread != NULL)
@@ -89,9 +86,7 @@ open_reading(Oid view)
 		Assert(backread->shard->def->kind == FS_SOURCE_KAFKA);
 		backread->source = fs_source_kafka_ops.open(backread->shard->def);
 	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(caller);
+	fs_transaction_end(caller);
 	if (backread == NULL)
 		MemoryContextDelete(context);
 	return backread != NULL;

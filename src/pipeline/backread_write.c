@@ -19,46 +19,24 @@
 #include "catalog/start.h"
 #include "core/slice.h"
 #include "ground/fault.h"
+#include "ground/transaction.h"
 #include "pipeline/backread_state.h"
 #include "state/event_log.h"
+#include "state/query.h"
 #include "state/shared.h"
-
-/* A bigint of a row of the last command; -1 for NULL. */
-static int64
-get_offset(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? -1 : DatumGetInt64(value);
-}
-
-/* A time of a row of the last command; FS_TIME_MIN for NULL. */
-static FsTime
-get_time(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
-}
 
 /* Sets a partition from a row of load_partitions(). */
 static void
 set_partition(FsBackreadPartition *partition, uint64 row)
 {
-	bool		isnull;
-	Datum		value;
-
-	partition->id = (int32) get_offset(row, 1);
-	partition->start = get_offset(row, 2);
-	partition->next = partition->durable_next = get_offset(row, 3);
-	partition->stream_start = get_offset(row, 4);
-	partition->end = get_offset(row, 5);
-	value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 6, &isnull);
-	partition->covers_known = !isnull;
-	partition->covers_all = !isnull && DatumGetBool(value);
-	partition->covered_from = get_time(row, 7);
+	partition->id = (int32) fs_query_int64(row, 1, -1);
+	partition->start = fs_query_int64(row, 2, -1);
+	partition->next = partition->durable_next = fs_query_int64(row, 3, -1);
+	partition->stream_start = fs_query_int64(row, 4, -1);
+	partition->end = fs_query_int64(row, 5, -1);
+	partition->covers_known = !fs_query_is_null(row, 6);
+	partition->covers_all = fs_query_bool(row, 6);
+	partition->covered_from = fs_query_time(row, 7);
 	partition->seen = FS_TIME_MIN;
 	partition->index = -1;
 }
@@ -70,10 +48,9 @@ load_partitions(FsBackread *backread)
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(backread->view)};
 
-	if (SPI_execute_with_args("SELECT partition::int8, start_offset, next_offset, stream_start, end_offset, covers_all,"
-							  " covered_from FROM feature_stream.backread_position WHERE view = $1 ORDER BY partition",
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.backread_position");
+	fs_query_run("SELECT partition::int8, start_offset, next_offset, stream_start, end_offset, covers_all,"
+				 " covered_from FROM feature_stream.backread_position WHERE view = $1 ORDER BY partition",
+				 SPI_OK_SELECT, 1, types, values, NULL);
 	backread->npartitions = (int) SPI_processed;
 	backread->partitions = MemoryContextAllocZero(backread->context,
 												  sizeof(FsBackreadPartition) * Max(backread->npartitions, 1));
@@ -130,16 +107,15 @@ fs_backread_load(Oid view)
 	backread->context = CurrentMemoryContext;
 	backread->view = view;
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT step, cut, start FROM feature_stream.backread WHERE view = $1 AND state = 'reading'",
-							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.backread");
+	fs_query_read("SELECT step, cut, start FROM feature_stream.backread WHERE view = $1 AND state = 'reading'",
+				  1, types, values);
 	if (SPI_processed == 0)
 	{
 		SPI_finish();
 		return NULL;
 	}
-	backread->step = get_offset(0, 1);
-	backread->cut = get_time(0, 2);
+	backread->step = fs_query_int64(0, 1, -1);
+	backread->cut = fs_query_time(0, 2);
 	start = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);
 	load_shard(backread, start);
 	load_partitions(backread);
@@ -164,13 +140,12 @@ write_progress(FsBackread *backread, bool all)
 	nulls[5] = backread->example == NULL ? 'n' : ' ';
 	values[5] = backread->example == NULL ? (Datum) 0 : CStringGetTextDatum(backread->example);
 	values[6] = BoolGetDatum(all);
-	if (SPI_execute_with_args("UPDATE feature_stream.backread SET step = step + 1, read_count = read_count + $3,"
-							  " refused_count = refused_count + $4, lost_count = lost_count + $5,"
-							  " refused_example = COALESCE(refused_example, $6), error = NULL,"
-							  " state = CASE WHEN $7 THEN 'read' ELSE state END"
-							  " WHERE view = $1 AND state = 'reading' AND step = $2",
-							  7, types, values, nulls, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write feature_stream.backread");
+	fs_query_run("UPDATE feature_stream.backread SET step = step + 1, read_count = read_count + $3,"
+				 " refused_count = refused_count + $4, lost_count = lost_count + $5,"
+				 " refused_example = COALESCE(refused_example, $6), error = NULL,"
+				 " state = CASE WHEN $7 THEN 'read' ELSE state END"
+				 " WHERE view = $1 AND state = 'reading' AND step = $2",
+				 SPI_OK_UPDATE, 7, types, values, nulls);
 	return SPI_processed == 1;
 }
 
@@ -196,10 +171,9 @@ write_segment(const FsBackread *backread, const FsPendingSlice *slice, int part)
 	values[3] = Int32GetDatum(part);
 	values[4] = Int32GetDatum((int32) fs_segment_count(slice->writer));
 	values[5] = PointerGetDatum(segment);
-	if (SPI_execute_with_args("INSERT INTO feature_stream.backread_log (view, slice, step, part, event_count, segment)"
-							  " VALUES ($1, $2, $3, $4, $5, $6)",
-							  6, types, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write feature_stream.backread_log");
+	fs_query_run("INSERT INTO feature_stream.backread_log (view, slice, step, part, event_count, segment)"
+				 " VALUES ($1, $2, $3, $4, $5, $6)",
+				 SPI_OK_INSERT, 6, types, values, NULL);
 	pfree(segment);
 }
 
@@ -229,9 +203,10 @@ write_partition(const FsBackread *backread, const FsBackreadPartition *partition
 	partition->covered_from == FS_TIME_MIN ? 'n' : ' '};
 
 	Assert(partition->start >= 0 && partition->start <= partition->next && partition->next <= partition->end);
-	if (SPI_execute_with_args("UPDATE feature_stream.backread_position SET start_offset = $3, next_offset = $4,"
-							  " covers_all = $5, covered_from = $6 WHERE view = $1 AND partition = $2",
-							  6, types, values, nulls, false, 0) != SPI_OK_UPDATE || SPI_processed != 1)
+	fs_query_run("UPDATE feature_stream.backread_position SET start_offset = $3, next_offset = $4,"
+				 " covers_all = $5, covered_from = $6 WHERE view = $1 AND partition = $2",
+				 SPI_OK_UPDATE, 6, types, values, nulls);
+	if (SPI_processed != 1)
 		elog(ERROR, "could not write feature_stream.backread_position");
 }
 
@@ -258,7 +233,8 @@ fs_backread_write(FsBackread *backread, bool all)
 	MemoryContext context = CurrentMemoryContext;
 	bool		found;
 
-	fs_backread_begin();
+	fs_transaction_begin();
+	SPI_connect();
 	found = write_progress(backread, all);
 	if (found)
 	{
@@ -268,7 +244,8 @@ fs_backread_write(FsBackread *backread, bool all)
 				write_partition(backread, &backread->partitions[i]);
 		FS_FAULT("backread-before-commit");
 	}
-	fs_backread_commit(context);
+	SPI_finish();
+	fs_transaction_end(context);
 	FS_FAULT("backread-after-commit");
 	if (found)
 		begin_step(backread);

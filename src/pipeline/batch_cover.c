@@ -17,38 +17,19 @@
 #include "catalog/extension.h"
 #include "core/slice.h"
 #include "pipeline/batch.h"
-
-/* A column of the one row. */
-static Datum
-get_value(int column, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, isnull);
-}
-
-/* A timestamp; FS_TIME_MIN for NULL. */
-static FsTime
-get_time(int column)
-{
-	bool		isnull;
-	Datum		value = get_value(column, &isnull);
-
-	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
-}
+#include "state/query.h"
 
 /* Sets the cover from the row at hand of the query in fs_batch_cover(). */
 static void
 set_cover(FsBatchCover *cover)
 {
-	bool		isnull;
-
 	Assert(SPI_processed == 1);
-	cover->frontier = get_time(1);
-	cover->log_complete = DatumGetBool(get_value(2, &isnull)) && !isnull;
-	cover->log_from = get_time(3);
-	cover->fired_after = get_time(4);
-	cover->paused_after = get_time(5);
-	(void) get_value(5, &isnull);
-	cover->is_paused = !isnull;
+	cover->frontier = fs_query_time(0, 1);
+	cover->log_complete = fs_query_bool(0, 2);
+	cover->log_from = fs_query_time(0, 3);
+	cover->fired_after = fs_query_time(0, 4);
+	cover->paused_after = fs_query_time(0, 5);
+	cover->is_paused = !fs_query_is_null(0, 5);
 	if (cover->log_from == FS_TIME_MIN)
 		cover->log_from = cover->frontier;	/* there is not one event */
 }
@@ -65,22 +46,21 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 	cover->log_complete = cover->is_paused = false;
 	fs_owner_begin(&scope);
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT s.frontier,"
-							  " CASE WHEN r.view IS NOT NULL THEN r.whole_from IS NULL ELSE"
-							  " COALESCE((SELECT sum(p.accepted_count)"
-							  " FROM feature_stream.partition_position p WHERE p.stream = $1), 0) ="
-							  " COALESCE((SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1), 0)"
-							  " END,"
-							  " COALESCE(r.whole_from, LEAST((SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
-							  " (SELECT min(o.slice) FROM feature_stream.backread_log o WHERE o.view = r.view))),"
-							  " (SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done'),"
-							  " (SELECT COALESCE(v.paused_after, '-infinity') FROM feature_stream.view_state v"
-							  " WHERE v.view = $2 AND v.paused)"
-							  " FROM feature_stream.stream_state s"
-							  " LEFT JOIN feature_stream.backread r ON r.view = $2 AND r.state = 'done'"
-							  " WHERE s.stream = $1 AND s.shard = 0",
-							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.stream_state");
+	fs_query_read("SELECT s.frontier,"
+				  " CASE WHEN r.view IS NOT NULL THEN r.whole_from IS NULL ELSE"
+				  " COALESCE((SELECT sum(p.accepted_count)"
+				  " FROM feature_stream.partition_position p WHERE p.stream = $1), 0) ="
+				  " COALESCE((SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1), 0)"
+				  " END,"
+				  " COALESCE(r.whole_from, LEAST((SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
+				  " (SELECT min(o.slice) FROM feature_stream.backread_log o WHERE o.view = r.view))),"
+				  " (SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done'),"
+				  " (SELECT COALESCE(v.paused_after, '-infinity') FROM feature_stream.view_state v"
+				  " WHERE v.view = $2 AND v.paused)"
+				  " FROM feature_stream.stream_state s"
+				  " LEFT JOIN feature_stream.backread r ON r.view = $2 AND r.state = 'done'"
+				  " WHERE s.stream = $1 AND s.shard = 0",
+				  2, types, values);
 	if (SPI_processed == 1)
 		set_cover(cover);
 	SPI_finish();

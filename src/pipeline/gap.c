@@ -25,30 +25,12 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/timestamp.h"
 
 #include "ground/clock.h"
 #include "pipeline/backread.h"
 #include "pipeline/batch.h"
 #include "pipeline/shard.h"
-
-/* A time of the first row of the last command; FS_TIME_MIN for NULL. */
-static FsTime
-get_time(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(value);
-}
-
-/* Sets parameter i to a time; FS_TIME_MIN is NULL. */
-static void
-set_time(Datum *values, char *nulls, int i, FsTime time)
-{
-	nulls[i] = time == FS_TIME_MIN ? 'n' : ' ';
-	values[i] = TimestampTzGetDatum(time);
-}
+#include "state/query.h"
 
 /*
  * Enters a view that is loaded for the first time; with a gap where window ends
@@ -62,24 +44,22 @@ register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cove
 	char		nulls[3] = {' ', ' ', ' '};
 
 	/* Before the first firing nothing has been dropped from the log. */
-	set_time(values, nulls, 1, shard->frontier == FS_TIME_MIN || cover->log_complete ?
-			 FS_TIME_MIN : cover->log_from);
-	if (SPI_execute_with_args("INSERT INTO feature_stream.view_state (view, log_from, paused, paused_hold) "
-							  "SELECT $1, CASE WHEN r.view IS NULL THEN $2 END, r.view IS NOT NULL, r.hold "
-							  "FROM (VALUES ($1)) v (view) LEFT JOIN feature_stream.backread r ON r.view = v.view "
-							  "ON CONFLICT (view) DO NOTHING",
-							  2, types, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write feature_stream.view_state");
+	fs_query_set_time(values, nulls, 1, shard->frontier == FS_TIME_MIN || cover->log_complete ?
+					  FS_TIME_MIN : cover->log_from);
+	fs_query_run("INSERT INTO feature_stream.view_state (view, log_from, paused, paused_hold) "
+				 "SELECT $1, CASE WHEN r.view IS NULL THEN $2 END, r.view IS NOT NULL, r.hold "
+				 "FROM (VALUES ($1)) v (view) LEFT JOIN feature_stream.backread r ON r.view = v.view "
+				 "ON CONFLICT (view) DO NOTHING",
+				 SPI_OK_INSERT, 2, types, values, nulls);
 	if (SPI_processed == 0 || shard->closing == FS_TIME_MIN)
 		return;
-	set_time(values, nulls, 1, shard->closing);
-	set_time(values, nulls, 2, fs_clock_now());
-	if (SPI_execute_with_args("INSERT INTO feature_stream.backfill (view, until, reason, computed_at, state) "
-							  "SELECT $1, $2, 'creation', $3, CASE WHEN v.backfill THEN 'pending' ELSE 'declined' END "
-							  "FROM feature_stream.feature_view v WHERE v.view = $1 "
-							  "AND NOT EXISTS (SELECT FROM feature_stream.backread r WHERE r.view = $1)",
-							  3, types, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write feature_stream.backfill");
+	fs_query_set_time(values, nulls, 1, shard->closing);
+	fs_query_set_time(values, nulls, 2, fs_clock_now());
+	fs_query_run("INSERT INTO feature_stream.backfill (view, until, reason, computed_at, state) "
+				 "SELECT $1, $2, 'creation', $3, CASE WHEN v.backfill THEN 'pending' ELSE 'declined' END "
+				 "FROM feature_stream.feature_view v WHERE v.view = $1 "
+				 "AND NOT EXISTS (SELECT FROM feature_stream.backread r WHERE r.view = $1)",
+				 SPI_OK_INSERT, 3, types, values, nulls);
 }
 
 /* The view is paused: notes from which window end on, the first time. */
@@ -90,12 +70,11 @@ enter_pause(const FsShard *shard, const FsView *view)
 	Datum		values[2] = {ObjectIdGetDatum(view->def->relid)};
 	char		nulls[2] = {' ', ' '};
 
-	set_time(values, nulls, 1, shard->closing);
-	if (SPI_execute_with_args("UPDATE feature_stream.view_state s SET paused = true, paused_hold = p.hold,"
-							  " paused_after = CASE WHEN s.paused THEN s.paused_after ELSE $2 END"
-							  " FROM feature_stream.view_pause p WHERE p.view = s.view AND s.view = $1",
-							  2, types, values, nulls, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write feature_stream.view_state");
+	fs_query_set_time(values, nulls, 1, shard->closing);
+	fs_query_run("UPDATE feature_stream.view_state s SET paused = true, paused_hold = p.hold,"
+				 " paused_after = CASE WHEN s.paused THEN s.paused_after ELSE $2 END"
+				 " FROM feature_stream.view_pause p WHERE p.view = s.view AND s.view = $1",
+				 SPI_OK_UPDATE, 2, types, values, nulls);
 }
 
 /* The view is not paused: if it was when it was last loaded, what passed meanwhile is a gap. */
@@ -106,23 +85,21 @@ leave_pause(const FsShard *shard, const FsView *view)
 	Datum		values[3] = {ObjectIdGetDatum(view->def->relid)};
 	char		nulls[3] = {' ', ' ', ' '};
 
-	set_time(values, nulls, 1, shard->closing);
-	set_time(values, nulls, 2, fs_clock_now());
-	if (SPI_execute_with_args("INSERT INTO feature_stream.backfill (view, after, until, reason, computed_at, hold, state) "
-							  "SELECT s.view, s.paused_after, $2, CASE WHEN r.view IS NULL THEN 'pause' ELSE 'creation' END, "
-							  "$3, s.paused_hold, CASE WHEN r.view IS NULL OR v.backfill THEN 'pending' ELSE 'declined' END "
-							  "FROM feature_stream.view_state s JOIN feature_stream.feature_view v ON v.view = s.view "
-							  "LEFT JOIN feature_stream.backread r ON r.view = s.view AND s.paused_after IS NULL "
-							  "WHERE s.view = $1 AND s.paused "
-							  "AND $2 > COALESCE(s.paused_after, '-infinity')",
-							  3, types, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write feature_stream.backfill");
-	if (SPI_execute_with_args("UPDATE feature_stream.view_state s SET paused = false, paused_after = NULL, paused_hold = NULL,"
-							  " log_from = COALESCE((SELECT r.whole_from FROM feature_stream.backread r"
-							  " WHERE r.view = s.view AND s.paused_after IS NULL), s.log_from)"
-							  " WHERE s.view = $1 AND s.paused",
-							  1, types, values, nulls, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write feature_stream.view_state");
+	fs_query_set_time(values, nulls, 1, shard->closing);
+	fs_query_set_time(values, nulls, 2, fs_clock_now());
+	fs_query_run("INSERT INTO feature_stream.backfill (view, after, until, reason, computed_at, hold, state) "
+				 "SELECT s.view, s.paused_after, $2, CASE WHEN r.view IS NULL THEN 'pause' ELSE 'creation' END, "
+				 "$3, s.paused_hold, CASE WHEN r.view IS NULL OR v.backfill THEN 'pending' ELSE 'declined' END "
+				 "FROM feature_stream.view_state s JOIN feature_stream.feature_view v ON v.view = s.view "
+				 "LEFT JOIN feature_stream.backread r ON r.view = s.view AND s.paused_after IS NULL "
+				 "WHERE s.view = $1 AND s.paused "
+				 "AND $2 > COALESCE(s.paused_after, '-infinity')",
+				 SPI_OK_INSERT, 3, types, values, nulls);
+	fs_query_run("UPDATE feature_stream.view_state s SET paused = false, paused_after = NULL, paused_hold = NULL,"
+				 " log_from = COALESCE((SELECT r.whole_from FROM feature_stream.backread r"
+				 " WHERE r.view = s.view AND s.paused_after IS NULL), s.log_from)"
+				 " WHERE s.view = $1 AND s.paused",
+				 SPI_OK_UPDATE, 1, types, values, nulls);
 }
 
 /* Follows pause and resumption, and sets what the row of view_state says. */
@@ -131,27 +108,26 @@ load_state(FsShard *shard, FsView *view)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
-	bool		isnull;
 	bool		is_paused;
-	bool		is_read;
+	bool		has_backread;
 
-	if (SPI_execute_with_args("SELECT EXISTS (SELECT FROM feature_stream.view_pause WHERE view = $1),"
-							  " (SELECT state = 'done' FROM feature_stream.backread WHERE view = $1)",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.view_pause");
-	is_paused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	is_read = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	view->has_backread = !isnull && is_read;
+	fs_query_run("SELECT EXISTS (SELECT FROM feature_stream.view_pause WHERE view = $1),"
+				 " (SELECT state = 'done' FROM feature_stream.backread WHERE view = $1)",
+				 SPI_OK_SELECT, 1, types, values, NULL);
+	is_paused = fs_query_bool(0, 1);
+	has_backread = !fs_query_is_null(0, 2);
+	view->has_backread = fs_query_bool(0, 2);
 	if (is_paused)
 		enter_pause(shard, view);
-	else if (isnull || is_read)
+	else if (!has_backread || view->has_backread)
 		leave_pause(shard, view);
-	if (SPI_execute_with_args("SELECT log_from, paused_after, paused FROM feature_stream.view_state WHERE view = $1",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+	fs_query_run("SELECT log_from, paused_after, paused FROM feature_stream.view_state WHERE view = $1",
+				 SPI_OK_SELECT, 1, types, values, NULL);
+	if (SPI_processed != 1)
 		elog(ERROR, "could not read feature_stream.view_state");
-	view->log_from = get_time(0, 1);
-	view->paused_after = get_time(0, 2);
-	view->paused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	view->log_from = fs_query_time(0, 1);
+	view->paused_after = fs_query_time(0, 2);
+	view->paused = fs_query_bool(0, 3);
 	view->shared->paused = view->paused;
 	if (view->has_backread)
 		view->covered_from = fs_backread_covered_from(view->def->relid, shard->def->relid);
@@ -164,22 +140,18 @@ load_gaps(FsShard *shard, FsView *view)
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
 
-	bool		isnull;
-
-	if (SPI_execute_with_args("SELECT b.after, b.until, b.computed_at, b.reason = 'pause' AND b.state = 'pending' "
-							  "FROM feature_stream.backfill b "
-							  "WHERE b.view = $1 ORDER BY b.until",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.backfill");
+	fs_query_run("SELECT b.after, b.until, b.computed_at, b.reason = 'pause' AND b.state = 'pending' "
+				 "FROM feature_stream.backfill b "
+				 "WHERE b.view = $1 ORDER BY b.until",
+				 SPI_OK_SELECT, 1, types, values, NULL);
 	view->ngaps = (int) SPI_processed;
 	view->gaps = MemoryContextAlloc(shard->context, sizeof(FsGap) * Max(view->ngaps, 1));
 	for (int i = 0; i < view->ngaps; i++)
 	{
-		view->gaps[i].after = get_time(i, 1);
-		view->gaps[i].until = get_time(i, 2);
-		view->gaps[i].computed_at = get_time(i, 3);
-		view->gaps[i].unsettled = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
-															 4, &isnull));
+		view->gaps[i].after = fs_query_time(i, 1);
+		view->gaps[i].until = fs_query_time(i, 2);
+		view->gaps[i].computed_at = fs_query_time(i, 3);
+		view->gaps[i].unsettled = fs_query_bool(i, 4);
 	}
 }
 

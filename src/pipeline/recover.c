@@ -28,6 +28,7 @@
 #include "pipeline/recover.h"
 #include "pipeline/row.h"
 #include "state/event_log.h"
+#include "state/query.h"
 
 /* A row of feature_stream.firing. */
 typedef struct FiredChunk
@@ -64,37 +65,17 @@ typedef struct Recovery
 	int64		events;
 } Recovery;
 
-static FsTime
-get_time(HeapTuple tuple, int column)
-{
-	bool		isnull;
-	Datum		datum = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? FS_TIME_MIN : DatumGetTimestampTz(datum);
-}
-
-static int64
-get_int64(HeapTuple tuple, int column, int64 otherwise)
-{
-	bool		isnull;
-	Datum		datum = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
-
-	return isnull ? otherwise : DatumGetInt64(datum);
-}
-
 /* Sets the fire cursor from the state row's columns. */
 static void
-set_cursor(FsShard *shard, HeapTuple tuple)
+set_cursor(FsShard *shard)
 {
-	bool		isnull;
-	Oid			relid;
+	Oid			relid = fs_query_oid(0, 6);
 
-	shard->fire.boundary = get_time(tuple, 5);
+	shard->fire.boundary = fs_query_time(0, 5);
 	shard->fire.active = shard->fire.boundary != FS_TIME_MIN;
-	shard->fire.hash = get_int64(tuple, 7, -1);
+	shard->fire.hash = fs_query_int64(0, 7, -1);
 	shard->fire.view = shard->nviews;
-	relid = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 6, &isnull));
-	for (int v = 0; v < shard->nviews && !isnull; v++)
+	for (int v = 0; v < shard->nviews && OidIsValid(relid); v++)
 	{
 		/* views are in order of relid: the first not below goes on (the named one may be gone) */
 		if (shard->views[v].def->relid >= relid)
@@ -122,45 +103,43 @@ load_state_row(FsShard *shard)
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
 
-	if (SPI_execute_with_args("UPDATE feature_stream.stream_state SET epoch = epoch OPERATOR(pg_catalog.+) 1 "
-							  "WHERE stream OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
-							  "RETURNING epoch, checkpoint, frontier, watermark, fire_window_end, fire_view, fire_hash",
-							  1, types, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
-		elog(ERROR, "could not read feature_stream.stream_state");
+	fs_query_run("UPDATE feature_stream.stream_state SET epoch = epoch OPERATOR(pg_catalog.+) 1 "
+				 "WHERE stream OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
+				 "RETURNING epoch, checkpoint, frontier, watermark, fire_window_end, fire_view, fire_hash",
+				 SPI_OK_UPDATE_RETURNING, 1, types, values, NULL);
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("state of stream %s is missing", shard->def->name),
 				 errhint("Drop and create the stream again; where it begins is then up to its option \"start\".")));
-	shard->epoch = get_int64(SPI_tuptable->vals[0], 1, 0);
-	shard->checkpoint = get_int64(SPI_tuptable->vals[0], 2, 0);
-	shard->frontier = shard->durable_frontier = get_time(SPI_tuptable->vals[0], 3);
-	shard->watermark = get_time(SPI_tuptable->vals[0], 4);
-	set_cursor(shard, SPI_tuptable->vals[0]);
+	shard->epoch = fs_query_int64(0, 1, 0);
+	shard->checkpoint = fs_query_int64(0, 2, 0);
+	shard->frontier = shard->durable_frontier = fs_query_time(0, 3);
+	shard->watermark = fs_query_time(0, 4);
+	set_cursor(shard);
 	Assert(shard->epoch > 0 && (!shard->fire.active || shard->fire.boundary > shard->frontier));
 	shard->closing = shard->fire.active ? shard->fire.boundary : shard->frontier;
 }
 
 /* One row of partition_position: the partition goes on there. */
 static void
-load_position(FsShard *shard, HeapTuple tuple)
+load_position(FsShard *shard, uint64 row)
 {
-	bool		isnull;
-	FsPartition *p = fs_partitions_add(shard, DatumGetInt32(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)));
+	FsPartition *p = fs_partitions_add(shard, fs_query_int32(row, 1));
 
 	p->started = true;
-	p->position.offset = p->durable_offset = get_int64(tuple, 2, 0);
-	p->position.xid = (uint64) get_int64(tuple, 3, 0);
-	p->clock.watermark = get_time(tuple, 4);
-	p->clock.last_event_time = get_time(tuple, 5);
-	p->clock.last_arrival = get_time(tuple, 6);
-	p->covered_from = get_time(tuple, 7);
-	p->covers_all = DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 8, &isnull));
-	p->start.offset = get_int64(tuple, 9, 0);
-	p->read_count = get_int64(tuple, 10, 0);
-	p->accepted_count = get_int64(tuple, 11, 0);
-	p->partially_late_count = get_int64(tuple, 12, 0);
-	p->dead_letter_count = get_int64(tuple, 13, 0);
+	p->position.offset = p->durable_offset = fs_query_int64(row, 2, 0);
+	p->position.xid = (uint64) fs_query_int64(row, 3, 0);
+	p->clock.watermark = fs_query_time(row, 4);
+	p->clock.last_event_time = fs_query_time(row, 5);
+	p->clock.last_arrival = fs_query_time(row, 6);
+	p->covered_from = fs_query_time(row, 7);
+	p->covers_all = fs_query_bool(row, 8);
+	p->start.offset = fs_query_int64(row, 9, 0);
+	p->read_count = fs_query_int64(row, 10, 0);
+	p->accepted_count = fs_query_int64(row, 11, 0);
+	p->partially_late_count = fs_query_int64(row, 12, 0);
+	p->dead_letter_count = fs_query_int64(row, 13, 0);
 	Assert(p->read_count == p->accepted_count + p->dead_letter_count);
 }
 
@@ -171,15 +150,14 @@ load_positions(FsShard *shard)
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
 
-	if (SPI_execute_with_args("SELECT partition, next_offset, next_xid::pg_catalog.text::pg_catalog.int8, watermark, "
-							  "last_event_time, last_arrival, covered_from, covers_all, start_offset, read_count, "
-							  "accepted_count, partially_late_count, dead_letter_count "
-							  "FROM feature_stream.partition_position WHERE stream OPERATOR(pg_catalog.=) $1 "
-							  "AND shard OPERATOR(pg_catalog.=) 0 ORDER BY partition",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.partition_position");
+	fs_query_run("SELECT partition, next_offset, next_xid::pg_catalog.text::pg_catalog.int8, watermark, "
+				 "last_event_time, last_arrival, covered_from, covers_all, start_offset, read_count, "
+				 "accepted_count, partially_late_count, dead_letter_count "
+				 "FROM feature_stream.partition_position WHERE stream OPERATOR(pg_catalog.=) $1 "
+				 "AND shard OPERATOR(pg_catalog.=) 0 ORDER BY partition",
+				 SPI_OK_SELECT, 1, types, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		load_position(shard, SPI_tuptable->vals[i]);
+		load_position(shard, i);
 	shard->first_start = SPI_processed == 0;
 }
 
@@ -209,17 +187,17 @@ load_fired(FsShard *shard, FsView *view, FiredChunks *fired)
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT window_end, upto_hash, computed_at FROM feature_stream.firing "
-							  "WHERE view OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
-							  "ORDER BY window_end, upto_hash", 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.firing");
+	fs_query_read("SELECT window_end, upto_hash, computed_at FROM feature_stream.firing "
+				  "WHERE view OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
+				  "ORDER BY window_end, upto_hash",
+				  1, types, values);
 	fired->n = SPI_processed;
 	fired->chunks = MemoryContextAllocHuge(shard->batch, sizeof(FiredChunk) * Max(fired->n, 1));
 	for (int64 i = 0; i < fired->n; i++)
 	{
-		fired->chunks[i].window_end = get_time(SPI_tuptable->vals[i], 1);
-		fired->chunks[i].upto_hash = get_int64(SPI_tuptable->vals[i], 2, 0);
-		fired->chunks[i].computed_at = get_time(SPI_tuptable->vals[i], 3);
+		fired->chunks[i].window_end = fs_query_time(i, 1);
+		fired->chunks[i].upto_hash = fs_query_int64(i, 2, 0);
+		fired->chunks[i].computed_at = fs_query_time(i, 3);
 	}
 	SPI_finish();
 }
@@ -478,19 +456,18 @@ load_counts(FsView *view)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
-	HeapTuple	tuple;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT counted_count, filtered_count, late_count, expression_error_count, row_count "
-							  "FROM feature_stream.view_state WHERE view OPERATOR(pg_catalog.=) $1",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+	fs_query_run("SELECT counted_count, filtered_count, late_count, expression_error_count, row_count "
+				 "FROM feature_stream.view_state WHERE view OPERATOR(pg_catalog.=) $1",
+				 SPI_OK_SELECT, 1, types, values, NULL);
+	if (SPI_processed != 1)
 		elog(ERROR, "could not read feature_stream.view_state");
-	tuple = SPI_tuptable->vals[0];
-	view->counts.counted = get_int64(tuple, 1, 0);
-	view->counts.filtered = get_int64(tuple, 2, 0);
-	view->counts.late = get_int64(tuple, 3, 0);
-	view->counts.expression_errors = get_int64(tuple, 4, 0);
-	view->counts.rows = get_int64(tuple, 5, 0);
+	view->counts.counted = fs_query_int64(0, 1, 0);
+	view->counts.filtered = fs_query_int64(0, 2, 0);
+	view->counts.late = fs_query_int64(0, 3, 0);
+	view->counts.expression_errors = fs_query_int64(0, 4, 0);
+	view->counts.rows = fs_query_int64(0, 5, 0);
 	SPI_finish();
 }
 

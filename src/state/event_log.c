@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "state/event_log.h"
+#include "state/query.h"
 
 #define FETCH_ROWS 8
 
@@ -123,24 +124,18 @@ int64
 fs_event_log_size(Oid stream, FsTime from, FsTime until, FsTime *first)
 {
 	Datum		values[3];
-	bool		isnull;
 	int64		size;
 
 	bound_parameters(stream, from, until, values);
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT pg_catalog.sum(pg_catalog.octet_length(segment))::pg_catalog.int8, "
-							  "pg_catalog.min(slice) FROM feature_stream.event_log "
-							  "WHERE stream OPERATOR(pg_catalog.=) $1 "
-							  "AND slice OPERATOR(pg_catalog.>=) $2 "
-							  "AND slice OPERATOR(pg_catalog.<) $3",
-							  3, bound_types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read feature_stream.event_log");
-	size = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	if (isnull)
-		size = 0;
-	*first = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	if (isnull)
-		*first = FS_TIME_MAX;
+	fs_query_read("SELECT pg_catalog.sum(pg_catalog.octet_length(segment))::pg_catalog.int8, "
+				  "pg_catalog.min(slice) FROM feature_stream.event_log "
+				  "WHERE stream OPERATOR(pg_catalog.=) $1 "
+				  "AND slice OPERATOR(pg_catalog.>=) $2 "
+				  "AND slice OPERATOR(pg_catalog.<) $3",
+				  3, bound_types, values);
+	size = fs_query_int64(0, 1, 0);
+	*first = fs_query_int64(0, 2, FS_TIME_MAX);
 	SPI_finish();
 	return size;
 }

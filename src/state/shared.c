@@ -160,6 +160,24 @@ fs_shared_stream(Oid database, Oid relid, bool create)
 	return unused;
 }
 
+/* See shared.h. */
+bool
+fs_shared_has_worker(const FsSharedDatabase *database)
+{
+	bool		found = false;
+
+	for (int i = 0; i < FS_DATABASE_WORKERS; i++)
+		found |= database->workers[i].pid != 0 || database->workers[i].starting;
+	return found;
+}
+
+/* When somebody last went to see whether the database has the extension. */
+static TimestampTz
+last_look(const FsSharedDatabase *database)
+{
+	return database->workers[FS_EXPORT_WORKER].last_start;
+}
+
 /*
  * A database entry that may be given to another database: free, or one that was
  * looked at some time ago and has no extension.  So a cluster of more than
@@ -177,10 +195,10 @@ reusable_database(void)
 
 		if (!OidIsValid(entry->database))
 			return entry;
-		if (!entry->no_extension || entry->export_pid != 0 || entry->backfill_pid != 0 ||
-			entry->starting || entry->backfill_starting || entry->blockers > 0 || entry->last_start > limit)
+		if (!entry->no_extension || fs_shared_has_worker(entry) || entry->blockers > 0 ||
+			last_look(entry) > limit)
 			continue;
-		if (oldest == NULL || entry->last_start < oldest->last_start)
+		if (oldest == NULL || last_look(entry) < last_look(oldest))
 			oldest = entry;
 	}
 	return oldest;
@@ -224,7 +242,7 @@ void
 fs_shared_free_database(FsSharedDatabase *database)
 {
 	Assert(LWLockHeldByMeInMode(fs_shared->lock, LW_EXCLUSIVE));
-	Assert(database->export_pid == 0 && database->backfill_pid == 0 && database->blockers == 0);
+	Assert(!fs_shared_has_worker(database) && database->blockers == 0);
 	memset(database, 0, sizeof(FsSharedDatabase));
 }
 

@@ -157,25 +157,32 @@ typedef struct FsSharedStream
 	FsSharedStats stats;
 } FsSharedStream;
 
+/* The workers that a database has one of. */
+typedef enum FsDatabaseWorker
+{
+	FS_EXPORT_WORKER,
+	FS_BACKFILL_WORKER,
+	FS_DATABASE_WORKERS			/* how many there are */
+} FsDatabaseWorker;
+
+/* The place of such a worker. */
+typedef struct FsSharedWorker
+{
+	pid_t		pid;			/* 0 none */
+	Latch	   *latch;
+	bool		starting;		/* registered; until it ends, or says that others may start */
+	FsTime		last_start;
+	int			failures;		/* consecutive */
+	FsTime		not_before;		/* back-off */
+} FsSharedWorker;
+
 typedef struct FsSharedDatabase
 {
 	Oid			database;		/* InvalidOid: free */
-	pid_t		export_pid;
-	Latch	   *export_latch;
-	bool		starting;
 	bool		no_extension;	/* looked, not there; cleared by a poke */
-	int			blockers;		/* backends that run DROP DATABASE or the like; no worker starts meanwhile */
-	FsTime		last_start;
-	int			failures;
-	FsTime		not_before;
-
-	/* the database's backfill worker */
-	pid_t		backfill_pid;
 	bool		backfill_wanted;	/* there is something to backfill */
-	bool		backfill_starting;
-	FsTime		backfill_last_start;
-	int			backfill_failures;
-	FsTime		backfill_not_before;
+	int			blockers;		/* backends that run DROP DATABASE or the like; no worker starts meanwhile */
+	FsSharedWorker workers[FS_DATABASE_WORKERS];
 } FsSharedDatabase;
 
 typedef struct FsShared
@@ -201,6 +208,9 @@ extern void fs_shared_init(void);	/* shmem_startup_hook's work */
 /* Finds or, when 'create', makes the slot of a stream.  NULL when there is none free.  Caller must hold 'lock'. */
 extern FsSharedStream *fs_shared_stream(Oid database, Oid relid, bool create);
 extern FsSharedDatabase *fs_shared_database(Oid database, bool create);
+
+/* Does a worker of the database itself run, or is one to start?  Caller must hold 'lock'. */
+extern bool fs_shared_has_worker(const FsSharedDatabase *database);
 
 /* Give back a slot that has no worker, and what the arena holds for it.  Caller must hold 'lock' exclusively. */
 extern void fs_shared_free_stream(FsSharedStream *stream);

@@ -27,7 +27,7 @@
 #include "pipeline/backread.h"
 #include "state/shared.h"
 #include "worker/backfill_worker.h"
-#include "worker/launcher.h"
+#include "worker/database_worker.h"
 #include "worker/process.h"
 
 /* A gap, or a view to be read for, and why its last step failed. */
@@ -38,55 +38,11 @@ typedef struct Duty
 	char		error[FS_ERROR_SIZE];
 } Duty;
 
-static FsSharedDatabase *my_entry = NULL;
-static bool is_done = false;	/* ends because nothing is left to do */
-
-/* Exit callback: gives the database's entry back, and says when to start again what failed. */
-static void
-detach_database(int code, Datum arg)
-{
-	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
-	Assert(my_entry->backfill_pid == MyProcPid);
-	my_entry->backfill_pid = 0;
-	if (is_done || my_entry->blockers > 0)
-	{
-		my_entry->backfill_wanted = !is_done;
-		my_entry->backfill_failures = 0;
-		my_entry->backfill_not_before = 0;
-	}
-	else
-		my_entry->backfill_not_before = GetCurrentTimestamp() +
-			fs_process_backoff(++my_entry->backfill_failures);
-	fs_launcher_poke();
-	LWLockRelease(fs_shared->lock);
-}
-
 /* Exit callback: no handle of a foreign library survives, however the worker ends. */
 static void
 close_connection(int code, Datum arg)
 {
 	fs_backread_close();
-}
-
-/* Takes the entry of 'database'; false when it is blocked or has a backfill worker. */
-static bool
-attach_database(Oid database)
-{
-	FsSharedDatabase *entry;
-
-	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
-	entry = fs_shared_database(database, false);
-	if (entry != NULL && entry->backfill_pid == 0)
-	{
-		entry->backfill_starting = false;
-		if (entry->blockers == 0)
-		{
-			my_entry = entry;
-			entry->backfill_pid = MyProcPid;
-		}
-	}
-	LWLockRelease(fs_shared->lock);
-	return my_entry != NULL;
 }
 
 /* Is the extension still here? */
@@ -212,7 +168,8 @@ do_duties(void)
 			failed |= !fill_gap(lfirst(lc));
 		list_free_deep(gaps);
 	}
-	is_done = !failed;
+	if (!failed)
+		fs_database_worker_done();
 }
 
 void
@@ -221,9 +178,8 @@ fs_backfill_worker_main(Datum main_arg)
 	Oid			database = DatumGetObjectId(main_arg);
 
 	fs_process_prepare();
-	if (!attach_database(database))
+	if (fs_database_worker_attach(database, FS_BACKFILL_WORKER) == NULL)
 		proc_exit(0);
-	before_shmem_exit(detach_database, (Datum) 0);
 	before_shmem_exit(close_connection, (Datum) 0);
 	fs_process_connect(database);
 	MemoryContextSwitchTo(TopMemoryContext);

@@ -31,6 +31,7 @@
 #include "pipeline/backfill.h"
 #include "pipeline/backread.h"
 #include "state/shared.h"
+#include "worker/database_worker.h"
 #include "worker/export_worker.h"
 #include "worker/launcher.h"
 #include "worker/process.h"
@@ -40,7 +41,6 @@
 #define UPKEEP_INTERVAL (10 * FS_USEC_PER_SEC)
 #define UPKEEP_HURRY (2 * FS_USEC_PER_SEC)	/* when a reading of older events waits for it */
 #define UPKEEP_RETRY (30 * FS_USEC_PER_SEC)	/* after something was left to do */
-#define HEALTHY_LIFE (60 * FS_USEC_PER_SEC)
 #define FULL_LOG_INTERVAL (60 * FS_USEC_PER_SEC)
 
 /* A stream of this database and whether it is paused. */
@@ -51,57 +51,8 @@ typedef struct StreamWish
 } StreamWish;
 
 static FsSharedDatabase *my_entry = NULL;
-static bool is_done = false;	/* ends because there is nothing to do here */
 static MemoryContext cycle_context;
 static TimestampTz full_logged_at = 0;
-
-/* Exit callback: gives the database's entry back. */
-static void
-detach_database(int code, Datum arg)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
-	Assert(my_entry->export_pid == MyProcPid);
-	my_entry->export_pid = 0;
-	my_entry->export_latch = NULL;
-	my_entry->starting = false;
-	if (is_done || my_entry->blockers > 0)
-	{
-		my_entry->failures = 0;
-		my_entry->not_before = 0;
-	}
-	else
-	{
-		bool		healthy = now - my_entry->last_start >= HEALTHY_LIFE;
-
-		my_entry->failures = healthy ? 1 : my_entry->failures + 1;
-		my_entry->not_before = now + fs_process_backoff(my_entry->failures);
-	}
-	fs_launcher_poke();
-	LWLockRelease(fs_shared->lock);
-}
-
-/*
- * Takes the entry of 'database'; false when it is blocked or has a worker.  It
- * counts as starting until the worker knows whether the extension is there.
- */
-static bool
-attach_database(Oid database)
-{
-	FsSharedDatabase *entry;
-
-	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
-	entry = fs_shared_database(database, false);
-	if (entry != NULL && entry->export_pid == 0 && entry->blockers == 0)
-	{
-		my_entry = entry;
-		entry->export_pid = MyProcPid;
-		entry->export_latch = MyLatch;
-	}
-	LWLockRelease(fs_shared->lock);
-	return my_entry != NULL;
-}
 
 /*
  * Is the extension installed in this database, in the version of this library?
@@ -240,6 +191,7 @@ publish_wish(const StreamWish *wish)
 static void
 publish_wishes(List *wishes, bool is_here, bool has_backfill, bool is_fresh)
 {
+	FsSharedWorker *backfill = &my_entry->workers[FS_BACKFILL_WORKER];
 	int			missing = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *lc;
@@ -257,13 +209,13 @@ publish_wishes(List *wishes, bool is_here, bool has_backfill, bool is_fresh)
 		if (!publish_wish(lfirst(lc)))
 			missing++;
 	}
-	my_entry->starting = false;
+	my_entry->workers[FS_EXPORT_WORKER].starting = false;	/* others may look at their databases now */
 	my_entry->no_extension = !is_here;
 	if (is_here)
-		my_entry->not_before = 0;
+		my_entry->workers[FS_EXPORT_WORKER].not_before = 0;
 	if (is_fresh)
-		my_entry->backfill_not_before = 0;
-	if (has_backfill && my_entry->backfill_pid == 0 && (is_fresh || !my_entry->backfill_wanted))
+		backfill->not_before = 0;
+	if (has_backfill && backfill->pid == 0 && (is_fresh || !my_entry->backfill_wanted))
 		fs_launcher_poke();
 	my_entry->backfill_wanted = has_backfill;
 	LWLockRelease(fs_shared->lock);
@@ -350,7 +302,7 @@ look_after_database(void)
 	}
 	if (announced)
 		ereport(LOG, (errmsg("\"%s\" stopped: the extension is gone", MyBgworkerEntry->bgw_name)));
-	is_done = true;
+	fs_database_worker_done();
 }
 
 /* See export_worker.h. */
@@ -360,9 +312,9 @@ fs_export_worker_main(Datum main_arg)
 	Oid			database = DatumGetObjectId(main_arg);
 
 	fs_process_prepare();
-	if (!attach_database(database))
+	my_entry = fs_database_worker_attach(database, FS_EXPORT_WORKER);
+	if (my_entry == NULL)
 		proc_exit(0);
-	before_shmem_exit(detach_database, (Datum) 0);
 	fs_process_connect(database);
 	fs_process_run(look_after_database);
 	proc_exit(0);

@@ -54,8 +54,7 @@ typedef struct DatabaseName
 
 /* What the launcher alone knows of a worker it registered. */
 static BackgroundWorkerHandle **ingest_handles;
-static BackgroundWorkerHandle *export_handles[FS_MAX_DATABASES];
-static BackgroundWorkerHandle *backfill_handles[FS_MAX_DATABASES];
+static BackgroundWorkerHandle *database_handles[FS_MAX_DATABASES][FS_DATABASE_WORKERS];
 
 static MemoryContext cycle_context;
 static TimestampTz wake_at;		/* end of the nap of this cycle */
@@ -192,9 +191,7 @@ reconcile_databases(List *databases)
 	{
 		FsSharedDatabase *entry = &fs_shared->databases[i];
 
-		if (OidIsValid(entry->database) && entry->export_pid == 0 &&
-			!entry->starting && entry->blockers == 0 &&
-			entry->backfill_pid == 0 && !entry->backfill_starting &&
+		if (OidIsValid(entry->database) && !fs_shared_has_worker(entry) && entry->blockers == 0 &&
 			find_database(databases, entry->database) == NULL)
 			fs_shared_free_database(entry);
 	}
@@ -222,15 +219,20 @@ is_on_its_way(BackgroundWorkerHandle **handle, TimestampTz last_start, Timestamp
 }
 
 /*
- * Registers a worker; false when there is no slot of max_worker_processes left.
- * That is said once a minute.
+ * Registers a worker of this kind ("export", ...) that works on 'what'; false
+ * when there is no slot of max_worker_processes left.  That is said once a
+ * minute.
  */
 static bool
-start_worker(BackgroundWorker *worker, BackgroundWorkerHandle **handle, TimestampTz now)
+start_worker(BackgroundWorker *worker, const char *kind, const char *what,
+			 BackgroundWorkerHandle **handle, TimestampTz now)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	bool		started;
 
+	snprintf(worker->bgw_type, BGW_MAXLEN, "feature_stream %s worker", kind);
+	snprintf(worker->bgw_name, BGW_MAXLEN, "%s: %s", worker->bgw_type, what);
+	snprintf(worker->bgw_function_name, BGW_MAXLEN, "fs_%s_worker_main", kind);
 	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker->bgw_restart_time = BGW_NEVER_RESTART;
@@ -254,7 +256,7 @@ start_worker(BackgroundWorker *worker, BackgroundWorkerHandle **handle, Timestam
 }
 
 /*
- * Notices registered workers that ended before they attached to their slot.
+ * Notices registered workers that ended before they attached to their place.
  * An ingest or backfill worker that did so counts as failed; an export worker's
  * failure was counted when it was claimed.
  */
@@ -272,19 +274,17 @@ settle_starts(TimestampTz now)
 		stream->starting = false;
 		stream->not_before = now + fs_process_backoff(++stream->failures);
 	}
-	for (int i = 0; i < FS_MAX_DATABASES; i++)
+	for (int i = 0; i < FS_MAX_DATABASES * FS_DATABASE_WORKERS; i++)
 	{
-		FsSharedDatabase *entry = &fs_shared->databases[i];
+		int			kind = i % FS_DATABASE_WORKERS;
+		FsSharedWorker *place = &fs_shared->databases[i / FS_DATABASE_WORKERS].workers[kind];
 
-		if (entry->starting && entry->export_pid == 0 &&
-			!is_on_its_way(&export_handles[i], entry->last_start, now))
-			entry->starting = false;
-		if (entry->backfill_starting &&
-			!is_on_its_way(&backfill_handles[i], entry->backfill_last_start, now))
-		{
-			entry->backfill_starting = false;
-			entry->backfill_not_before = now + fs_process_backoff(++entry->backfill_failures);
-		}
+		if (!place->starting || place->pid != 0 ||
+			is_on_its_way(&database_handles[i / FS_DATABASE_WORKERS][kind], place->last_start, now))
+			continue;
+		place->starting = false;
+		if (kind != FS_EXPORT_WORKER)
+			place->not_before = now + fs_process_backoff(++place->failures);
 	}
 	LWLockRelease(fs_shared->lock);
 }
@@ -294,30 +294,48 @@ settle_starts(TimestampTz now)
  * so marks it as starting.  Caller must hold 'lock'.
  */
 static bool
-claim_export_start(int index, TimestampTz now, int *looks)
+claim_export_start(FsSharedDatabase *entry, TimestampTz now, int *looks)
 {
-	FsSharedDatabase *entry = &fs_shared->databases[index];
-	TimestampTz due = entry->not_before;
+	FsSharedWorker *place = &entry->workers[FS_EXPORT_WORKER];
+	TimestampTz due = place->not_before;
 
-	if (entry->starting)
+	if (place->starting)
 	{
 		(*looks)++;
 		return false;
 	}
-	if (entry->export_pid != 0 || entry->blockers > 0)
+	if (place->pid != 0 || entry->blockers > 0)
 		return false;
 	if (entry->no_extension)
-		due = Max(due, entry->last_start + LOOK_AGAIN);
+		due = Max(due, place->last_start + LOOK_AGAIN);
 	if (due > now || *looks >= MAX_LOOKS)
 	{
 		wake_by(Max(due, now + FS_USEC_PER_SEC));
 		return false;
 	}
 	(*looks)++;
-	entry->starting = true;
-	entry->last_start = now;
+	place->starting = true;
+	place->last_start = now;
 	/* for the case that it dies before it can say why; it clears this itself */
-	entry->not_before = now + fs_process_backoff(entry->failures + 1);
+	place->not_before = now + fs_process_backoff(place->failures + 1);
+	return true;
+}
+
+/* The same for the backfill worker of a database. */
+static bool
+claim_backfill_start(FsSharedDatabase *entry, TimestampTz now)
+{
+	FsSharedWorker *place = &entry->workers[FS_BACKFILL_WORKER];
+
+	if (!entry->backfill_wanted || place->pid != 0 || place->starting || entry->blockers > 0)
+		return false;
+	if (place->not_before > now)
+	{
+		wake_by(place->not_before);
+		return false;
+	}
+	place->starting = true;
+	place->last_start = now;
 	return true;
 }
 
@@ -326,107 +344,48 @@ claim_export_start(int index, TimestampTz now, int *looks)
  * claim is given back, for later.
  */
 static void
-start_export_worker(int index, DatabaseName *database, TimestampTz now)
+start_database_worker(int index, FsDatabaseWorker kind, DatabaseName *database, TimestampTz now)
 {
 	FsSharedDatabase *entry = &fs_shared->databases[index];
-	BackgroundWorker worker = {0};
+	FsSharedWorker *place = &entry->workers[kind];
+	BackgroundWorker worker = {.bgw_main_arg = ObjectIdGetDatum(database->oid)};
 
-	snprintf(worker.bgw_name, BGW_MAXLEN, "feature_stream export worker: %s",
-			 NameStr(database->name));
-	strlcpy(worker.bgw_type, "feature_stream export worker", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "fs_export_worker_main", BGW_MAXLEN);
-	worker.bgw_main_arg = ObjectIdGetDatum(database->oid);
-	if (start_worker(&worker, &export_handles[index], now))
+	if (start_worker(&worker, kind == FS_EXPORT_WORKER ? "export" : "backfill", NameStr(database->name),
+					 &database_handles[index][kind], now))
 		return;
 	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
 	if (entry->database == database->oid)
 	{
-		entry->starting = false;
-		entry->not_before = now + SLOT_RETRY;
-		wake_by(entry->not_before);
+		place->starting = false;
+		place->not_before = now + SLOT_RETRY;
+		wake_by(place->not_before);
 	}
 	LWLockRelease(fs_shared->lock);
 }
 
 /*
- * Starts export workers where there is none and it is time.  Claimed under the
- * lock, started without it: starting takes long.
+ * Starts workers of a kind where there is none, one is wanted and it is time.
+ * Claimed under the lock, started without it: starting takes long.
  */
 static void
-start_export_workers(List *databases, TimestampTz now)
+start_database_workers(List *databases, FsDatabaseWorker kind, TimestampTz now)
 {
 	int			looks = 0;
 
 	for (int i = 0; i < FS_MAX_DATABASES; i++)
 	{
+		FsSharedDatabase *entry = &fs_shared->databases[i];
 		DatabaseName *database;
 		bool		start = false;
 
 		LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
-		database = find_database(databases, fs_shared->databases[i].database);
+		database = find_database(databases, entry->database);
 		if (database != NULL)
-			start = claim_export_start(i, now, &looks);
+			start = kind == FS_EXPORT_WORKER ? claim_export_start(entry, now, &looks) :
+				claim_backfill_start(entry, now);
 		LWLockRelease(fs_shared->lock);
 		if (start)
-			start_export_worker(i, database, now);
-	}
-}
-
-/* The same for the backfill worker of a database. */
-static bool
-claim_backfill_start(FsSharedDatabase *entry, TimestampTz now)
-{
-	if (!entry->backfill_wanted || entry->backfill_pid != 0 || entry->backfill_starting ||
-		entry->blockers > 0)
-		return false;
-	if (entry->backfill_not_before > now)
-	{
-		wake_by(entry->backfill_not_before);
-		return false;
-	}
-	entry->backfill_starting = true;
-	entry->backfill_last_start = now;
-	return true;
-}
-
-static void
-start_backfill_worker(int index, DatabaseName *database, TimestampTz now)
-{
-	FsSharedDatabase *entry = &fs_shared->databases[index];
-	BackgroundWorker worker = {0};
-
-	snprintf(worker.bgw_name, BGW_MAXLEN, "feature_stream backfill worker: %s",
-			 NameStr(database->name));
-	strlcpy(worker.bgw_type, "feature_stream backfill worker", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "fs_backfill_worker_main", BGW_MAXLEN);
-	worker.bgw_main_arg = ObjectIdGetDatum(database->oid);
-	if (start_worker(&worker, &backfill_handles[index], now))
-		return;
-	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
-	if (entry->database == database->oid)
-	{
-		entry->backfill_starting = false;
-		entry->backfill_not_before = now + SLOT_RETRY;
-		wake_by(entry->backfill_not_before);
-	}
-	LWLockRelease(fs_shared->lock);
-}
-
-static void
-start_backfill_workers(List *databases, TimestampTz now)
-{
-	for (int i = 0; i < FS_MAX_DATABASES; i++)
-	{
-		DatabaseName *database;
-		bool		start = false;
-
-		LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
-		database = find_database(databases, fs_shared->databases[i].database);
-		if (database != NULL)
-			start = claim_backfill_start(&fs_shared->databases[i], now);
-		LWLockRelease(fs_shared->lock);
-		if (start)
-			start_backfill_worker(i, database, now);
+			start_database_worker(i, kind, database, now);
 	}
 }
 
@@ -457,15 +416,13 @@ static void
 start_ingest_worker(int slot, FsIngestArgs *args, TimestampTz now)
 {
 	FsSharedStream *stream = &fs_shared->streams[slot];
-	BackgroundWorker worker = {0};
+	BackgroundWorker worker = {.bgw_main_arg = Int32GetDatum(slot)};
+	char		relid[12];
 
 	StaticAssertStmt(sizeof(FsIngestArgs) <= BGW_EXTRALEN, "arguments do not fit");
-	snprintf(worker.bgw_name, BGW_MAXLEN, "feature_stream ingest worker: %u", args->relid);
-	strlcpy(worker.bgw_type, "feature_stream ingest worker", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "fs_ingest_worker_main", BGW_MAXLEN);
-	worker.bgw_main_arg = Int32GetDatum(slot);
+	snprintf(relid, sizeof(relid), "%u", args->relid);
 	memcpy(worker.bgw_extra, args, sizeof(FsIngestArgs));
-	if (start_worker(&worker, &ingest_handles[slot], now))
+	if (start_worker(&worker, "ingest", relid, &ingest_handles[slot], now))
 		return;
 	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
 	Assert(stream->starting);
@@ -479,7 +436,7 @@ start_ingest_worker(int slot, FsIngestArgs *args, TimestampTz now)
 
 /*
  * Starts ingest workers where one is wanted and it is time; claimed and started
- * as export workers are.
+ * as a database's workers are.
  */
 static void
 start_ingest_workers(TimestampTz now)
@@ -536,9 +493,9 @@ launch_workers(void)
 		settle_starts(now);
 		reconcile_databases(databases);
 		wake_at = now + LONGEST_NAP;
-		start_export_workers(databases, now);
+		start_database_workers(databases, FS_EXPORT_WORKER, now);
 		start_ingest_workers(now);
-		start_backfill_workers(databases, now);
+		start_database_workers(databases, FS_BACKFILL_WORKER, now);
 		take_nap();
 	}
 }

@@ -11,21 +11,21 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "catalog/feature_view.h"
 #include "catalog/stream.h"
 #include "ground/clock.h"
+#include "ground/transaction.h"
 #include "offline/partition.h"
 #include "pipeline/backread.h"
 #include "state/event_log.h"
+#include "state/query.h"
 #include "worker/process.h"
 #include "worker/upkeep.h"
 #include "worker/wakeup.h"
@@ -61,22 +61,6 @@ typedef struct Round
 	Oid			stream;			/* that plan_stream is to plan */
 	bool		complete;
 } Round;
-
-static void
-begin_transaction(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-end_transaction(MemoryContext context)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-}
 
 /* Relation of that name in our schema, InvalidOid if there is none. */
 static Oid
@@ -121,23 +105,15 @@ read_frontier(Oid stream)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(stream)};
-	FsTime		frontier = FS_TIME_MIN;
-	bool		is_null;
+	FsTime		frontier;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT pg_catalog.min(COALESCE(frontier, watermark))"
-							  " FROM feature_stream.stream_state WHERE stream = $1",
-							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read stream_state");
-	if (SPI_processed == 1)
-	{
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
-
-		if (!is_null && !TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(value)))
-			frontier = DatumGetTimestampTz(value);
-	}
+	fs_query_read("SELECT pg_catalog.min(COALESCE(frontier, watermark))"
+				  " FROM feature_stream.stream_state WHERE stream = $1",
+				  1, types, values);
+	frontier = fs_query_time(0, 1);
 	SPI_finish();
-	return frontier;
+	return TIMESTAMP_NOT_FINITE(frontier) ? FS_TIME_MIN : frontier;
 }
 
 /*
@@ -154,19 +130,16 @@ delete_old_rows(const StreamPlan *plan)
 	if (plan->log_before == FS_TIME_MIN)
 		return;
 	SPI_connect();
-	if (SPI_execute_with_args("DELETE FROM feature_stream.partition_wakeup WHERE stream = $1 AND watermark < $2",
-							  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not delete from partition_wakeup");
+	fs_query_run("DELETE FROM feature_stream.partition_wakeup WHERE stream = $1 AND watermark < $2",
+				 SPI_OK_DELETE, 2, types, values, NULL);
 	foreach(lc, plan->views)
 	{
 		values[0] = ObjectIdGetDatum(lfirst_oid(lc));
-		if (SPI_execute_with_args("DELETE FROM feature_stream.firing WHERE view = $1 AND window_end < $2",
-								  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
-			elog(ERROR, "could not delete from firing");
-		if (SPI_execute_with_args("DELETE FROM feature_stream.backfill WHERE view = $1 AND until < $2"
-								  " AND state <> 'pending'",
-								  2, types, values, NULL, false, 0) != SPI_OK_DELETE)
-			elog(ERROR, "could not delete from backfill");
+		fs_query_run("DELETE FROM feature_stream.firing WHERE view = $1 AND window_end < $2",
+					 SPI_OK_DELETE, 2, types, values, NULL);
+		fs_query_run("DELETE FROM feature_stream.backfill WHERE view = $1 AND until < $2"
+					 " AND state <> 'pending'",
+					 SPI_OK_DELETE, 2, types, values, NULL);
 	}
 	SPI_finish();
 }
@@ -181,24 +154,20 @@ hold_log(const FsViewDef *view, FsTime before)
 	Oid			types[] = {OIDOID, TIMESTAMPTZOID, INTERVALOID};
 	Interval	reach = {.time = fs_view_max_window(view) + view->slide};
 	Datum		values[] = {ObjectIdGetDatum(view->relid), TimestampTzGetDatum(before), IntervalPGetDatum(&reach)};
-	Datum		value;
-	bool		is_null;
 
 	if (before == FS_TIME_MIN)
 		return before;
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT min(GREATEST(COALESCE(h.fired, '-infinity') - $3, $2 - h.hold)) FROM"
-							  " (SELECT COALESCE(done_upto, after), hold FROM feature_stream.backfill"
-							  " WHERE view = $1 AND state = 'pending' UNION ALL"
-							  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
-							  " WHERE view = $1 AND paused UNION ALL"
-							  " SELECT NULL, hold FROM feature_stream.backread"
-							  " WHERE view = $1 AND state <> 'done') h (fired, hold)",
-							  3, types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read backfill");
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
-	if (!is_null)
-		before = Min(before, DatumGetTimestampTz(value));
+	fs_query_read("SELECT min(GREATEST(COALESCE(h.fired, '-infinity') - $3, $2 - h.hold)) FROM"
+				  " (SELECT COALESCE(done_upto, after), hold FROM feature_stream.backfill"
+				  " WHERE view = $1 AND state = 'pending' UNION ALL"
+				  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
+				  " WHERE view = $1 AND paused UNION ALL"
+				  " SELECT NULL, hold FROM feature_stream.backread"
+				  " WHERE view = $1 AND state <> 'done') h (fired, hold)",
+				  3, types, values);
+	if (!fs_query_is_null(0, 1))
+		before = Min(before, fs_query_time(0, 1));
 	SPI_finish();
 	return before;
 }
@@ -229,7 +198,7 @@ plan_stream(void *arg)
 	Oid			log;
 	ListCell   *lc;
 
-	begin_transaction();
+	fs_transaction_begin();
 	stream = fs_stream_load(round->stream);
 	plan.frontier = read_frontier(round->stream);
 	views = fs_view_list(round->stream);
@@ -255,7 +224,7 @@ plan_stream(void *arg)
 		round->longest_dead_letters = -1;
 	else if (round->longest_dead_letters >= 0)
 		round->longest_dead_letters = Max(round->longest_dead_letters, stream->dead_letter_retention);
-	end_transaction(round->context);
+	fs_transaction_end(round->context);
 }
 
 /*
@@ -270,9 +239,9 @@ plan_dead_letters(void *arg)
 	FsTime		before = FS_TIME_MIN;
 	Oid			table;
 
-	begin_transaction();
+	fs_transaction_begin();
 	table = find_own_relation("dead_letter");
-	end_transaction(round->context);
+	fs_transaction_end(round->context);
 	if (!OidIsValid(table))
 		return;
 	if (round->streams != NIL && round->complete && round->longest_dead_letters > 0)
@@ -287,11 +256,11 @@ plan_round(void *arg)
 	Round	   *round = arg;
 	List	   *streams;
 
-	begin_transaction();
+	fs_transaction_begin();
 	streams = fs_stream_list();
 	MemoryContextSwitchTo(round->context);
 	round->streams = list_copy(streams);
-	end_transaction(round->context);
+	fs_transaction_end(round->context);
 }
 
 /* Makes the partitions of a chore.  The argument is the Chore. */
@@ -301,10 +270,10 @@ make_ahead(void *arg)
 	Chore	   *chore = arg;
 	MemoryContext context = CurrentMemoryContext;
 
-	begin_transaction();
+	fs_transaction_begin();
 	if (OidIsValid(chore->parent) && get_rel_name(chore->parent) != NULL)
 		(void) fs_partition_ensure(chore->parent, chore->span, chore->ahead, chore->nahead);
-	end_transaction(context);
+	fs_transaction_end(context);
 }
 
 /* Drops the expired partitions of a chore.  The argument is the Chore. */

@@ -135,10 +135,9 @@ stop_workers(FsSharedDatabase *entry)
 		if (stream->pid != 0)
 			kill(stream->pid, SIGTERM);
 	}
-	if (entry->export_pid != 0)
-		kill(entry->export_pid, SIGTERM);
-	if (entry->backfill_pid != 0)
-		kill(entry->backfill_pid, SIGTERM);
+	for (int i = 0; i < FS_DATABASE_WORKERS; i++)
+		if (entry->workers[i].pid != 0)
+			kill(entry->workers[i].pid, SIGTERM);
 }
 
 /* Does the database still have a worker? */
@@ -146,11 +145,12 @@ static bool
 has_workers(Oid database)
 {
 	FsSharedDatabase *entry;
-	bool		found;
+	bool		found = false;
 
 	LWLockAcquire(fs_shared->lock, LW_SHARED);
 	entry = fs_shared_database(database, false);
-	found = entry != NULL && (entry->export_pid != 0 || entry->backfill_pid != 0);
+	for (int i = 0; entry != NULL && i < FS_DATABASE_WORKERS; i++)
+		found |= entry->workers[i].pid != 0;
 	for (int i = 0; i < fs_shared->max_streams; i++)
 	{
 		FsSharedStream *stream = &fs_shared->streams[i];

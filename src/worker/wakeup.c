@@ -56,10 +56,10 @@ wake_touched(void)
 	if (database != NULL)
 	{
 		database->no_extension = false;
-		database->not_before = 0;
-		database->backfill_not_before = 0;
-		if (database->export_latch != NULL)
-			SetLatch(database->export_latch);
+		for (int i = 0; i < FS_DATABASE_WORKERS; i++)
+			database->workers[i].not_before = 0;
+		if (database->workers[FS_EXPORT_WORKER].latch != NULL)
+			SetLatch(database->workers[FS_EXPORT_WORKER].latch);
 	}
 	fs_launcher_poke();
 	LWLockRelease(fs_shared->lock);

@@ -10,20 +10,13 @@
  * crashing: the same datum always comes to the same, and whatever it comes to
  * keeps the promises of core/decode.h and core/value.h.
  */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/avro_resolve.h"
-#include "core/number.h"
-#include "core/utf8.h"
 #include "core/wire_header.h"
+
+#include "fuzz.h"
 
 #define MAX_FIELDS 16
 #define NPAIRS 5
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A writer's schema, a reader's (or NULL), and columns. */
 typedef struct Pair
@@ -61,16 +54,6 @@ static const Pair pairs[NPAIRS] = {
 		"{\"name\":\"now\",\"aliases\":[\"old\"],\"type\":\"float\"},{\"name\":\"c\",\"type\":\"int\",\"default\":7}]}]},{\"name\":\"e\",\"type\":\"string\"}]}",
 	{FIELD("a.b", TEXT, NONE), FIELD("a", JSONB, NONE), FIELD("a.now", FLOAT4, NONE), FIELD("a.c", INT4, NONE), FIELD("e", TEXT, NONE)}},
 };
-
-/* Ends the process, as a sanitizer would, when a promise is broken. */
-static void
-require(bool cond, const char *what)
-{
-	if (cond)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
 
 static int
 count_fields(const Pair *pair)
@@ -110,48 +93,6 @@ program_of(int which)
 	return programs[which];
 }
 
-/* The promises of value.h for one value. */
-static void
-check_value(const FsField *field, const FsValue *value)
-{
-	if (value->presence != FS_PRESENT)
-		return;
-	switch (field->type)
-	{
-		case FS_TYPE_TEXT:
-			require(memchr(value->data, 0, value->len) == NULL, "no NUL");
-			require(fs_utf8_valid_length(value->data, value->len) == value->len, "text is UTF-8");
-			break;
-		case FS_TYPE_INT2:
-			require(value->i == (int16_t) value->i, "int2");
-			break;
-		case FS_TYPE_INT4:
-			require(value->i == (int32_t) value->i, "int4");
-			break;
-		case FS_TYPE_FLOAT4:
-			require(value->f == (double) (float) value->f, "float4");
-			break;
-		case FS_TYPE_FLOAT8:
-			require(isfinite(value->f), "finite");
-			break;
-		case FS_TYPE_BOOL:
-			require(value->i == 0 || value->i == 1, "bool");
-			break;
-		case FS_TYPE_TIMESTAMPTZ:
-			require(value->i >= FS_TIMESTAMP_MIN && value->i < FS_TIMESTAMP_END, "timestamptz");
-			break;
-		case FS_TYPE_UUID:
-			require(value->len == 16, "uuid");
-			break;
-		case FS_TYPE_NUMERIC:
-		case FS_TYPE_JSONB:
-			require(value->len > 0 && fs_utf8_valid_length(value->data, value->len) == value->len, "text of a value");
-			break;
-		default:
-			break;
-	}
-}
-
 /* JSON text reads as JSON: the other decoder says so. */
 static void
 check_json(const FsValue *value)
@@ -170,17 +111,6 @@ check_json(const FsValue *value)
 	require(ok || strstr(error.message, "deeper") != NULL, ok ? "" : error.message);
 	free(text);
 	fs_json_decoder_free(decoder);
-}
-
-/* Are two values the same? */
-static bool
-is_same(const FsField *field, const FsValue *a, const FsValue *b)
-{
-	if (a->presence != b->presence || a->presence != FS_PRESENT)
-		return a->presence == b->presence;
-	if (fs_type_is_bytes(field->type))
-		return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
-	return a->i == b->i;
 }
 
 int
@@ -210,8 +140,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(fs_avro_decode(used, program_of(data[0] % NPAIRS), bytes, size, b, &other) == ok, "same answer");
 		for (int i = 0; ok && i < count_fields(pair); i++)
 		{
-			check_value(&pair->fields[i], &a[i]);
-			require(is_same(&pair->fields[i], &a[i], &b[i]), "same value");
+			check_value(pair->fields[i].type, &a[i]);
+			require(is_same(pair->fields[i].type, &a[i], &b[i]), "same value");
 			if (pair->fields[i].type == FS_TYPE_JSONB && a[i].presence == FS_PRESENT)
 				check_json(&a[i]);
 		}
@@ -251,18 +181,6 @@ static const Seed seeds[] = {
 	SEED("\4\0\6abc\x54\2\2k\4" "\0" "\0\0\0\0\0\0\xf8\x3f" "\2\2\6" "\0\0"),
 	SEED("\4\4\0\2z\2\0\7\0"),
 };
-
-static uint64_t state;
-
-/* xorshift64*: the same numbers for the same seed everywhere. */
-static uint32_t
-next_random(uint32_t bound)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return (uint32_t) ((state * UINT64_C(2685821657736338717)) >> 33) % bound;
-}
 
 /* Changes the record in place, once; returns its new size. */
 static size_t
@@ -304,32 +222,19 @@ mutate(uint8_t *data, size_t size)
 	}
 }
 
+/* A choice and a datum, mutated. */
+static size_t
+make_record(uint8_t *data)
+{
+	const Seed *seed = &seeds[next_random(LENGTH_OF(seeds))];
+
+	return mutate_seed(data, seed->bytes, seed->len, 4, mutate);
+}
+
 int
 main(int argc, char **argv)
 {
-	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-	long		rounds = argc > 2 ? atol(argv[2]) : 100000;
-
-	state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-	for (long i = 0; i < rounds; i++)
-	{
-		uint8_t		data[MAX_SIZE];
-		const Seed *start = &seeds[next_random(sizeof(seeds) / sizeof(seeds[0]))];
-		size_t		size = start->len;
-		uint8_t    *copy;
-
-		memcpy(data, start->bytes, size);
-		for (int n = (int) next_random(4); n > 0; n--)
-			size = mutate(data, size);
-		/* of the exact size, so that reading on is seen */
-		copy = malloc(size > 0 ? size : 1);
-		require(copy != NULL, "memory");
-		memcpy(copy, data, size);
-		LLVMFuzzerTestOneInput(copy, size);
-		free(copy);
-	}
-	printf("fuzz_avro: %ld records, seed %lu\n", rounds, seed);
-	return 0;
+	return run_mutations(argc, argv, "fuzz_avro", 100000, make_record, MAX_SIZE);
 }
 
 #endif							/* FS_FUZZ_MAIN */

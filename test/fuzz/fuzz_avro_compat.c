@@ -8,24 +8,10 @@
  *
  * A verdict goes with what is told; a schema reads what it wrote itself.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/avro_canonical.h"
 #include "core/avro_compat.h"
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Ends the process, as a sanitizer would, when a promise is broken. */
-static void
-require(bool cond, const char *what)
-{
-	if (cond)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
+#include "fuzz.h"
 
 static void
 check_text(const char *text)
@@ -130,29 +116,17 @@ static const char *const words[] = {
 	"name", "aliases", "default", "R", "S", "n.S", "n.R", "E", "F", "a", "b", "c", "d", "A", "B"
 };
 
-static uint64_t state;
-
-/* xorshift64*: the same numbers for the same seed everywhere. */
-static uint32_t
-next_random(uint32_t bound)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return (uint32_t) ((state * UINT64_C(2685821657736338717)) >> 33) % bound;
-}
-
 /* Replaces a word in quotes by another, or (seldom) a byte; the new size. */
 static size_t
-mutate(char *data, size_t size)
+mutate(uint8_t *data, size_t size)
 {
-	const char *word = words[next_random(sizeof(words) / sizeof(words[0]))];
+	const char *word = words[next_random(LENGTH_OF(words))];
 	size_t		start = next_random((uint32_t) size);
 	size_t		end = start;
 
 	if (next_random(20) == 0)
 	{
-		data[start] = (char) (next_random(255) + 1);
+		data[start] = (uint8_t) (next_random(255) + 1);
 		return size;
 	}
 	while (start > 0 && data[start - 1] != '"')
@@ -166,43 +140,29 @@ mutate(char *data, size_t size)
 	return size - (end - start) + strlen(word);
 }
 
-/* Writes one schema, mutated; its size. */
+/* A schema, mutated. */
 static size_t
-make_schema(char *data)
+make_schema(uint8_t *data)
 {
-	const char *start = seeds[next_random(sizeof(seeds) / sizeof(seeds[0]))];
-	size_t		size = strlen(start);
+	const char *seed = seeds[next_random(LENGTH_OF(seeds))];
 
-	memcpy(data, start, size);
-	for (int n = (int) next_random(4); n > 0; n--)
-		size = mutate(data, size);
-	return size;
+	return mutate_seed(data, seed, strlen(seed), 4, mutate);
+}
+
+/* Two of them. */
+static size_t
+make_pair(uint8_t *data)
+{
+	size_t		size = make_schema(data);
+
+	data[size++] = '\0';
+	return size + make_schema(data + size);
 }
 
 int
 main(int argc, char **argv)
 {
-	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-	long		rounds = argc > 2 ? atol(argv[2]) : 50000;
-
-	state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-	for (long i = 0; i < rounds; i++)
-	{
-		char		data[MAX_SIZE];
-		size_t		size = make_schema(data);
-		uint8_t    *copy;
-
-		data[size++] = '\0';
-		size += make_schema(data + size);
-		/* of the exact size, so that reading on is seen */
-		copy = malloc(size);
-		require(copy != NULL, "memory");
-		memcpy(copy, data, size);
-		LLVMFuzzerTestOneInput(copy, size);
-		free(copy);
-	}
-	printf("fuzz_avro_compat: %ld pairs, seed %lu\n", rounds, seed);
-	return 0;
+	return run_mutations(argc, argv, "fuzz_avro_compat", 50000, make_pair, MAX_SIZE);
 }
 
 #endif							/* FS_FUZZ_MAIN */

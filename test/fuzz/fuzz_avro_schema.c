@@ -9,16 +9,11 @@
  * A schema that is refused says why; one that is accepted keeps its promises,
  * and programs can be made of it, for itself and against itself.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/avro_resolve.h"
-#include "core/utf8.h"
+
+#include "fuzz.h"
 
 #define NFIELDS 4
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const FsField fields[NFIELDS] = {
 	{"a", 1, FS_TYPE_TEXT, FS_UNIT_NONE},
@@ -26,16 +21,6 @@ static const FsField fields[NFIELDS] = {
 	{"b", 1, FS_TYPE_JSONB, FS_UNIT_NONE},
 	{"c.d.e", 5, FS_TYPE_TIMESTAMPTZ, FS_UNIT_ISO8601}
 };
-
-/* Ends the process, as a sanitizer would, when a promise is broken. */
-static void
-require(bool cond, const char *what)
-{
-	if (cond)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
 
 /* All links of the graph lead somewhere. */
 static void
@@ -121,23 +106,11 @@ static const char *const words[] = {
 	"type", "name", "namespace", "aliases", "fields", "symbols", "items", "values", "size", "default", "R", "E", "F", "a", "b"
 };
 
-static uint64_t state;
-
-/* xorshift64*: the same numbers for the same seed everywhere. */
-static uint32_t
-next_random(uint32_t bound)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return (uint32_t) ((state * UINT64_C(2685821657736338717)) >> 33) % bound;
-}
-
 /* Replaces the word in quotes that 'at' is in by another, as JSON stays JSON that way; its new size. */
 static size_t
-swap_word(char *data, size_t size, size_t at)
+swap_word(uint8_t *data, size_t size, size_t at)
 {
-	const char *word = words[next_random(sizeof(words) / sizeof(words[0]))];
+	const char *word = words[next_random(LENGTH_OF(words))];
 	size_t		start = at;
 	size_t		end = at;
 
@@ -154,7 +127,7 @@ swap_word(char *data, size_t size, size_t at)
 
 /* Changes the schema in place, once; returns its new size. */
 static size_t
-mutate(char *data, size_t size)
+mutate(uint8_t *data, size_t size)
 {
 	static const char alphabet[] = "{}[]\",:\\u0123456789.-_aRE \x01\xc3\xff";
 	size_t		at = next_random((uint32_t) size + 1);
@@ -164,12 +137,10 @@ mutate(char *data, size_t size)
 	{
 		case 0:
 			if (at < size)
-				data[at] = alphabet[next_random(sizeof(alphabet))];
+				data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
 			return size;
 		case 1:
-			n = next_random(20);
-			if (n > size - at)
-				n = size - at;
+			n = draw_piece(at, size, 20);
 			memmove(data + at, data + at + n, size - at - n);
 			return size - n;
 		case 2:
@@ -183,32 +154,19 @@ mutate(char *data, size_t size)
 	}
 }
 
+/* A schema, mutated. */
+static size_t
+make_schema(uint8_t *data)
+{
+	const char *seed = seeds[next_random(LENGTH_OF(seeds))];
+
+	return mutate_seed(data, seed, strlen(seed), 5, mutate);
+}
+
 int
 main(int argc, char **argv)
 {
-	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-	long		rounds = argc > 2 ? atol(argv[2]) : 50000;
-
-	state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-	for (long i = 0; i < rounds; i++)
-	{
-		char		data[MAX_SIZE];
-		const char *start = seeds[next_random(sizeof(seeds) / sizeof(seeds[0]))];
-		size_t		size = strlen(start);
-		uint8_t    *copy;
-
-		memcpy(data, start, size);
-		for (int n = (int) next_random(5); n > 0; n--)
-			size = mutate(data, size);
-		/* of the exact size, so that reading on is seen */
-		copy = malloc(size > 0 ? size : 1);
-		require(copy != NULL, "memory");
-		memcpy(copy, data, size);
-		LLVMFuzzerTestOneInput(copy, size);
-		free(copy);
-	}
-	printf("fuzz_avro_schema: %ld schemas, seed %lu\n", rounds, seed);
-	return 0;
+	return run_mutations(argc, argv, "fuzz_avro_schema", 50000, make_schema, MAX_SIZE);
 }
 
 #endif							/* FS_FUZZ_MAIN */

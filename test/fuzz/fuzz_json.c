@@ -11,18 +11,11 @@
  * one as a decoder that has seen none, and whatever it says keeps the promises
  * of core/decode.h and core/value.h.
  */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/decode.h"
-#include "core/number.h"
-#include "core/utf8.h"
+
+#include "fuzz.h"
 
 #define NFIELDS 16
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const FsField fields[NFIELDS] = {
 	{"t", 1, FS_TYPE_TEXT, FS_UNIT_NONE},
@@ -42,73 +35,6 @@ static const FsField fields[NFIELDS] = {
 	{"j", 1, FS_TYPE_JSONB, FS_UNIT_NONE},
 	{"j", 1, FS_TYPE_JSONB, FS_UNIT_NONE}
 };
-
-/* Ends the process, as a sanitizer would, when a promise is broken. */
-static void
-require(bool cond, const char *what)
-{
-	if (cond)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
-
-/* The promises of value.h for one value. */
-static void
-check_value(const FsField *field, const FsValue *value)
-{
-	if (value->presence != FS_PRESENT)
-		return;
-	switch (field->type)
-	{
-		case FS_TYPE_TEXT:
-			require(memchr(value->data, 0, value->len) == NULL, "no NUL");
-			require(fs_utf8_valid_length(value->data, value->len) == value->len,
-					"text is UTF-8");
-			break;
-		case FS_TYPE_INT2:
-			require(value->i == (int16_t) value->i, "int2");
-			break;
-		case FS_TYPE_INT4:
-			require(value->i == (int32_t) value->i, "int4");
-			break;
-		case FS_TYPE_FLOAT4:
-			require(value->f == (double) (float) value->f, "float4");
-			break;
-		case FS_TYPE_FLOAT8:
-			require(isfinite(value->f), "finite");
-			break;
-		case FS_TYPE_BOOL:
-			require(value->i == 0 || value->i == 1, "bool");
-			break;
-		case FS_TYPE_TIMESTAMPTZ:
-			require(value->i >= FS_TIMESTAMP_MIN && value->i < FS_TIMESTAMP_END,
-					"timestamptz");
-			break;
-		case FS_TYPE_UUID:
-			require(value->len == 16, "uuid");
-			break;
-		case FS_TYPE_NUMERIC:
-		case FS_TYPE_JSONB:
-			require(value->len > 0, "text of a value");
-			break;
-		default:
-			break;
-	}
-}
-
-/* Are two values the same? */
-static bool
-is_same(const FsField *field, const FsValue *a, const FsValue *b)
-{
-	if (a->presence != b->presence)
-		return false;
-	if (a->presence != FS_PRESENT)
-		return true;
-	if (fs_type_is_bytes(field->type))
-		return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
-	return a->i == b->i;
-}
 
 /* Decodes with a new decoder and with one that has seen much. */
 int
@@ -132,8 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(fs_json_decode(used, bytes, size, b, &other) == ok, "same answer");
 	for (int i = 0; ok && i < NFIELDS; i++)
 	{
-		check_value(&fields[i], &a[i]);
-		require(is_same(&fields[i], &a[i], &b[i]), "same value");
+		check_value(fields[i].type, &a[i]);
+		require(is_same(fields[i].type, &a[i], &b[i]), "same value");
 	}
 	if (!ok)
 	{
@@ -164,24 +90,12 @@ static const char *const seeds[] = {
 	"{\"x\":[[[{}]]],\"t\":null,\"t\":\"\xd0\xb6\",\"i4\":1.5,\"i4\":2}"
 };
 
-static uint64_t state;
-
-/* xorshift64*: the same numbers for the same seed everywhere. */
-static uint32_t
-next_random(uint32_t bound)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return (uint32_t) ((state * UINT64_C(2685821657736338717)) >> 33) % bound;
-}
-
 /* Changes the record in place, once; returns its new size. */
 static size_t
 mutate(uint8_t *data, size_t size)
 {
 	static const char alphabet[] = "{}[]\",:\\/ue0123456789.-+ntfalsr \t\n\x01\x80\xc3\xed\xff";
-	const char *other = seeds[next_random(sizeof(seeds) / sizeof(seeds[0]))];
+	const char *other = seeds[next_random(LENGTH_OF(seeds))];
 	size_t		at = next_random((uint32_t) size + 1);
 	size_t		n;
 
@@ -198,9 +112,7 @@ mutate(uint8_t *data, size_t size)
 			data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
 			return size + 1;
 		case 2:					/* delete some */
-			n = next_random(8);
-			if (n > size - at)
-				n = size - at;
+			n = draw_piece(at, size, 8);
 			memmove(data + at, data + at + n, size - at - n);
 			return size - n;
 		case 3:					/* repeat some */
@@ -218,32 +130,19 @@ mutate(uint8_t *data, size_t size)
 	}
 }
 
+/* A record, mutated. */
+static size_t
+make_record(uint8_t *data)
+{
+	const char *seed = seeds[next_random(LENGTH_OF(seeds))];
+
+	return mutate_seed(data, seed, strlen(seed), 4, mutate);
+}
+
 int
 main(int argc, char **argv)
 {
-	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-	long		rounds = argc > 2 ? atol(argv[2]) : 200000;
-
-	state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-	for (long i = 0; i < rounds; i++)
-	{
-		uint8_t		data[MAX_SIZE];
-		const char *start = seeds[next_random(sizeof(seeds) / sizeof(seeds[0]))];
-		size_t		size = strlen(start);
-		uint8_t    *copy;
-
-		memcpy(data, start, size);
-		for (int n = (int) next_random(4); n > 0; n--)
-			size = mutate(data, size);
-		/* of the exact size, so that reading on is seen */
-		copy = malloc(size > 0 ? size : 1);
-		require(copy != NULL, "memory");
-		memcpy(copy, data, size);
-		LLVMFuzzerTestOneInput(copy, size);
-		free(copy);
-	}
-	printf("fuzz_json: %ld records, seed %lu\n", rounds, seed);
-	return 0;
+	return run_mutations(argc, argv, "fuzz_json", 200000, make_record, MAX_SIZE);
 }
 
 #endif							/* FS_FUZZ_MAIN */

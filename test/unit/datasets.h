@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/sketch.h"
+#include "draw.h"
 
 #define DATASETS 100
 
@@ -25,19 +26,6 @@ typedef struct Dataset
 	uint32_t	n;
 	double	   *values;
 } Dataset;
-
-static uint64_t dataset_seed = 1;
-
-/* 64 random bits: splitmix64 (Steele et al. 2014). */
-static uint64_t
-draw(void)
-{
-	uint64_t	z = dataset_seed += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 /* Evenly from 0 (never) to 1. */
 static double
@@ -89,7 +77,7 @@ make_dataset(int number)
 	static const uint32_t sizes[] = {1, 2, 10, 100, 600, 1500, 5000, 20000, 70000, 200000};
 	Dataset		data = {shapes[number % 10], sizes[number / 10], NULL};
 
-	dataset_seed = (uint64_t) number * 1000003 + 17;
+	draw_seed = (uint64_t) number * 1000003 + 17;
 	data.values = malloc(data.n * sizeof(double));
 	for (uint32_t i = 0; i < data.n; i++)
 		data.values[i] = draw_value(number % 10, i);

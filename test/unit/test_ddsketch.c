@@ -181,7 +181,7 @@ test_collapse(void)
 		fs_ddsketch_add(&backward, values[i]);
 	CHECK_NAMED(same_bytes(&sketch, &backward), "collapsed backward");
 	fs_ddsketch_free(&backward);
-	dataset_seed = 9;
+	draw_seed = 9;
 	for (uint32_t i = n; i-- > 1;)
 	{
 		uint32_t	j = (uint32_t) (draw() % (i + 1));
@@ -291,7 +291,7 @@ test_hostile_bytes(void)
 	bool		same = true;
 	int			read = 0;
 
-	dataset_seed = 5;
+	draw_seed = 5;
 	for (int round = 0; round < 20000; round++)
 	{
 		FsDdSketch	sketch;

@@ -360,7 +360,7 @@ test_hostile_bytes(void)
 	bool		same = true;
 	int			read = 0;
 
-	dataset_seed = 5;
+	draw_seed = 5;
 	for (int round = 0; round < 20000; round++)
 	{
 		uint32_t	limit = round % 2 ? 0 : 5;

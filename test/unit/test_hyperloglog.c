@@ -40,14 +40,14 @@ root_mean_square(const Errors *errors)
 static uint64_t
 hash_double(double value, uint64_t seed)
 {
-	uint64_t	saved = dataset_seed;
+	uint64_t	saved = draw_seed;
 	uint64_t	hash;
 
 	value += 0.0;				/* -0 is 0 */
 	memcpy(&hash, &value, sizeof(hash));
-	dataset_seed = hash ^ seed * UINT64_C(0x2545f4914f6cdd1d);
+	draw_seed = hash ^ seed * UINT64_C(0x2545f4914f6cdd1d);
 	hash = draw();
-	dataset_seed = saved;
+	draw_seed = saved;
 	return hash;
 }
 
@@ -226,7 +226,7 @@ test_cardinalities(void)
 	Errors		all = {0};
 	char		name[100];
 
-	dataset_seed = 4711;
+	draw_seed = 4711;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 	{
 		int			trials = 300;
@@ -285,7 +285,7 @@ test_mixed_merge(void)
 	FsHyperLogLog large;
 	FsHyperLogLog whole;
 
-	dataset_seed = 8;
+	draw_seed = 8;
 	for (int round = 0; round < 2; round++)
 	{
 		fs_hyperloglog_init(&small, &fs_sketch_malloc);
@@ -345,7 +345,7 @@ test_hostile_bytes(void)
 	bool		same = true;
 	int			read = 0;
 
-	dataset_seed = 5;
+	draw_seed = 5;
 	for (int round = 0; round < 20000; round++)
 	{
 		FsHyperLogLog sketch;
@@ -389,7 +389,7 @@ test_out_of_memory(void)
 		FsHyperLogLog sketch;
 		int64_t		n = 0;
 
-		dataset_seed = 6;
+		draw_seed = 6;
 		pieces_left = left;
 		fs_hyperloglog_init(&sketch, &scarce);
 		while (n < 600 && fs_hyperloglog_add(&sketch, draw()))

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/segment_format.h"
+#include "draw.h"
 #include "unit.h"
 
 #define MAX_COLUMNS 16
@@ -32,24 +33,6 @@ typedef struct Sample
 	Event	   *events;
 	int			count;
 } Sample;
-
-static uint64_t seed;
-
-static uint64_t
-draw(void)
-{
-	uint64_t	z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static int
-draw_below(int n)
-{
-	return (int) (draw() % (uint64_t) n);
-}
 
 /* 64 bits of any magnitude, either sign, the edges included. */
 static int64_t
@@ -459,7 +442,7 @@ test_seed(int number)
 	char		name[80];
 	bool		passed;
 
-	seed = (uint64_t) number * 7919;
+	draw_seed = (uint64_t) number * 7919;
 	draw_sample(&sample, counts[number % 12] + (number % 12 > 5 ? draw_below(2) : 0));
 	passed = round_trips(&sample, &bytes, &len);
 	snprintf(name, sizeof(name), "seed %d: %d events, %d columns, %zu bytes round trip",
@@ -489,7 +472,7 @@ test_size(void)
 	bool		appended = true;
 	int			i;
 
-	seed = 1;
+	draw_seed = 1;
 	for (i = 0; i < 20000; i++)
 	{
 		FsEventMeta meta = {start + draw_below(60000) * 1000, start + i / 1000,

@@ -10,25 +10,8 @@
 #include <string.h>
 
 #include "core/segment_format.h"
+#include "draw.h"
 #include "unit.h"
-
-static uint64_t seed;
-
-static uint64_t
-draw(void)
-{
-	uint64_t	z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static int
-draw_below(int n)
-{
-	return (int) (draw() % (uint64_t) n);
-}
 
 /*
  * Number streams
@@ -479,7 +462,7 @@ check_text(void)
 int
 main(void)
 {
-	seed = 1;
+	draw_seed = 1;
 	CHECK_NAMED(check_ints(), "number streams have the bytes of a slow encoder");
 	CHECK_NAMED(check_text(), "blocks of text have the bytes of a slow encoder");
 	return unit_finish();

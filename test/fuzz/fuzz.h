@@ -1,0 +1,153 @@
+/*
+ * fuzz.h
+ *		What the fuzz targets have in common: promises, values, a driver.
+ *
+ * A target is a libFuzzer entry, LLVMFuzzerTestOneInput().  With -DFS_FUZZ_MAIN
+ * it is a program of its own, whose main() is one call of run_mutations().
+ */
+#ifndef FS_TEST_FUZZ_H
+#define FS_TEST_FUZZ_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/number.h"
+#include "core/utf8.h"
+#include "core/value.h"
+
+extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Ends the process, as a sanitizer would, when a promise is broken. */
+static inline void
+require(bool cond, const char *what)
+{
+	if (cond)
+		return;
+	fprintf(stderr, "broken promise: %s\n", what);
+	abort();
+}
+
+/* The promises of value.h for one value. */
+static inline void
+check_value(FsType type, const FsValue *value)
+{
+	if (value->presence != FS_PRESENT)
+		return;
+	switch (type)
+	{
+		case FS_TYPE_TEXT:
+			require(memchr(value->data, 0, value->len) == NULL, "no NUL");
+			require(fs_utf8_valid_length(value->data, value->len) == value->len, "text is UTF-8");
+			break;
+		case FS_TYPE_INT2:
+			require(value->i == (int16_t) value->i, "int2");
+			break;
+		case FS_TYPE_INT4:
+			require(value->i == (int32_t) value->i, "int4");
+			break;
+		case FS_TYPE_FLOAT4:
+			require(value->f == (double) (float) value->f, "float4");
+			break;
+		case FS_TYPE_FLOAT8:
+			require(isfinite(value->f), "finite");
+			break;
+		case FS_TYPE_BOOL:
+			require(value->i == 0 || value->i == 1, "bool");
+			break;
+		case FS_TYPE_TIMESTAMPTZ:
+			require(value->i >= FS_TIMESTAMP_MIN && value->i < FS_TIMESTAMP_END, "timestamptz");
+			break;
+		case FS_TYPE_UUID:
+			require(value->len == 16, "uuid");
+			break;
+		case FS_TYPE_NUMERIC:
+		case FS_TYPE_JSONB:
+			require(value->len > 0 && fs_utf8_valid_length(value->data, value->len) == value->len, "text of a value");
+			break;
+		default:
+			break;
+	}
+}
+
+/* Are two values of a type the same? */
+static inline bool
+is_same(FsType type, const FsValue *a, const FsValue *b)
+{
+	if (a->presence != b->presence || a->presence != FS_PRESENT)
+		return a->presence == b->presence;
+	if (fs_type_is_bytes(type))
+		return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+	return a->i == b->i;
+}
+
+#ifdef FS_FUZZ_MAIN
+
+#define LENGTH_OF(array) ((uint32_t) (sizeof(array) / sizeof((array)[0])))
+
+static uint64_t random_state;
+
+/* xorshift64*: the same numbers for the same seed everywhere. */
+static inline uint32_t
+next_random(uint32_t bound)
+{
+	random_state ^= random_state >> 12;
+	random_state ^= random_state << 25;
+	random_state ^= random_state >> 27;
+	return (uint32_t) ((random_state * UINT64_C(2685821657736338717)) >> 33) % bound;
+}
+
+/*
+ * The driver, [seed [rounds]]: 'make' writes an input of at most max_size bytes,
+ * by next_random(), and returns its size.  The input is copied to memory of
+ * exactly that size, so that reading on is seen.
+ */
+static inline int
+run_mutations(int argc, char **argv, const char *name, long rounds,
+			  size_t (*make) (uint8_t *data), size_t max_size)
+{
+	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+	uint8_t    *data = malloc(max_size);
+
+	if (argc > 2)
+		rounds = atol(argv[2]);
+	random_state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+	for (long i = 0; i < rounds; i++)
+	{
+		size_t		size = make(data);
+		uint8_t    *copy = malloc(size > 0 ? size : 1);
+
+		require(copy != NULL && size <= max_size, "memory");
+		memcpy(copy, data, size);
+		LLVMFuzzerTestOneInput(copy, size);
+		free(copy);
+	}
+	free(data);
+	printf("%s: %ld inputs, seed %lu\n", name, rounds, seed);
+	return 0;
+}
+
+/* One of the seeds, changed fewer than 'most' times by 'mutate', which returns the new size. */
+static inline size_t
+mutate_seed(uint8_t *data, const char *seed, size_t size, uint32_t most,
+			size_t (*mutate) (uint8_t *data, size_t size))
+{
+	memcpy(data, seed, size);
+	for (int n = (int) next_random(most); n > 0; n--)
+		size = mutate(data, size);
+	return size;
+}
+
+/* A piece of at most 'most' bytes at 'at', cut to what there is. */
+static inline size_t
+draw_piece(size_t at, size_t size, uint32_t most)
+{
+	size_t		n = next_random(most);
+
+	return n > size - at ? size - at : n;
+}
+
+#endif							/* FS_FUZZ_MAIN */
+
+#endif							/* FS_TEST_FUZZ_H */
