@@ -24,8 +24,8 @@
 #include "ground/transaction.h"
 #include "offline/partition.h"
 #include "offline/table_writer.h"
-#include "pipeline/backread.h"
 #include "pipeline/backfill.h"
+#include "pipeline/backread.h"
 #include "pipeline/batch.h"
 #include "state/query.h"
 
