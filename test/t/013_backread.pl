@@ -177,8 +177,6 @@ set_fault($node, 'backread-before-commit:crash:2');
 create_view('filled', ", backfill_from => 'earliest', online => 'redis'");
 wait_until('a crash before a step is committed', sub { crashes() > $crashes });
 set_fault($node, 'backread-after-commit:crash:2');
-wait_for_server($node);
-set_clock();
 $crashes = crashes();
 wait_until('a crash after a step was committed', sub {
 	crashes() > $crashes || (ask(q(SELECT state FROM feature_stream.backread)) // 'reading') ne 'reading' });
