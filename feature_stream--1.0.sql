@@ -231,6 +231,53 @@ CREATE TABLE feature_stream.view_alteration (
 ) WITH (fillfactor = 50);
 CREATE INDEX ON feature_stream.view_alteration (view);
 
+-- Events older than the stream's log that are read for one feature view: create_feature_view(backfill_from => ...).
+-- 'pending' until upkeep has fixed where that joins the log (backread_position), 'reading', 'read', and 'done' when the
+-- view goes on with them.  cut: where the log began then (null: it was whole); what an event before it became is not
+-- known any more, so those are read again.  whole_from: nothing is missing from here on (null: nothing at all).
+CREATE TABLE feature_stream.backread (
+    view             oid PRIMARY KEY,
+    start            text NOT NULL,
+    state            text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'reading', 'read', 'done')),
+    hold             interval NOT NULL DEFAULT '7 days',
+    cut              timestamptz,
+    whole_from       timestamptz,
+    step             bigint NOT NULL DEFAULT 0,
+    read_count       bigint NOT NULL DEFAULT 0,
+    refused_count    bigint NOT NULL DEFAULT 0,
+    lost_count       bigint NOT NULL DEFAULT 0,
+    refused_example  text,
+    started_at       timestamptz,
+    finished_at      timestamptz,
+    error            text
+) WITH (fillfactor = 50);
+
+-- Records from start_offset (known when it is found) up to end_offset, excluding that: all before stream_start, where
+-- the stream itself began, and those before the cut after it.
+CREATE TABLE feature_stream.backread_position (
+    view          oid NOT NULL,
+    partition     int NOT NULL,
+    start_offset  bigint,
+    next_offset   bigint,
+    stream_start  bigint NOT NULL,
+    end_offset    bigint NOT NULL,
+    covers_all    boolean,
+    covered_from  timestamptz,
+    PRIMARY KEY (view, partition)
+) WITH (fillfactor = 50);
+
+-- Their events, as in event_log; for this view alone, so that no other one changes.
+CREATE TABLE feature_stream.backread_log (
+    view         oid NOT NULL,
+    slice        timestamptz NOT NULL,
+    step         bigint NOT NULL,
+    part         int NOT NULL,
+    event_count  int NOT NULL,
+    segment      bytea NOT NULL,
+    PRIMARY KEY (view, slice, step, part)
+);
+ALTER TABLE feature_stream.backread_log ALTER COLUMN segment SET STORAGE EXTERNAL;
+
 CREATE TABLE feature_stream.dead_letter (
     stream       regclass NOT NULL,
     partition    int NOT NULL,
@@ -343,6 +390,9 @@ COMMENT ON TABLE feature_stream.view_state IS 'durable counters of feature views
 COMMENT ON TABLE feature_stream.view_pause IS 'feature views that are paused';
 COMMENT ON TABLE feature_stream.backfill IS 'window ends that feature views did not fire when they were due, and how far their rows are computed';
 COMMENT ON TABLE feature_stream.view_alteration IS 'features that were added to feature views, and how far their columns of earlier rows are computed';
+COMMENT ON TABLE feature_stream.backread IS 'feature views for which events older than their stream''s log are read from the topic, and how far that is';
+COMMENT ON TABLE feature_stream.backread_position IS 'which records of each partition are read for a feature view, and how far that is';
+COMMENT ON TABLE feature_stream.backread_log IS 'events that were read for a feature view, in immutable segments';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
 COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, unknown_schema (the registry does not have the record''s schema, or it is no Avro that can be used), or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
 COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value';
@@ -474,10 +524,11 @@ CREATE FUNCTION feature_stream.create_feature_view(
     online name DEFAULT NULL, online_key text DEFAULT NULL, online_ttl interval DEFAULT NULL,
     on_empty text DEFAULT 'delete', emit text DEFAULT 'on_change',
     history text DEFAULT 'all', history_interval interval DEFAULT NULL, history_retention interval DEFAULT NULL,
-    online_mode text DEFAULT 'final', offline name DEFAULT NULL, backfill boolean DEFAULT true) RETURNS regclass
+    online_mode text DEFAULT 'final', offline name DEFAULT NULL, backfill boolean DEFAULT true,
+    backfill_from text DEFAULT NULL) RETURNS regclass
     AS 'MODULE_PATHNAME', 'fs_create_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean) IS 'creates a feature view: a query over a stream, computed for each entity and window';
+REVOKE ALL ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean, text) IS 'creates a feature view: a query over a stream, computed for each entity and window';
 
 CREATE FUNCTION feature_stream.alter_feature_view(
     view regclass, query text DEFAULT NULL,
@@ -1021,10 +1072,12 @@ SELECT f.view,
        coalesce(l.expression_error_count, v.expression_error_count) AS expression_error_count,
        l.feature_error_count, l.feature_error,
        coalesce(l.row_count, v.row_count) AS row_count,
-       CASE WHEN p.view IS NULL THEN 'active' ELSE 'paused' END AS state,
+       CASE WHEN p.view IS NOT NULL THEN 'paused' WHEN r.view IS NOT NULL THEN 'reading' ELSE 'active' END AS state,
        p.since AS paused_since
   FROM feature_stream.feature_view f
        LEFT JOIN feature_stream.view_pause p ON p.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
+       LEFT JOIN feature_stream.backread r
+       ON r.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid AND r.state OPERATOR(pg_catalog.<>) 'done'
        LEFT JOIN feature_stream.stat_get_feature_view() l ON l.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN feature_stream.view_state v ON v.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN feature_stream.stream_state d ON d.stream OPERATOR(pg_catalog.=) f.stream::pg_catalog.oid;
@@ -1035,7 +1088,7 @@ COMMENT ON COLUMN feature_stream.stat_feature_view.filtered_count IS 'events tha
 COMMENT ON COLUMN feature_stream.stat_feature_view.late_count IS 'accepted events that were too late for all windows of this view';
 COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because an expression of the query raised an error for them; see dead_letter';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of history rows that are NULL because computing them raised an error, since the worker started';
-COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, or paused by pause_feature_view()';
+COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, paused by pause_feature_view(), or reading: it begins when the topic is read, see stat_progress_backfill';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error IS 'message of the latest of these errors';
 
 CREATE VIEW feature_stream.stat_online AS
@@ -1062,10 +1115,11 @@ COMMENT ON VIEW feature_stream.stat_progress_recovery IS 'one row a stream whose
 COMMENT ON COLUMN feature_stream.stat_progress_recovery.phase IS 'initializing, reading event log or finishing';
 
 CREATE VIEW feature_stream.stat_progress_backfill AS
-SELECT b.view::pg_catalog.regclass AS view,
-       b.reason,
-       CASE WHEN b.state OPERATOR(pg_catalog.<>) 'pending' THEN b.state
-            WHEN b.error IS NOT NULL THEN 'failed'
+SELECT coalesce(b.view, r.view)::pg_catalog.regclass AS view,
+       coalesce(b.reason, 'creation') AS reason,
+       CASE WHEN coalesce(b.error, r.error) IS NOT NULL THEN 'failed'
+            WHEN b.view IS NULL THEN CASE r.state WHEN 'reading' THEN 'reading' ELSE 'waiting' END
+            WHEN b.state OPERATOR(pg_catalog.<>) 'pending' THEN b.state
             WHEN b.started_at IS NULL THEN 'waiting'
             ELSE 'running' END AS state,
        b.first_window_end AS from_window_end,
@@ -1073,21 +1127,41 @@ SELECT b.view::pg_catalog.regclass AS view,
        b.done_upto AS done_window_end,
        b.lost_upto AS lost_window_end,
        b.row_count,
-       b.started_at,
+       coalesce(r.started_at, b.started_at) AS started_at,
        b.finished_at,
-       b.error
+       coalesce(b.error, r.error) AS error,
+       p.offsets_total,
+       p.offsets_done,
+       r.read_count,
+       r.refused_count,
+       r.lost_count,
+       r.refused_example
   FROM (SELECT view, reason, state, first_window_end, "until", done_upto, lost_upto, row_count, started_at, finished_at, error
           FROM feature_stream.backfill
          UNION ALL
         SELECT view, 'alteration', state, first_window_end, "until", done_upto, lost_upto, row_count, started_at, finished_at, error
           FROM feature_stream.view_alteration
-         WHERE features OPERATOR(pg_catalog.<>) '{}') b;
-COMMENT ON VIEW feature_stream.stat_progress_backfill IS 'one row for each stretch of window ends whose history rows are computed from the event log, also when that is done, while the log reaches there';
+         WHERE features OPERATOR(pg_catalog.<>) '{}') b
+       FULL JOIN feature_stream.backread r
+       ON r.view OPERATOR(pg_catalog.=) b.view AND b.reason OPERATOR(pg_catalog.=) 'creation'
+       LEFT JOIN (SELECT o.view,
+                         pg_catalog.sum(o.end_offset OPERATOR(pg_catalog.-) o.start_offset)::pg_catalog.int8 AS offsets_total,
+                         pg_catalog.sum(o.next_offset OPERATOR(pg_catalog.-) o.start_offset)::pg_catalog.int8 AS offsets_done
+                    FROM feature_stream.backread_position o GROUP BY o.view) p
+       ON p.view OPERATOR(pg_catalog.=) r.view
+ WHERE b.view IS NOT NULL OR r.state OPERATOR(pg_catalog.<>) 'done';
+COMMENT ON VIEW feature_stream.stat_progress_backfill IS 'one row for each stretch of window ends whose history rows are computed from the event log, also when that is done, while the log reaches there; and for each feature view for which a topic is read before that';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.reason IS 'creation: the feature view was made later; pause: it was paused; alteration: features were added, whose columns of earlier rows are filled';
-COMMENT ON COLUMN feature_stream.stat_progress_backfill.state IS 'waiting, running, failed (error says why; it is tried again), done, or declined (create_feature_view(backfill => false))';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.state IS 'waiting, reading (the topic), running, failed (error says why; it is tried again), done, or declined (create_feature_view(backfill => false))';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.from_window_end IS 'first window end, as far back as the log and the history''s retention reach; known when it began';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.to_window_end IS 'last window end; the feature view itself fires those after it; null until the stream''s worker has seen an alteration';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.done_window_end IS 'window ends up to this one are in the history, of an alteration with the new columns';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.offsets_total IS 'offsets of the topic to be read (create_feature_view(backfill_from => ...)), of the partitions whose beginning is known';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.offsets_done IS 'how many of them are behind us';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.read_count IS 'records read';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.refused_count IS 'records among them that do not meet the stream''s contract, or for which an expression of the query raised an error';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.lost_count IS 'offsets that retention removed from the topic before they were read';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.refused_example IS 'the first record that was refused: where it is, and why';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.lost_window_end IS 'window ends up to this one are not in the history, or their new columns are null: the log did not reach back to them any more';
 
 -- Offsets and errors tell about others' data: for monitoring roles.

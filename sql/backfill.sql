@@ -204,6 +204,22 @@ SET client_min_messages = warning;
 
 -- Arguments and rights.
 SELECT feature_stream.create_feature_view('wrong', 'SELECT customer, count(*) AS n FROM orders GROUP BY customer', '{10 min}', '1 min', backfill => NULL);
+SELECT feature_stream.create_feature_view('wrong', 'SELECT customer, count(*) AS n FROM orders GROUP BY customer', '{10 min}', '1 min', backfill_from => 'earliest');
+CREATE SERVER fs_backfill_kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '127.0.0.1:1');
+BEGIN;
+CREATE FOREIGN TABLE far (customer text NOT NULL, at timestamptz NOT NULL) SERVER fs_backfill_kafka OPTIONS (topic 'far', event_time 'at');
+SELECT feature_stream.create_feature_view('far_counts', 'SELECT customer, count(*) AS n FROM far GROUP BY customer', '{10 min}', '1 min', backfill_from => '2024-01-15 12:00:00+00');
+SELECT view, reason, state, error, read_count FROM feature_stream.stat_progress_backfill WHERE view = 'far_counts'::regclass;
+SELECT state FROM feature_stream.stat_feature_view WHERE view = 'far_counts'::regclass;
+SAVEPOINT s;
+SELECT feature_stream.create_feature_view('wrong', 'SELECT customer, count(*) AS n FROM far GROUP BY customer', '{10 min}', '1 min', backfill_from => 'latest');
+ROLLBACK TO s;
+SELECT feature_stream.create_feature_view('wrong', 'SELECT customer, count(*) AS n FROM far GROUP BY customer', '{10 min}', '1 min', backfill_from => '2024-01-15 12:00:00');
+ROLLBACK TO s;
+SELECT feature_stream.drop_feature_view('far_counts');
+SELECT count(*) FROM feature_stream.backread;
+ROLLBACK;
+DROP SERVER fs_backfill_kafka;
 SET ROLE fs_backfill_other;
 SELECT * FROM feature_stream.stat_progress_backfill;
 SELECT * FROM feature_stream.backfill;

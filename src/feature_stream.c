@@ -26,6 +26,8 @@
  *		recover.c			from the tables back to memory
  *		gap.c				window ends that a view does not fire when they are due
  *		history_writer.c	rows into the history, where its columns are
+ *		backread.c, backread_step.c, backread_write.c
+ *							older events for one view, from the topic
  *		backfill.c			their rows for the history, from the log
  *		alteration.c		columns of features that were added, for rows that the history has
  *		batch*.c			the same rows from the log, by PostgreSQL's executor

@@ -189,6 +189,7 @@ fs_definition_create(FsViewRequest *request)
 	stream = fs_stream_load(view->stream);
 	fs_definition_check_right(stream);
 	check_room(stream);
+	fs_definition_check_backfill(request, stream);
 	view->force_replay = fs_force_replay;
 	fs_view_compile(view, query, stream);
 	fs_window_finish(view, stream);
@@ -215,7 +216,8 @@ fs_definition_create(FsViewRequest *request)
 void
 fs_definition_forget(Oid view, Oid definition)
 {
-	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "view_alteration", "backfill"};
+	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "view_alteration", "backfill",
+	"backread", "backread_position", "backread_log"};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
 	Oid			live = fs_view_live(view);

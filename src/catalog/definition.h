@@ -83,6 +83,9 @@ extern void fs_definition_check_arguments(FsViewDef *view, FsViewRequest *reques
 /* What the word means.  Throws for others. */
 extern FsOnEmpty fs_definition_check_on_empty(const char *word);
 
+/* Throws unless the stream's source can be read again from where the request says. */
+extern void fs_definition_check_backfill(const FsViewRequest *request, const FsStreamDef *stream);
+
 /*
  * Checks online server and key of the compiled view against the request and
  * the other views of the same server; sets view->online_server and online_key,

@@ -19,6 +19,7 @@
 #include "catalog/extension.h"
 #include "catalog/online_key.h"
 #include "catalog/options.h"
+#include "catalog/start.h"
 #include "catalog/window.h"
 
 static void
@@ -231,6 +232,23 @@ check_key_is_free(const FsViewDef *view, const FsViewRequest *request)
 				 errhint("Choose another online_key.")));
 	SPI_finish();
 	fs_owner_end(&scope);
+}
+
+/* See definition.h. */
+void
+fs_definition_check_backfill(const FsViewRequest *request, const FsStreamDef *stream)
+{
+	FsStreamDef start = {0};
+
+	if (request->backfill_from == NULL)
+		return;
+	fs_start_parse_argument(&start, "backfill_from", request->backfill_from);
+	if (stream->kind != FS_SOURCE_KAFKA)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("argument \"backfill_from\" is not supported for stream %s, which reads a table",
+						stream->name),
+				 errhint("Make another stream over the table with option \"start\" 'earliest', and the feature view on that.")));
 }
 
 /* See definition.h. */

@@ -193,6 +193,21 @@ insert_view(const FsViewDef *view, const FsViewRequest *request)
 					 SPI_OK_INSERT, lengthof(types), types, values, nulls);
 }
 
+/* Asks for older events to be read for the view; the backfill worker does (pipeline/backread.h). */
+static void
+insert_backread(const FsViewDef *view, const FsViewRequest *request)
+{
+	Oid			types[2] = {OIDOID, TEXTOID};
+	Datum		values[2];
+
+	if (request->backfill_from == NULL)
+		return;
+	values[0] = ObjectIdGetDatum(view->relid);
+	values[1] = CStringGetTextDatum(request->backfill_from);
+	fs_owner_execute("INSERT INTO feature_stream.backread (view, start) VALUES ($1, $2)",
+					 SPI_OK_INSERT, 2, types, values, NULL);
+}
+
 /* What is different in <view>_live; NULL when nothing is. */
 static const char *
 live_comment(const char *name)
@@ -296,6 +311,7 @@ fs_objects_register(const FsViewDef *view, const FsStreamDef *stream,
 	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
 
 	insert_view(view, request);
+	insert_backread(view, request);
 	for (int i = 0; i < ncolumns; i++)
 	{
 		const FsViewColumn *column = &columns[i];

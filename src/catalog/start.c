@@ -118,6 +118,17 @@ is_unambiguous_timestamp(const char *value)
 	return value[4] == '-' && !decodes(value, NULL) && decodes(value, &tz);
 }
 
+/* Reading is to start at this timestamp, which has been checked. */
+static void
+set_start_time(FsStreamDef *def, const char *value)
+{
+	def->start_kind = FS_START_TIMESTAMP;
+	def->start_time = DatumGetTimestampTz(
+		DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
+							ObjectIdGetDatum(InvalidOid),
+							Int32GetDatum(-1)));
+}
+
 /* See start.h. */
 void
 fs_start_parse(FsStreamDef *def, const char *value)
@@ -128,14 +139,23 @@ fs_start_parse(FsStreamDef *def, const char *value)
 		def->start_kind = FS_START_EARLIEST;
 	else if (strncmp(value, "offsets ", strlen("offsets ")) == 0)
 		parse_offsets(def, value, value + strlen("offsets "));
+	else if (is_unambiguous_timestamp(value))
+		set_start_time(def, value);
 	else
-	{
-		if (!is_unambiguous_timestamp(value))
-			throw_bad_start(value);
-		def->start_kind = FS_START_TIMESTAMP;
-		def->start_time = DatumGetTimestampTz(
-			DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
-								ObjectIdGetDatum(InvalidOid),
-								Int32GetDatum(-1)));
-	}
+		throw_bad_start(value);
+}
+
+/* See start.h. */
+void
+fs_start_parse_argument(FsStreamDef *def, const char *argument, const char *value)
+{
+	if (strcmp(value, "earliest") == 0)
+		def->start_kind = FS_START_EARLIEST;
+	else if (is_unambiguous_timestamp(value))
+		set_start_time(def, value);
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for argument \"%s\": \"%s\"", argument, value),
+				 errhint("Write \"earliest\", or a timestamp such as \"2024-01-31 12:00:00+00\".")));
 }

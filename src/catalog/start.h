@@ -14,4 +14,7 @@
  */
 extern void fs_start_parse(FsStreamDef *def, const char *value);
 
+/* The same for an argument of a function, which may be 'earliest' or a timestamp. */
+extern void fs_start_parse_argument(FsStreamDef *def, const char *argument, const char *value);
+
 #endif							/* FS_CATALOG_START_H */

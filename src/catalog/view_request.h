@@ -26,6 +26,7 @@ typedef struct FsViewRequest
 	Interval   *history_interval;
 	Interval   *history_retention;
 	bool		backfill;
+	char	   *backfill_from;	/* where in the topic it begins; NULL: with the event log */
 } FsViewRequest;
 
 #endif							/* FS_CATALOG_VIEW_REQUEST_H */

@@ -275,7 +275,8 @@ fs_partition_ensure(Oid parent, int64 span, const FsTime *instants, int n)
 
 /*
  * Lists partitions whose upper bound is <= 'before' as Expired in 'context',
- * those with an interrupted detach first.  NIL when the parent is gone.
+ * and before them those with an interrupted detach, which are as good as gone
+ * whatever 'before' is by now.  NIL when the parent is gone.
  */
 static List *
 list_expired(Oid parent, FsTime before, MemoryContext context)
@@ -293,16 +294,19 @@ list_expired(Oid parent, FsTime before, MemoryContext context)
 		PartitionBoundInfo bounds = desc->boundinfo;
 		MemoryContext old;
 		Expired    *entry;
+		bool		pending;
 
 		/* datums[i] is the upper bound of partition indexes[i] */
 		if (bounds->indexes[i] < 0 ||
-			bounds->kind[i][0] != PARTITION_RANGE_DATUM_VALUE ||
-			DatumGetTimestampTz(bounds->datums[i][0]) > before)
+			bounds->kind[i][0] != PARTITION_RANGE_DATUM_VALUE)
+			continue;
+		pending = PartitionHasPendingDetach(desc->oids[bounds->indexes[i]]);
+		if (!pending && DatumGetTimestampTz(bounds->datums[i][0]) > before)
 			continue;
 		old = MemoryContextSwitchTo(context);
 		entry = palloc(sizeof(Expired));
 		entry->relid = desc->oids[bounds->indexes[i]];
-		entry->pending = PartitionHasPendingDetach(entry->relid);
+		entry->pending = pending;
 		expired = entry->pending ? lcons(entry, expired) : lappend(expired, entry);
 		MemoryContextSwitchTo(old);
 	}

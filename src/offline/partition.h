@@ -37,7 +37,7 @@ extern bool fs_partition_exists_for(Oid parent, const FsTime *instants, int n);
 
 /*
  * Detaches concurrently and drops every partition of 'parent' whose upper
- * bound is <= 'before', finishing interrupted detaches first.  Must be called
+ * bound is <= 'before', finishing all interrupted detaches first.  Must be called
  * outside a transaction, in a process that may run utility commands as top
  * level (the export worker); starts and commits its own.  Returns how many
  * were dropped; a partition it could not lock in time is left for next time.

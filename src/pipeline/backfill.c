@@ -24,6 +24,7 @@
 #include "ground/transaction.h"
 #include "offline/partition.h"
 #include "pipeline/backfill.h"
+#include "pipeline/backread.h"
 #include "pipeline/batch.h"
 #include "pipeline/history_writer.h"
 #include "state/query.h"
@@ -172,18 +173,15 @@ read_gap(const FsBackfill *backfill, Step *step, bool lock)
 static FsTime
 read_covered_from(const Step *step)
 {
-	Oid			types[2] = {OIDOID, OIDOID};
-	Datum		values[2] = {ObjectIdGetDatum(step->view->relid), ObjectIdGetDatum(step->stream->relid)};
-	FsTime		covered;
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(step->view->relid)};
+	FsTime		log_from;
 
 	SPI_connect();
-	fs_query_read("SELECT GREATEST((SELECT s.log_from FROM feature_stream.view_state s WHERE s.view = $1),"
-				  " (SELECT max(p.covered_from) FROM feature_stream.partition_position p"
-				  " WHERE p.stream = $2 AND NOT p.covers_all))",
-				  2, types, values);
-	covered = fs_query_time(0, 1);
+	fs_query_read("SELECT max(log_from) FROM feature_stream.view_state WHERE view = $1", 1, types, values);
+	log_from = fs_query_time(0, 1);
 	SPI_finish();
-	return covered;
+	return Max(log_from, fs_backread_covered_from(step->view->relid, step->stream->relid));
 }
 
 /* Sets from which window end on rows are complete. */

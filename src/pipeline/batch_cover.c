@@ -4,7 +4,9 @@
  *
  * The log is dropped from its beginning, in whole partitions.  As long as it
  * has as many events as were ever accepted nothing was dropped; after that it
- * is whole from its first slice on.
+ * is whole from its first slice on.  A view for which older events were read
+ * has those, too; when anything of that is dropped, upkeep writes down from
+ * where on all is there (backread.c).
  */
 #include "postgres.h"
 
@@ -23,11 +25,11 @@ set_cover(FsBatchCover *cover)
 {
 	Assert(SPI_processed == 1);
 	cover->frontier = fs_query_time(0, 1);
-	cover->log_complete = fs_query_int64(0, 2, 0) == fs_query_int64(0, 3, 0);
-	cover->log_from = fs_query_time(0, 4);
-	cover->fired_after = fs_query_time(0, 5);
-	cover->paused_after = fs_query_time(0, 6);
-	cover->is_paused = !fs_query_is_null(0, 6);
+	cover->log_complete = fs_query_bool(0, 2);
+	cover->log_from = fs_query_time(0, 3);
+	cover->fired_after = fs_query_time(0, 4);
+	cover->paused_after = fs_query_time(0, 5);
+	cover->is_paused = !fs_query_is_null(0, 5);
 	if (cover->log_from == FS_TIME_MIN)
 		cover->log_from = cover->frontier;	/* there is not one event */
 }
@@ -45,16 +47,21 @@ fs_batch_cover(Oid stream, Oid view, FsBatchCover *cover)
 	fs_owner_begin(&scope);
 	SPI_connect();
 	fs_query_read("SELECT s.frontier,"
-				  " (SELECT sum(p.accepted_count)::int8"
-				  " FROM feature_stream.partition_position p WHERE p.stream = $1),"
-				  " (SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1),"
-				  " (SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
+				  " CASE WHEN r.view IS NOT NULL THEN r.whole_from IS NULL ELSE"
+				  " COALESCE((SELECT sum(p.accepted_count)"
+				  " FROM feature_stream.partition_position p WHERE p.stream = $1), 0) ="
+				  " COALESCE((SELECT sum(l.event_count) FROM feature_stream.event_log l WHERE l.stream = $1), 0)"
+				  " END,"
+				  " COALESCE(r.whole_from, LEAST((SELECT min(l.slice) FROM feature_stream.event_log l WHERE l.stream = $1),"
+				  " (SELECT min(o.slice) FROM feature_stream.backread_log o WHERE o.view = r.view))),"
 				  " GREATEST((SELECT max(b.until) FROM feature_stream.backfill b WHERE b.view = $2 AND b.state <> 'done'),"
 				  " (SELECT max(COALESCE(a.until, s.frontier)) FROM feature_stream.view_alteration a"
 				  " WHERE a.view = $2 AND a.state <> 'done')),"
 				  " (SELECT COALESCE(v.paused_after, '-infinity') FROM feature_stream.view_state v"
 				  " WHERE v.view = $2 AND v.paused)"
-				  " FROM feature_stream.stream_state s WHERE s.stream = $1 AND s.shard = 0",
+				  " FROM feature_stream.stream_state s"
+				  " LEFT JOIN feature_stream.backread r ON r.view = $2 AND r.state = 'done'"
+				  " WHERE s.stream = $1 AND s.shard = 0",
 				  2, types, values);
 	if (SPI_processed == 1)
 		set_cover(cover);

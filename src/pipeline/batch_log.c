@@ -219,12 +219,14 @@ static void
 read_log(FsBatchLog *log)
 {
 	FsOwnerScope scope;
+	FsTime		from = fs_time_floor(log->from, log->batch->stream->slice);
 
 	log->read = tuplestore_begin_heap(false, false, work_mem);
 	log->values = palloc0(sizeof(FsValue) * log->batch->stream->ncolumns);
 	fs_owner_begin(&scope);
-	fs_event_log_scan(log->batch->stream->relid, fs_time_floor(log->from, log->batch->stream->slice),
-					  log->until, read_segment, log);
+	if (OidIsValid(log->batch->view->relid))
+		fs_event_log_scan_view(log->batch->view->relid, from, log->until, read_segment, log);
+	fs_event_log_scan(log->batch->stream->relid, from, log->until, read_segment, log);
 	fs_owner_end(&scope);
 	pfree(log->values);
 }

@@ -11,6 +11,9 @@
  * the history is left to the backfill worker (backfill.c), while the rows in
  * force are known from the state, and told to readers and the online store.
  *
+ * A view for which older events are read from the topic (backread.h) is paused
+ * meanwhile, from its creation on, and has its gap when that is done.
+ *
  * A view that is resumed has such a gap, too: from the last window end that it
  * fired, which its worker wrote down when it met the pause, to the one at which
  * it meets the resumption.  While it is paused its events are folded all the
@@ -25,11 +28,15 @@
 
 #include "ground/clock.h"
 #include "pipeline/alteration.h"
+#include "pipeline/backread.h"
 #include "pipeline/batch.h"
 #include "pipeline/shard.h"
 #include "state/query.h"
 
-/* Enters a view that is loaded for the first time; with a gap where window ends were fired without it. */
+/*
+ * Enters a view that is loaded for the first time; with a gap where window ends
+ * were fired without it, unless older events are read for it before.
+ */
 static void
 register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cover)
 {
@@ -40,7 +47,9 @@ register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cove
 	/* Before the first firing nothing has been dropped from the log. */
 	fs_query_set_time(values, nulls, 1, shard->frontier == FS_TIME_MIN || cover->log_complete ?
 					  FS_TIME_MIN : cover->log_from);
-	fs_query_run("INSERT INTO feature_stream.view_state (view, log_from) VALUES ($1, $2) "
+	fs_query_run("INSERT INTO feature_stream.view_state (view, log_from, paused, paused_hold) "
+				 "SELECT $1, CASE WHEN r.view IS NULL THEN $2 END, r.view IS NOT NULL, r.hold "
+				 "FROM (VALUES ($1)) v (view) LEFT JOIN feature_stream.backread r ON r.view = v.view "
 				 "ON CONFLICT (view) DO NOTHING",
 				 SPI_OK_INSERT, 2, types, values, nulls);
 	if (SPI_processed == 0 || shard->closing == FS_TIME_MIN)
@@ -49,7 +58,8 @@ register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cove
 	fs_query_set_time(values, nulls, 2, fs_clock_now());
 	fs_query_run("INSERT INTO feature_stream.backfill (view, until, reason, computed_at, state) "
 				 "SELECT $1, $2, 'creation', $3, CASE WHEN v.backfill THEN 'pending' ELSE 'declined' END "
-				 "FROM feature_stream.feature_view v WHERE v.view = $1",
+				 "FROM feature_stream.feature_view v WHERE v.view = $1 "
+				 "AND NOT EXISTS (SELECT FROM feature_stream.backread r WHERE r.view = $1)",
 				 SPI_OK_INSERT, 3, types, values, nulls);
 }
 
@@ -79,12 +89,17 @@ leave_pause(const FsShard *shard, const FsView *view)
 	fs_query_set_time(values, nulls, 1, shard->closing);
 	fs_query_set_time(values, nulls, 2, fs_clock_now());
 	fs_query_run("INSERT INTO feature_stream.backfill (view, after, until, reason, computed_at, hold, state) "
-				 "SELECT s.view, s.paused_after, $2, 'pause', $3, s.paused_hold, 'pending' "
-				 "FROM feature_stream.view_state s WHERE s.view = $1 AND s.paused "
+				 "SELECT s.view, s.paused_after, $2, CASE WHEN r.view IS NULL THEN 'pause' ELSE 'creation' END, "
+				 "$3, s.paused_hold, CASE WHEN r.view IS NULL OR v.backfill THEN 'pending' ELSE 'declined' END "
+				 "FROM feature_stream.view_state s JOIN feature_stream.feature_view v ON v.view = s.view "
+				 "LEFT JOIN feature_stream.backread r ON r.view = s.view AND s.paused_after IS NULL "
+				 "WHERE s.view = $1 AND s.paused "
 				 "AND $2 > COALESCE(s.paused_after, '-infinity')",
 				 SPI_OK_INSERT, 3, types, values, nulls);
-	fs_query_run("UPDATE feature_stream.view_state SET paused = false, paused_after = NULL,"
-				 " paused_hold = NULL WHERE view = $1 AND paused",
+	fs_query_run("UPDATE feature_stream.view_state s SET paused = false, paused_after = NULL, paused_hold = NULL,"
+				 " log_from = COALESCE((SELECT r.whole_from FROM feature_stream.backread r"
+				 " WHERE r.view = s.view AND s.paused_after IS NULL), s.log_from)"
+				 " WHERE s.view = $1 AND s.paused",
 				 SPI_OK_UPDATE, 1, types, values, nulls);
 }
 
@@ -94,12 +109,18 @@ load_state(FsShard *shard, FsView *view)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
+	bool		is_paused;
+	bool		has_backread;
 
-	fs_query_run("SELECT FROM feature_stream.view_pause WHERE view = $1",
+	fs_query_run("SELECT EXISTS (SELECT FROM feature_stream.view_pause WHERE view = $1),"
+				 " (SELECT state = 'done' FROM feature_stream.backread WHERE view = $1)",
 				 SPI_OK_SELECT, 1, types, values, NULL);
-	if (SPI_processed > 0)
+	is_paused = fs_query_bool(0, 1);
+	has_backread = !fs_query_is_null(0, 2);
+	view->has_backread = fs_query_bool(0, 2);
+	if (is_paused)
 		enter_pause(shard, view);
-	else
+	else if (!has_backread || view->has_backread)
 		leave_pause(shard, view);
 	fs_query_run("SELECT log_from, paused_after, paused FROM feature_stream.view_state WHERE view = $1",
 				 SPI_OK_SELECT, 1, types, values, NULL);
@@ -109,6 +130,8 @@ load_state(FsShard *shard, FsView *view)
 	view->paused_after = fs_query_time(0, 2);
 	view->paused = fs_query_bool(0, 3);
 	view->shared->paused = view->paused;
+	if (view->has_backread)
+		view->covered_from = fs_backread_covered_from(view->def->relid, shard->def->relid);
 }
 
 /* Reads the gaps of a view. */

@@ -57,6 +57,7 @@ typedef struct Recovery
 	FsShard    *shard;
 	Pass		pass;
 	bool		full;			/* memory is out */
+	uint32		views;			/* bit i: view i counts the events at hand */
 	FsValue    *values;			/* by stream column */
 	FiredChunks *fired;			/* by view */
 	int64		bytes_done;
@@ -356,7 +357,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	FsHandle	handle;
 	FsTime		frontier = shard->frontier;
 
-	if ((where_mask & ((uint32) 1 << v)) == 0)
+	if ((where_mask & recovery->views & ((uint32) 1 << v)) == 0)
 		return true;
 	fs_fold_key_make(view, recovery->values, &key);
 	if (key.len < 0)
@@ -447,17 +448,31 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	return !recovery->full;
 }
 
-/* Entities that only ever had events outside every window are not kept by the rings: nothing to do for them. */
+/*
+ * Goes over the events of a stretch of slices: first those that were read for
+ * one view alone, which are older.  Entities that only ever had events outside
+ * every window are not kept by the rings: nothing to do for them.
+ */
 static void
 scan(Recovery *recovery, FsTime from, FsTime until, Pass pass)
 {
+	const FsShard *shard = recovery->shard;
 	FsTime		first;
 
 	Assert(from <= until);
 	recovery->pass = pass;
 	recovery->bytes_done = 0;
-	recovery->bytes_total = fs_event_log_size(recovery->shard->def->relid, from, until, &first);
-	fs_event_log_scan(recovery->shard->def->relid, from, until, recover_segment, recovery);
+	recovery->bytes_total = fs_event_log_size(shard->def->relid, from, until, &first);
+	for (int v = 0; v < shard->nviews && !recovery->full; v++)
+	{
+		if (!shard->views[v].has_backread)
+			continue;
+		recovery->views = (uint32) 1 << v;
+		fs_event_log_scan_view(shard->views[v].def->relid, from, until, recover_segment, recovery);
+	}
+	recovery->views = PG_UINT32_MAX;
+	if (!recovery->full)
+		fs_event_log_scan(shard->def->relid, from, until, recover_segment, recovery);
 }
 
 /* Sets the counters of a view; fs_gaps_load() has made its row. */

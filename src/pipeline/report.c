@@ -71,7 +71,9 @@ complete_from(const FsShard *shard, const FsView *view)
 {
 	FsTime		covered = view->log_from;
 
-	for (int i = 0; i < shard->npartitions; i++)
+	if (view->has_backread)
+		covered = Max(covered, view->covered_from);
+	for (int i = 0; i < shard->npartitions && !view->has_backread; i++)
 	{
 		const FsPartition *p = &shard->partitions[i];
 

@@ -101,6 +101,7 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	pg_atomic_init_u64(&view->shared->durable_frontier, 0);
 	view->complete_from = FS_TIME_MIN;
 	view->log_from = FS_TIME_MIN;
+	view->covered_from = FS_TIME_MIN;
 	fs_layout_build(&view->layout, def, shard->def);
 	place_inputs(shard, view);
 	fs_touch_init(&view->touches, shard->context);

@@ -27,6 +27,8 @@
  *	pace.c			how it gives way to ingestion
  *	recover.c		from the tables back to memory
  *	gap.c			window ends that a view does not fire itself
+ *	backread.c		older events for one view, from the source (in the same)
+ *	backread*.c		older events for one view, from the source (in a worker of its own)
  *	backfill.c		their rows, by batch*.c (in a worker of its own)
  *	publish.c		rows in force -> online store
  *	report.c		statistics -> shared memory
@@ -275,6 +277,8 @@ typedef struct FsView
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
 	FsPruneCursor prune;
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
+	bool		has_backread;	/* older events were read for it: backread.h */
+	FsTime		covered_from;	/* and then nothing is missing from this event time on */
 	FsTime		complete_from;	/* window ends from here on are fully covered */
 	int			ngaps;
 	FsGap	   *gaps;			/* ascending */

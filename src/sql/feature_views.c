@@ -27,7 +27,7 @@ enum
 {
 	ARG_NAME, ARG_QUERY, ARG_WINDOWS, ARG_SLIDE, ARG_ONLINE, ARG_ONLINE_KEY,
 	ARG_ONLINE_TTL, ARG_ON_EMPTY, ARG_EMIT, ARG_HISTORY, ARG_HISTORY_INTERVAL,
-	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE, ARG_BACKFILL
+	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE, ARG_BACKFILL, ARG_BACKFILL_FROM
 };
 
 /* Arguments of alter_feature_view, in order. */
@@ -109,6 +109,7 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	request.history_interval = interval_argument(fcinfo, ARG_HISTORY_INTERVAL);
 	request.history_retention = interval_argument(fcinfo, ARG_HISTORY_RETENTION);
 	request.backfill = PG_GETARG_BOOL(ARG_BACKFILL);
+	request.backfill_from = text_argument(fcinfo, ARG_BACKFILL_FROM);
 	view = fs_definition_create(&request);
 	fs_ddl_touch_stream(view->stream);
 	PG_RETURN_OID(view->relid);

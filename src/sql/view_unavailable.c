@@ -4,8 +4,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 
+#include "catalog/extension.h"
 #include "sql/view_unavailable.h"
 #include "state/shared.h"
 
@@ -65,9 +68,26 @@ fs_view_outdated(const FsViewDef *view)
 			 errhint("Try again in a moment.")));
 }
 
+/* Are older events still read for the view? */
+static bool
+is_read_for(const FsViewDef *view)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(view->relid)};
+
+	return fs_owner_execute("SELECT FROM feature_stream.backread WHERE view = $1 AND state <> 'done'",
+							SPI_OK_SELECT, 1, types, values, NULL) > 0;
+}
+
 void
 fs_view_paused(const FsViewDef *view)
 {
+	if (is_read_for(view))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("feature view \"%s\" cannot be read now", view->name),
+				 errdetail("Older events are being read for it (backfill_from)."),
+				 errhint("feature_stream.stat_progress_backfill shows how far this is.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("feature view \"%s\" is paused", view->name),

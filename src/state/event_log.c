@@ -54,23 +54,18 @@ bound_parameters(Oid stream, FsTime from, FsTime until, Datum *values)
 
 static Oid	bound_types[3] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 
-/* See event_log.h. */
-void
-fs_event_log_scan(Oid stream, FsTime from, FsTime until, FsSegmentVisitor visit, void *arg)
+/*
+ * Hands the segments that a query finds, as (slice, segment), to 'visit'; the
+ * query's parameters are those of bound_parameters().
+ */
+static void
+visit_segments(const char *query, Datum *values, FsSegmentVisitor visit, void *arg)
 {
-	Datum		values[3];
 	Portal		portal;
 	bool		go_on = true;
 
-	bound_parameters(stream, from, until, values);
 	SPI_connect();
-	portal = SPI_cursor_open_with_args(NULL,
-									   "SELECT slice, segment FROM feature_stream.event_log "
-									   "WHERE stream OPERATOR(pg_catalog.=) $1 "
-									   "AND slice OPERATOR(pg_catalog.>=) $2 "
-									   "AND slice OPERATOR(pg_catalog.<) $3 "
-									   "ORDER BY checkpoint, slice, part",
-									   3, bound_types, values, NULL, true, 0);
+	portal = SPI_cursor_open_with_args(NULL, query, 3, bound_types, values, NULL, true, 0);
 	while (go_on)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
@@ -92,6 +87,36 @@ fs_event_log_scan(Oid stream, FsTime from, FsTime until, FsSegmentVisitor visit,
 	}
 	SPI_cursor_close(portal);
 	SPI_finish();
+}
+
+/* See event_log.h. */
+void
+fs_event_log_scan(Oid stream, FsTime from, FsTime until, FsSegmentVisitor visit, void *arg)
+{
+	Datum		values[3];
+
+	bound_parameters(stream, from, until, values);
+	visit_segments("SELECT slice, segment FROM feature_stream.event_log "
+				   "WHERE stream OPERATOR(pg_catalog.=) $1 "
+				   "AND slice OPERATOR(pg_catalog.>=) $2 "
+				   "AND slice OPERATOR(pg_catalog.<) $3 "
+				   "ORDER BY checkpoint, slice, part", values, visit, arg);
+}
+
+/* See event_log.h. */
+void
+fs_event_log_scan_view(Oid view, FsTime from, FsTime until, FsSegmentVisitor visit, void *arg)
+{
+	Datum		values[3];
+
+	bound_parameters(view, from, until, values);
+	visit_segments("SELECT l.slice, l.segment FROM feature_stream.backread_log l "
+				   "WHERE l.view OPERATOR(pg_catalog.=) $1 "
+				   "AND l.slice OPERATOR(pg_catalog.>=) $2 "
+				   "AND l.slice OPERATOR(pg_catalog.<) $3 "
+				   "AND EXISTS (SELECT FROM feature_stream.backread r "
+				   "WHERE r.view OPERATOR(pg_catalog.=) $1 AND r.state OPERATOR(pg_catalog.=) 'done') "
+				   "ORDER BY l.step, l.slice, l.part", values, visit, arg);
 }
 
 /* See event_log.h. */

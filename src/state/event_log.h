@@ -4,7 +4,9 @@
  *
  * A row is a segment (core/segment.h): the events of one slice that one
  * checkpoint accepted, or a part of them.  Rows are never changed; whole
- * partitions are dropped when no recovery can need them any more.
+ * partitions are dropped when no recovery can need them any more.  Older events
+ * that were read for one feature view are in feature_stream.backread_log, in
+ * the same form, and count in that view alone.
  */
 #ifndef FS_STATE_EVENT_LOG_H
 #define FS_STATE_EVENT_LOG_H
@@ -23,6 +25,12 @@ extern Oid	fs_event_log_relation(Oid stream);
  */
 typedef bool (*FsSegmentVisitor) (void *arg, FsTime slice, const char *bytes, size_t len);
 extern void fs_event_log_scan(Oid stream, FsTime from, FsTime until, FsSegmentVisitor visit, void *arg);
+
+/*
+ * The same for the events that were read for one feature view beside the log
+ * (pipeline/backread.h), once that is done.
+ */
+extern void fs_event_log_scan_view(Oid view, FsTime from, FsTime until, FsSegmentVisitor visit, void *arg);
 
 /* Bytes and first slice of the stream's log within [from, until). */
 extern int64 fs_event_log_size(Oid stream, FsTime from, FsTime until, FsTime *first);

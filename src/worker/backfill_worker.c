@@ -3,8 +3,8 @@
  *		Process life of the worker that computes history rows after the fact.
  *
  * The launcher starts one in a database whose export worker says that there are
- * gaps to be filled (pipeline/backfill.h).  It fills them one after the other
- * and ends.  A gap that cannot be filled does not hold up the others: the reason
+ * gaps to be filled (pipeline/backfill.h), or older events to be read before that
+ * (pipeline/backread.h).  It does the one and the other by turns, and ends.  A gap that cannot be filled does not hold up the others: the reason
  * is noted, and the worker is started again after a back-off.
  *
  * It is a process of its own since a step can take long, and runs users'
@@ -25,17 +25,26 @@
 #include "catalog/extension.h"
 #include "pipeline/alteration.h"
 #include "pipeline/backfill.h"
+#include "pipeline/backread.h"
 #include "state/shared.h"
 #include "worker/backfill_worker.h"
 #include "worker/database_worker.h"
 #include "worker/process.h"
 
-/* A gap, and why its last step failed. */
+/* A gap, or a view to be read for, and why its last step failed. */
 typedef struct Duty
 {
 	FsBackfill *backfill;
+	Oid			view;			/* to be read for */
 	char		error[FS_ERROR_SIZE];
 } Duty;
+
+/* Exit callback: no handle of a foreign library survives, however the worker ends. */
+static void
+close_connection(int code, Datum arg)
+{
+	fs_backread_close();
+}
 
 /* Is the extension still here? */
 static bool
@@ -49,6 +58,18 @@ has_extension(void)
 	return found;
 }
 
+/* One step of a gap or of an alteration, or a while of reading. */
+static void
+do_turn(Duty *duty)
+{
+	if (duty->backfill == NULL)
+		(void) fs_backread_turn(duty->view);
+	else if (duty->backfill->alteration != 0)
+		fs_alteration_step(duty->backfill);
+	else
+		fs_backfill_step(duty->backfill);
+}
+
 /* One step; the argument is the Duty, which keeps the message of an error that is thrown. */
 static void
 do_step(void *arg)
@@ -58,10 +79,7 @@ do_step(void *arg)
 
 	PG_TRY();
 	{
-		if (duty->backfill->alteration != 0)
-			fs_alteration_step(duty->backfill);
-		else
-			fs_backfill_step(duty->backfill);
+		do_turn(duty);
 	}
 	PG_CATCH();
 	{
@@ -81,7 +99,9 @@ note_error(void *arg)
 {
 	Duty	   *duty = arg;
 
-	if (duty->backfill->alteration != 0)
+	if (duty->backfill == NULL)
+		fs_backread_note_error(duty->view, duty->error);
+	else if (duty->backfill->alteration != 0)
 		fs_alteration_note_error(duty->backfill, duty->error);
 	else
 		fs_backfill_note_error(duty->backfill, duty->error);
@@ -114,18 +134,40 @@ fill_gap(FsBackfill *backfill)
 	return backfill->done;
 }
 
-/* The worker's life: until no gap is left, or none but those that failed. */
+/* Reads for a while for the next view that wants it, if any; false when that failed. */
+static bool
+read_back(Oid view)
+{
+	Duty		duty = {.view = view};
+
+	if (!OidIsValid(view))
+	{
+		fs_backread_close();
+		return true;
+	}
+	pgstat_report_activity(STATE_RUNNING, psprintf("reading older events for feature view %u", view));
+	fs_process_reload();
+	if (fs_process_try(do_step, &duty))
+		return true;
+	fs_backread_close();
+	(void) fs_process_try(note_error, &duty);
+	return false;
+}
+
+/* The worker's life: until nothing is left to do, or nothing but what failed. */
 static void
-fill_gaps(void)
+do_duties(void)
 {
 	bool		failed = false;
 
 	while (!failed && has_extension())
 	{
+		Oid			view = fs_backread_next();
 		List	   *gaps = fs_backfill_list();
 		ListCell   *lc;
 
-		if (gaps == NIL)
+		failed |= !read_back(view);
+		if (gaps == NIL && !OidIsValid(view))
 			break;
 		foreach(lc, gaps)
 			failed |= !fill_gap(lfirst(lc));
@@ -144,8 +186,9 @@ fs_backfill_worker_main(Datum main_arg)
 	fs_process_prepare();
 	if (fs_database_worker_attach(database, FS_BACKFILL_WORKER) == NULL)
 		proc_exit(0);
+	before_shmem_exit(close_connection, (Datum) 0);
 	fs_process_connect(database);
 	MemoryContextSwitchTo(TopMemoryContext);
-	fs_process_run(fill_gaps);
+	fs_process_run(do_duties);
 	proc_exit(0);
 }

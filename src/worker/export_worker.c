@@ -29,6 +29,7 @@
 #include "catalog/stream_state.h"
 #include "ground/settings.h"
 #include "pipeline/backfill.h"
+#include "pipeline/backread.h"
 #include "state/shared.h"
 #include "worker/database_worker.h"
 #include "worker/export_worker.h"
@@ -38,6 +39,7 @@
 
 #define CYCLE_MS 1000L
 #define UPKEEP_INTERVAL (10 * FS_USEC_PER_SEC)
+#define UPKEEP_HURRY (2 * FS_USEC_PER_SEC)	/* when a reading of older events waits for it */
 #define UPKEEP_RETRY (30 * FS_USEC_PER_SEC)	/* after something was left to do */
 #define FULL_LOG_INTERVAL (60 * FS_USEC_PER_SEC)
 
@@ -80,11 +82,11 @@ check_extension(void)
 
 /*
  * Lists the database's streams as StreamWishes in the cycle's context, and tells
- * whether there is anything to backfill, and anything new; false when the extension is not (or not
- * usably) here.
+ * whether there is anything to backfill, and anything new, and whether upkeep is waited for; false
+ * when the extension is not (or not usably) here.
  */
 static bool
-read_wishes(List **wishes, bool *has_backfill, bool *is_fresh)
+read_wishes(List **wishes, bool *has_backfill, bool *is_fresh, bool *is_waiting)
 {
 	bool		is_here;
 
@@ -93,14 +95,18 @@ read_wishes(List **wishes, bool *has_backfill, bool *is_fresh)
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	*wishes = NIL;
-	*has_backfill = *is_fresh = false;
+	*has_backfill = *is_fresh = *is_waiting = false;
 	is_here = check_extension();
 	if (is_here)
 	{
 		List	   *streams = fs_stream_list();
 		ListCell   *lc;
 
+		bool		is_fresh_read;
+
 		*has_backfill = fs_backfill_is_wanted(is_fresh);
+		*has_backfill |= fs_backread_is_wanted(&is_fresh_read, is_waiting);
+		*is_fresh |= is_fresh_read;
 		foreach(lc, streams)
 		{
 			bool		paused = fs_stream_state_is_paused(lfirst_oid(lc));
@@ -260,6 +266,7 @@ static void
 look_after_database(void)
 {
 	TimestampTz upkeep_at = 0;
+	TimestampTz upkeep_done = 0;
 	bool		announced = false;
 
 	cycle_context = AllocSetContextCreate(TopMemoryContext, "feature_stream cycle",
@@ -272,20 +279,24 @@ look_after_database(void)
 		bool		is_here;
 		bool		has_backfill;
 		bool		is_fresh;
+		bool		is_waiting;
 
 		pgstat_report_activity(STATE_RUNNING, "looking for streams");
-		is_here = read_wishes(&wishes, &has_backfill, &is_fresh);
+		is_here = read_wishes(&wishes, &has_backfill, &is_fresh, &is_waiting);
 		publish_wishes(wishes, is_here, has_backfill, is_fresh);
 		if (!is_here && !has_slots())
 			break;
 		if (is_here && !announced)
 			ereport(LOG, (errmsg("\"%s\" started", MyBgworkerEntry->bgw_name)));
 		announced |= is_here;
+		if (is_waiting)
+			upkeep_at = Min(upkeep_at, upkeep_done + UPKEEP_HURRY);
 		if (is_here && GetCurrentTimestamp() >= upkeep_at)
 		{
 			pgstat_report_activity(STATE_RUNNING, "partition upkeep");
 			upkeep_at = fs_upkeep_run() ? UPKEEP_INTERVAL : UPKEEP_RETRY;
-			upkeep_at += GetCurrentTimestamp();
+			upkeep_done = GetCurrentTimestamp();
+			upkeep_at += upkeep_done;
 		}
 		take_nap();
 	}

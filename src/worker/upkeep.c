@@ -25,10 +25,12 @@
 #include "ground/clock.h"
 #include "ground/transaction.h"
 #include "offline/partition.h"
+#include "pipeline/backread.h"
 #include "state/event_log.h"
 #include "state/query.h"
 #include "worker/process.h"
 #include "worker/upkeep.h"
+#include "worker/wakeup.h"
 
 #define MAX_AHEAD 8
 
@@ -168,7 +170,9 @@ hold_log(const FsViewDef *view, FsTime before)
 				  " SELECT done_upto, hold FROM feature_stream.view_alteration"
 				  " WHERE view = $1 AND state = 'pending' UNION ALL"
 				  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
-				  " WHERE view = $1 AND paused) h (fired, hold)",
+				  " WHERE view = $1 AND paused UNION ALL"
+				  " SELECT NULL, hold FROM feature_stream.backread"
+				  " WHERE view = $1 AND state <> 'done') h (fired, hold)",
 				  3, types, values);
 	if (!fs_query_is_null(0, 1))
 		before = Min(before, fs_query_time(0, 1));
@@ -222,6 +226,8 @@ plan_stream(void *arg)
 	if (OidIsValid(log))
 		add_chore(round, log, FS_LOG_PARTITION_SPAN, plan.frontier, 3, plan.log_before);
 	delete_old_rows(&plan);
+	if (fs_backread_plan(round->stream, plan.log_before))
+		fs_ddl_touch_stream(round->stream);
 	if (stream->dead_letter_retention <= 0)
 		round->longest_dead_letters = -1;
 	else if (round->longest_dead_letters >= 0)

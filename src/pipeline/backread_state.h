@@ -1,0 +1,70 @@
+/*
+ * backread_state.h
+ *		What the files backread*.c share.
+ */
+#ifndef FS_PIPELINE_BACKREAD_STATE_H
+#define FS_PIPELINE_BACKREAD_STATE_H
+
+#include "postgres.h"
+
+#include "pipeline/shard.h"
+
+/* One partition's reading; a row of feature_stream.backread_position. */
+typedef struct FsBackreadPartition
+{
+	int32		id;
+	int64		start;			/* where it began; -1: not known yet */
+	int64		next;			/* first offset not read; -1: not known yet */
+	int64		durable_next;	/* as of the last step */
+	int64		stream_start;
+	int64		end;			/* first offset not to be read */
+	bool		covers_known;	/* covers_all says something: there was something to be read */
+	bool		covers_all;		/* it began at the very first record, and none was lost */
+	FsTime		covered_from;	/* FS_TIME_MIN: not known */
+	FsTime		seen;			/* time of the last event; FS_TIME_MIN: none yet */
+	int			index;			/* in source->partitions; -1 */
+	bool		assigned;
+} FsBackreadPartition;
+
+/* A reading at work; all in 'context'. */
+typedef struct FsBackread
+{
+	/* Info */
+	MemoryContext context;
+	Oid			view;
+	uint64		generation;		/* of the stream's definition */
+	FsShard    *shard;			/* stateless, with the one view; its pending set takes the events */
+	FsTime		cut;			/* FS_TIME_MIN: the log was whole */
+	FsSource   *source;
+	int			npartitions;
+	FsBackreadPartition *partitions;
+
+	/* The step at hand */
+	int64		step;
+	int64		begun;			/* monotonic */
+	int			batches;
+	bool		dirty;			/* there is something to write */
+	int64		read_count;
+	int64		refused_count;
+	int64		lost_count;
+	char	   *example;		/* of a refused record; NULL: none */
+
+	/* Batch */
+	FsRecord   *records;
+	FsEvent    *events;
+} FsBackread;
+
+/*
+ * backread_write.c: loads a reading, without its source, into the current memory
+ * context; NULL when there is nothing to be read for the view.  In a transaction.
+ */
+extern FsBackread *fs_backread_load(Oid view);
+
+/*
+ * Writes what was read since the last step, in a transaction of its own, with
+ * the offsets behind it; false when the view is gone.  'all': nothing is left
+ * to be read.
+ */
+extern bool fs_backread_write(FsBackread *backread, bool all);
+
+#endif							/* FS_PIPELINE_BACKREAD_STATE_H */

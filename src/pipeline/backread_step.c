@@ -1,0 +1,405 @@
+/*
+ * backread_step.c
+ *		Reading a stream's source back for one feature view; see backread.h.
+ *
+ * The stream's own contract decodes and admits, by a shard without state
+ * (shard.h) that has the one view; nothing was late then, so that is not asked.
+ * Partitions are read in step, the one whose events are oldest first, so that
+ * the segments of a step are few.  What is read is bounded by the source's
+ * queues and STEP_BYTES.
+ *
+ * Offsets that retention has removed meanwhile are counted as lost and passed
+ * over: the source stops such a partition for good, so the connection is made
+ * anew.  Anything else that stops one is an error, and tried again.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "core/slice.h"
+#include "ground/clock.h"
+#include "ground/settings.h"
+#include "ground/transaction.h"
+#include "pipeline/backread.h"
+#include "pipeline/backread_state.h"
+#include "state/shared.h"
+
+#define TURN_USEC (5 * FS_USEC_PER_SEC)
+
+/* A step is written when it has that much or so many batches, or so long after it began. */
+#define STEP_BYTES (16 * 1024 * 1024)
+#define STEP_BATCHES 100
+#define STEP_USEC (1 * FS_USEC_PER_SEC)
+
+#define BATCH_RECORDS 1000		/* and poll_batch_size at most */
+#define IDLE_WAIT 100			/* ms */
+
+/* The process's one reading; its connection has to be closed whatever happens. */
+static FsBackread *my_backread = NULL;
+
+static const FsSourceOps *
+ops_of(const FsBackread *backread)
+{
+	return backread->source->ops;
+}
+
+/* See backread.h. */
+void
+fs_backread_close(void)
+{
+	FsBackread *backread = my_backread;
+
+	my_backread = NULL;
+	if (backread == NULL)
+		return;
+	if (backread->source != NULL)
+		ops_of(backread)->close(backread->source);
+	backread->source = NULL;
+	fs_pending_clear(&backread->shard->pending);
+	MemoryContextDelete(backread->context);
+}
+
+/* Connects for a view; false when there is nothing to be read for it. */
+static bool
+open_reading(Oid view)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "feature_stream backread",
+												  ALLOCSET_DEFAULT_SIZES);
+	FsBackread *backread;
+
+	Assert(my_backread == NULL);
+	fs_transaction_begin();
+	MemoryContextSwitchTo(context);
+	backread = fs_backread_load(view);
+	if (backread != NULL)
+	{
+		my_backread = backread;
+		backread->records = palloc(sizeof(FsRecord) * BATCH_RECORDS);
+		backread->events = palloc(sizeof(FsEvent) * BATCH_RECORDS);
+		backread->begun = fs_clock_monotonic();
+		Assert(backread->shard->def->kind == FS_SOURCE_KAFKA);
+		backread->source = fs_source_kafka_ops.open(backread->shard->def);
+	}
+	fs_transaction_end(caller);
+	if (backread == NULL)
+		MemoryContextDelete(context);
+	return backread != NULL;
+}
+
+/* Is the reading at hand still what is wanted: this view, by the newest definition of its stream? */
+static bool
+is_current(const FsBackread *backread, Oid view)
+{
+	FsSharedStream *slot;
+	bool		current = backread->view == view;
+
+	LWLockAcquire(fs_shared->lock, LW_SHARED);
+	slot = fs_shared_stream(MyDatabaseId, backread->shard->def->relid, false);
+	if (slot != NULL && pg_atomic_read_u64(&slot->generation) != backread->generation)
+		current = false;
+	LWLockRelease(fs_shared->lock);
+	return current;
+}
+
+static bool
+is_finished(const FsBackreadPartition *partition)
+{
+	return partition->next >= partition->end;
+}
+
+/* Is nothing left to be read? */
+static bool
+is_all_read(const FsBackread *backread)
+{
+	for (int i = 0; i < backread->npartitions; i++)
+		if (!is_finished(&backread->partitions[i]))
+			return false;
+	return true;
+}
+
+/* Moves a partition on; never beyond its end, whatever the peer says. */
+static void
+move_on(FsBackread *backread, FsBackreadPartition *partition, int64 next)
+{
+	next = Min(next, partition->end);
+	if (next <= partition->next)
+		return;
+	partition->next = next;
+	backread->dirty = true;
+}
+
+/* Takes over where a partition begins. */
+static void
+take_start(FsBackread *backread, FsBackreadPartition *partition, const FsSourcePartition *known)
+{
+	Assert(partition->next < 0 && known->state == FS_PARTITION_RESOLVED);
+	partition->start = partition->next = Min(known->start.offset, partition->end);
+	partition->covers_known = partition->start < partition->end;
+	partition->covers_all = known->covers_all;
+	backread->dirty = true;
+}
+
+/*
+ * A partition was stopped: retention has passed us, which is written down, or
+ * throws.  True: the connection has to be made anew.
+ */
+static bool
+take_stop(FsBackread *backread, FsBackreadPartition *partition, const FsSourcePartition *known)
+{
+	if (partition->next < 0 || known->begin_offset <= partition->next)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not read the topic of stream %s: %s",
+						backread->shard->def->name, known->error)));
+	backread->lost_count += Min(known->begin_offset, partition->end) - partition->next;
+	partition->covers_all = false;
+	partition->covered_from = FS_TIME_MIN;
+	move_on(backread, partition, known->begin_offset);
+	return true;
+}
+
+/* Follows what the source knows of a partition; true when the connection has to be made anew. */
+static bool
+follow_partition(FsBackread *backread, FsBackreadPartition *partition)
+{
+	FsSource   *source = backread->source;
+	const FsSourcePartition *known;
+
+	for (int i = 0; i < source->npartitions && partition->index < 0; i++)
+		if (source->partitions[i].id == partition->id)
+			partition->index = i;
+	if (partition->index < 0 || is_finished(partition))
+		return false;
+	known = &source->partitions[partition->index];
+	if (known->state == FS_PARTITION_STOPPED)
+		return take_stop(backread, partition, known);
+	if (partition->next < 0 && known->state == FS_PARTITION_FOUND)
+		ops_of(backread)->resolve_start(source, partition->index, false);
+	else if (partition->next < 0 && known->state == FS_PARTITION_RESOLVED)
+		take_start(backread, partition, known);
+	else if (partition->next >= 0 && !partition->assigned)
+	{
+		FsPosition	position = {.offset = partition->next};
+
+		ops_of(backread)->assign(source, partition->index, position);
+		partition->assigned = true;
+	}
+	else if (partition->assigned)
+		move_on(backread, partition, known->read_to);	/* behind the last record may come transaction markers */
+	return false;
+}
+
+/* Looks after the source; true when the connection has to be made anew. */
+static bool
+service(FsBackread *backread)
+{
+	bool		anew = false;
+
+	ops_of(backread)->service(backread->source);
+	for (int i = 0; i < backread->npartitions; i++)
+		anew |= follow_partition(backread, &backread->partitions[i]);
+	return anew;
+}
+
+/* Counts a record that does not count, with the first one as an example. */
+static void
+refuse(FsBackread *backread, const FsEvent *event, FsReason reason, const char *message)
+{
+	backread->refused_count++;
+	if (backread->example == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(backread->context);
+
+		backread->example = psprintf("partition %d, offset " INT64_FORMAT ", %s: %s", event->meta.partition,
+									 event->meta.offset, fs_reason_name(reason), message);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/*
+ * One decoded record.  Of those from the stream's own start on, the log has what
+ * is not before the cut, or it was refused then.
+ */
+static void
+take_event(FsBackread *backread, FsBackreadPartition *partition, FsEvent *event)
+{
+	FsShard    *shard = backread->shard;
+	FsPartition judge = {.id = partition->id, .clock.watermark = FS_TIME_MIN};
+	bool		is_older = event->meta.offset < partition->stream_start;
+	int64		slice;
+
+	event->lacks_key = true;	/* it may: admission is to look */
+	fs_admit(shard, &judge, event);
+	if (event->reason != FS_REASON_NONE)
+	{
+		if (is_older)
+			refuse(backread, event, event->reason, event->message);
+		return;
+	}
+	Assert(event->meta.late_bound == FS_TIME_MIN);
+	partition->seen = Max(partition->seen, event->meta.event_time);
+	slice = fs_slice_index(event->meta.event_time, shard->def->slice);
+	if (!is_older && fs_slice_start(slice, shard->def->slice) >= backread->cut)
+		return;
+	if (partition->covered_from == FS_TIME_MIN && !partition->covers_all)
+		partition->covered_from = event->meta.event_time + shard->def->watermark_delay;
+	if ((event->error_mask & 1) != 0 && is_older)
+		refuse(backread, event, FS_REASON_EXPRESSION_ERROR, event->error);
+	if (((event->where_mask | event->error_mask) & 1) != 0)
+		fs_pending_add(shard, event, slice);
+}
+
+/* Decodes and takes the first 'n' polled records. */
+static void
+take_records(FsBackread *backread, FsBackreadPartition *partition, int n)
+{
+	FsTime		now = fs_clock_now();
+
+	memset(backread->events, 0, sizeof(FsEvent) * n);
+	for (int i = 0; i < n; i++)
+	{
+		FsEvent    *event = &backread->events[i];
+		const FsRecord *record = &backread->records[i];
+
+		event->record = record;
+		event->meta.partition = record->partition;
+		event->meta.offset = record->offset;
+		event->meta.arrival = record->arrival != FS_TIME_MIN ? record->arrival : now;
+	}
+	fs_contract_decode(backread->shard, backread->events, n);
+	for (int i = 0; i < n; i++)
+		take_event(backread, partition, &backread->events[i]);
+	backread->read_count += n;
+	MemoryContextReset(backread->shard->batch);
+}
+
+/* Takes what is at hand of one partition, up to its end; false when nothing is. */
+static bool
+read_partition(FsBackread *backread, FsBackreadPartition *partition)
+{
+	int			got = ops_of(backread)->poll(backread->source, partition->index, backread->records,
+											   Min(fs_poll_batch_size, BATCH_RECORDS));
+	int			n = 0;
+
+	if (got == 0)
+		return false;
+	while (n < got && backread->records[n].offset < partition->end)
+		n++;
+	if (n > 0)
+		take_records(backread, partition, n);
+	move_on(backread, partition, n < got ? partition->end : backread->records[got - 1].offset + 1);
+	ops_of(backread)->release(backread->source);
+	backread->batches++;
+	return true;
+}
+
+/* Reads from the partition furthest behind that has anything at hand; false when none has. */
+static bool
+read_some(FsBackread *backread)
+{
+	FsBackreadPartition *order[FS_MAX_PARTITIONS];
+	int			n = 0;
+
+	for (int i = 0; i < backread->npartitions; i++)
+	{
+		FsBackreadPartition *partition = &backread->partitions[i];
+		int			at = n;
+
+		if (!partition->assigned || is_finished(partition))
+			continue;
+		for (; at > 0 && order[at - 1]->seen > partition->seen; at--)
+			order[at] = order[at - 1];
+		order[at] = partition;
+		n++;
+	}
+	for (int i = 0; i < n; i++)
+		if (read_partition(backread, order[i]))
+			return true;
+	return false;
+}
+
+/* Waits until the source has something, or not long. */
+static void
+wait_for_source(const FsBackread *backread)
+{
+	int			fd = ops_of(backread)->wait_fd(backread->source);
+
+	(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH |
+							 (fd >= 0 ? WL_SOCKET_READABLE : 0), fd, IDLE_WAIT, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
+/* Is what was read to be written now? */
+static bool
+is_step_due(const FsBackread *backread)
+{
+	return backread->dirty &&
+		(fs_pending_bytes(&backread->shard->pending) >= STEP_BYTES ||
+		 backread->batches >= STEP_BATCHES || fs_clock_monotonic() - backread->begun >= STEP_USEC || is_all_read(backread));
+}
+
+/* Writes a step; true when the reading is over: all is read, or the view is gone. */
+static bool
+write_step(FsBackread *backread)
+{
+	bool		all = is_all_read(backread);
+
+	if (!fs_backread_write(backread, all))
+		return true;
+	backread->begun = fs_clock_monotonic();
+	backread->batches = 0;
+	pgstat_report_stat(true);
+	return all;
+}
+
+/* Reads and writes until the turn is over; true when the reading is. */
+static bool
+read_on(FsBackread *backread, bool *anew)
+{
+	int64		end = fs_clock_monotonic() + TURN_USEC;
+
+	*anew = false;
+	while (!*anew && fs_clock_monotonic() < end)
+	{
+		CHECK_FOR_INTERRUPTS();
+		*anew = service(backread);
+		if (!*anew && !read_some(backread) && !is_step_due(backread))
+			wait_for_source(backread);
+		if ((*anew || is_step_due(backread)) && write_step(backread))
+			return true;
+	}
+	return false;
+}
+
+/* See backread.h. */
+bool
+fs_backread_turn(Oid view)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	FsBackread *backread;
+	int64		step;
+	bool		over;
+	bool		anew;
+
+	if (my_backread != NULL && !is_current(my_backread, view))
+		fs_backread_close();
+	if (my_backread == NULL && !open_reading(view))
+		return true;
+	backread = my_backread;
+	step = backread->step;
+	MemoryContextSwitchTo(backread->shard->cycle);
+	over = read_on(backread, &anew);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(backread->shard->cycle);
+	if (!over && backread->step == step && backread->source->error[0] != '\0')
+		fs_backread_note_error(view, backread->source->error);
+	if (over || anew)
+		fs_backread_close();
+	return over;
+}
