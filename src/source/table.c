@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -261,12 +262,30 @@ fill_record(FsTableSource *source, HeapTuple tuple, FsRecord *record)
 	record->record_time = record->arrival;
 }
 
+/*
+ * A poll goes on where the last one ended, by an index.  A plan that was made
+ * when the table was small, or not analyzed, would sort all that is left of it
+ * each time, which the few rows that are asked for do not make up for.
+ */
+static const char *const poll_settings[] = {"enable_seqscan", "enable_bitmapscan", "enable_sort"};
+
+static int
+begin_poll_settings(void)
+{
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(poll_settings); i++)
+		(void) set_config_option(poll_settings[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 /* Executes the poll query; the plan is kept. */
 static void
 execute_poll(FsTableSource *source, int max)
 {
 	Oid			types[3] = {TEXTOID, INT8OID, INT8OID};
 	Datum		values[3];
+	int			level = begin_poll_settings();
 
 	if (source->poll_plan == NULL)
 	{
@@ -280,6 +299,7 @@ execute_poll(FsTableSource *source, int max)
 	values[2] = Int64GetDatum(max);
 	if (SPI_execute_plan(source->poll_plan, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the table of stream %s", source->source.stream->name);
+	AtEOXact_GUC(false, level);
 }
 
 /* See source.h.  An empty look is not repeated at once: there is nothing that would wake us. */
