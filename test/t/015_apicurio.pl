@@ -109,7 +109,7 @@ query_is($node, q(SELECT event ->> 'user_id' FROM feature_stream.read_event_log(
 $kafka->produce_records('visits', [ { partition => 0, value => pack('CN', 0, 4711) . 'x' } ]);
 wait_for_read($node, 'visits', 2);
 query_is($node, 'SELECT reason, message FROM feature_stream.dead_letter', 'unknown_schema|the registry does not know schema 4711', 'a number that is none is a dead letter');
-query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.stat_partition), 't|1', 'all is accounted for');
+query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.partition_position), 't|1', 'all is accounted for');
 query_is($node, q(SELECT count(*) FROM feature_stream.verify_feature_view('click_features') WHERE problem IS NOT NULL), 0, 'features are right');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC|ERROR/, 'and the log knows of no error');
 

@@ -92,7 +92,7 @@ query_is($node, q(
 	'each is in the log once');
 oracle_agrees($node, $kafka, $redis, 'clicks', $end - 60, "the oracle agrees after " . @order . " kills (seed $seed)");
 verifies($node, 'wide_features', 'the view of ten features and three windows beside it verifies');
-query_is($node, 'SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.stat_partition',
+query_is($node, 'SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.partition_position',
 	"$events|$events", 'accepted + dead letters = produced');
 query_is($node, q(
 	SELECT count(*), bool_and(p.dead_letter_count = (
