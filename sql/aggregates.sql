@@ -247,10 +247,18 @@ RESET enable_partitionwise_aggregate;
 --
 -- Not for others: nothing calls a support function by hand; who has no right to the schema.
 --
-SELECT feature_stream.top_k_trans(NULL, 1, 1);
-SELECT feature_stream.approx_count_distinct_final(NULL);
-SELECT feature_stream.approx_count_distinct_deserial('\x4801', NULL);
-SELECT feature_stream.approx_count_distinct_deserial('\x4801'::bytea, 'x'::internal);
+-- (Which error it is depends on the minor release.)
+CREATE FUNCTION fails(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE query;
+    RETURN false;
+EXCEPTION WHEN undefined_function OR feature_not_supported OR cannot_coerce THEN
+    RETURN true;
+END $$;
+SELECT fails('SELECT feature_stream.top_k_trans(NULL, 1, 1)');
+SELECT fails('SELECT feature_stream.approx_count_distinct_final(NULL)');
+SELECT fails('SELECT feature_stream.approx_count_distinct_deserial(''\x4801'', NULL)');
+SELECT fails('SELECT feature_stream.approx_count_distinct_deserial(''\x4801''::bytea, ''x''::internal)');
 CREATE ROLE fs_agg_user;
 GRANT USAGE ON SCHEMA fs_agg TO fs_agg_user;
 SET ROLE fs_agg_user;
