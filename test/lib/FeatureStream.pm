@@ -34,7 +34,7 @@ our @EXPORT = qw(
   new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   answer_of crash_count crash_at_point kill_backend_process wait_for_server hold_clock set_fault end_crashes
-  query_is seconds_of rows_differ random_from
+  query_is query_becomes seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
   avro_long avro_bytes
 );
@@ -241,6 +241,18 @@ sub query_is
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is($node->safe_psql('postgres', $query), $expected, $name);
+}
+
+# Tests that a query comes to give these rows: for what another process says or does a while after the test knows that
+# it must.
+sub query_becomes
+{
+	my ($node, $query, $expected, $name) = @_;
+	my $rows;
+
+	eval { wait_until($name, sub { $rows = $node->safe_psql('postgres', $query); return $rows eq $expected }) };
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($rows, $expected, $name);
 }
 
 # Rows that only one of two queries gives, a few of them; empty when they are equal.

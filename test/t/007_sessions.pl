@@ -107,7 +107,7 @@ $node->safe_psql('postgres', 'ALTER SERVER first_name RENAME TO second_name');
 send_events('12:32:00', 1);
 send_events('12:33:00', 1);
 ok(eval { wait_until('the new value in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 7 }, 30) }, 'a renamed server is written to');
-query_is($node, 'SELECT server, connected FROM feature_stream.stat_online', 'second_name|t', 'and shown by its name');
+query_becomes($node, 'SELECT server, connected FROM feature_stream.stat_online', 'second_name|t', 'and shown by its name');
 like(($node->psql('postgres', 'DROP SERVER second_name'))[2], qr/online_counts depends on server second_name/, 'and not dropped under its views');
 $node->safe_psql('postgres', q(
 	DELETE FROM pg_depend WHERE refobjid = (SELECT oid FROM pg_foreign_server WHERE srvname = 'second_name') AND objid = 'online_counts'::regclass;
