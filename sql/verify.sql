@@ -15,12 +15,12 @@ CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xa
 -- Waits until so many records are read, windows fired and the newest feature view is there.
 CREATE PROCEDURE wait_for(records bigint, fired timestamptz, newest text) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
               AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
               AND EXISTS (SELECT FROM feature_stream.view_state WHERE view = newest::regclass)
               AND NOT EXISTS (SELECT FROM feature_stream.backfill WHERE state = 'pending')
-              AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
+              AND (SELECT state = 'running' AND durable_frontier = fired FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
