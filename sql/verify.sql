@@ -62,7 +62,7 @@ SELECT id, '2024-01-15 12:00:00+00'::timestamptz + arrived,
                (9, '00:14:00', '00:14:00', 'cid', 1, 2, 1e308), (10, '00:14:01', '00:14:01', 'cid', 1, 3, 1e308),
                (11, '00:20:00', '00:20:00', 'dee', 5, 1, 1)) e (id, arrived, at, customer, shop, amount, weight);
 CALL wait_for(11, '2024-01-15 12:19:00+00', 'steady');
-SELECT reason, "offset" FROM feature_stream.dead_letter WHERE stream = 'orders'::regclass;
+SELECT reason, "offset" FROM feature_stream.dead_letter WHERE stream = 'orders'::regclass ORDER BY 2;
 
 -- All is well.
 SELECT customer, window_end, n_5m, total_5m, shops_5m, weight_5m, n_10m, total_10m, shops_10m, weight_10m
