@@ -92,10 +92,8 @@ sub ingest_pid
 	wait_until(
 		"an ingest worker of $stream",
 		sub {
-			my ($rc, $out) = $node->psql('postgres',
-				"SELECT pid FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass AND state = 'running'");
-			$pid = $out;
-			return $rc == 0 && $out =~ /^\d+$/ && $out != $but;
+			$pid = answer_of($node, "SELECT pid FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass AND state = 'running'");
+			return defined $pid && $pid != $but;
 		});
 	return $pid;
 }
@@ -154,11 +152,22 @@ sub wait_for_offsets
 	return;
 }
 
+# What psql says: its status, output and errors.  Where the server is down it may end before it is fed.
+sub try_psql
+{
+	my ($node, $statements, $database) = @_;
+	my @said = eval { $node->psql($database // 'postgres', $statements) };
+
+	return @said if !$@;
+	die $@ if $@ !~ /Broken pipe/;
+	return (2, '', $@);
+}
+
 # One answer of a server that may be down: undef then.
 sub answer_of
 {
 	my ($node, $query) = @_;
-	my ($rc, $out) = $node->psql('postgres', $query);
+	my ($rc, $out) = try_psql($node, $query);
 
 	return $rc == 0 && $out ne '' ? $out : undef;
 }
@@ -226,7 +235,7 @@ sub wait_for_server
 {
 	my ($node) = @_;
 
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	wait_until('the server to come back', sub { answer_of($node, 'SELECT true') });
 	return;
 }
 
@@ -234,9 +243,9 @@ sub wait_for_server
 sub psql_before_crash
 {
 	my ($node, $statement) = @_;
-	my ($rc, undef, $err) = $node->psql('postgres', $statement);
+	my ($rc, undef, $err) = try_psql($node, $statement);
 
-	die $err if $rc != 0 && $err !~ /server closed the connection|terminating connection/;
+	die $err if $rc != 0 && $err !~ /server closed the connection|terminating connection|could not receive data/;
 	return;
 }
 
@@ -300,7 +309,7 @@ sub query_becomes
 	my $rows;
 
 	eval { wait_until($name, sub {
-		my ($rc, $out, $err) = $node->psql($database // 'postgres', $query);
+		my ($rc, $out, $err) = try_psql($node, $query, $database);
 		$rows = $rc == 0 ? $out : $err;
 		return $rc == 0 && $out eq $expected;
 	}) };
