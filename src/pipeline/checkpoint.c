@@ -277,6 +277,7 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	fs_checkpoint_write_state(shard, &checkpoint);
 	PopActiveSnapshot();
 	fs_pace_commit(shard, &checkpoint);
+	fs_report(shard);			/* or statistics were behind the tables for a while */
 	FS_FAULT("checkpoint-before-commit");
 	CommitTransactionCommand();
 	FS_FAULT("checkpoint-after-commit");

@@ -306,6 +306,7 @@ report(FsShard *shard)
 	if (now < next)
 		return;
 	next = TimestampTzPlusMilliseconds(now, REPORT_INTERVAL);
+	fs_report_sample_rates(shard);
 	if (shard->exhausted)
 		state = FS_STREAM_MEMORY_EXHAUSTED;
 	else if (!shard->source->connected)

@@ -578,6 +578,7 @@ extern void fs_publish_close(FsShard *shard);
 
 /* report.c */
 extern void fs_report(FsShard *shard);
+extern void fs_report_sample_rates(FsShard *shard);
 extern void fs_shard_set_state(FsShard *shard, FsStreamState state);
 extern void fs_shard_set_error(FsShard *shard, const char *message);
 

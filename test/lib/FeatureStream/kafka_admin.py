@@ -20,7 +20,7 @@ def settle(futures):
 def wait_for_partitions(admin, topic, count):
     """A topic is known to all once metadata shows each partition with a leader."""
     while True:
-        found = admin.list_topics(topic, timeout=10).topics[topic]
+        found = admin.list_topics(topic, timeout=60).topics[topic]
         if found.error is None and sum(p.leader >= 0 for p in found.partitions.values()) == count:
             return
 
@@ -28,19 +28,19 @@ def wait_for_partitions(admin, topic, count):
 def create(brokers, topic, partitions, *config):
     admin = AdminClient({"bootstrap.servers": brokers})
     settings = dict(c.split("=", 1) for c in config)
-    settle(admin.create_topics([NewTopic(topic, int(partitions), 1, config=settings)], operation_timeout=30))
+    settle(admin.create_topics([NewTopic(topic, int(partitions), 1, config=settings)], operation_timeout=60))
     wait_for_partitions(admin, topic, int(partitions))
 
 
 def grow(brokers, topic, partitions):
     admin = AdminClient({"bootstrap.servers": brokers})
-    settle(admin.create_partitions([NewPartitions(topic, int(partitions))], operation_timeout=30))
+    settle(admin.create_partitions([NewPartitions(topic, int(partitions))], operation_timeout=60))
     wait_for_partitions(admin, topic, int(partitions))
 
 
 def delete(brokers, topic):
     admin = AdminClient({"bootstrap.servers": brokers})
-    settle(admin.delete_topics([topic], operation_timeout=30))
+    settle(admin.delete_topics([topic], operation_timeout=60))
 
 
 def decode(text):
@@ -55,7 +55,7 @@ def produce(brokers, topic, transaction, codec):
         config["transactional.id"] = str(uuid.uuid4())
     producer = Producer(config)
     if transaction != "none":
-        producer.init_transactions(30)
+        producer.init_transactions(120)
         producer.begin_transaction()
     for line in sys.stdin:
         partition, timestamp, key, value, headers = line.rstrip("\n").split("\t")
@@ -65,11 +65,12 @@ def produce(brokers, topic, transaction, codec):
                          headers=[(n, bytes.fromhex(v)) for n, v in pairs],
                          on_delivery=lambda err, _: err and failed.append(err), **more)
         producer.poll(0)
-    producer.flush(30)
+    if producer.flush(120) > 0:
+        sys.exit("records are not delivered")
     if transaction == "commit":
-        producer.commit_transaction(30)
+        producer.commit_transaction(120)
     elif transaction == "abort":
-        producer.abort_transaction(30)
+        producer.abort_transaction(120)
     if failed:
         sys.exit(str(failed[0]))
 
