@@ -318,7 +318,7 @@ sub oracle_agrees
 	my $right = IPC::Run::run(
 		[ $FeatureStream::Kafka::python, "$FindBin::Bin/../lib/oracle.py", '--bootstrap', $kafka->brokers,
 		  '--topic', $topic, '--dsn', $node->connstr('postgres'), '--redis-port', $redis->port,
-		  '--wait', 180, '--patience', 180, '--frontier', $frontier ],
+		  '--wait', 600, '--patience', 120, '--frontier', $frontier ],
 		'<', \undef, '>&', \$out);
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;

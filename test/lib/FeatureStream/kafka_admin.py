@@ -3,11 +3,12 @@
 create TOPIC PARTITIONS [CONFIG=VALUE ...]     grow TOPIC PARTITIONS     delete TOPIC
 produce TOPIC none|commit|abort CODEC          records on standard input, one a line:
     partition TAB timestamp (ms, or -) TAB key TAB value (x and hex, or - for none) TAB name=hex,...
+consume TOPIC                                  all its records, in the same form
 """
 import sys
 import uuid
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 
@@ -74,5 +75,29 @@ def produce(brokers, topic, transaction, codec):
         sys.exit(str(failed[0]))
 
 
+def encode(data):
+    return "-" if data is None else "x" + data.hex()
+
+
+def consume(brokers, topic):
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": str(uuid.uuid4()), "enable.auto.commit": False,
+                         "enable.partition.eof": True, "auto.offset.reset": "error"})
+    unread = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
+    consumer.assign([TopicPartition(topic, p, consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)[0])
+                     for p in unread])
+    while unread:
+        message = consumer.poll(30)
+        if message is None:
+            sys.exit("partitions %s do not end" % unread)
+        if message.error() is not None:
+            if message.error().code() != KafkaError._PARTITION_EOF:
+                sys.exit(str(message.error()))
+            unread.discard(message.partition())
+            continue
+        headers = ",".join("%s=%s" % (name, encode(value)) for name, value in message.headers() or [])
+        print(message.partition(), message.timestamp()[1], encode(message.key()), encode(message.value()), headers, sep="\t")
+    consumer.close()
+
+
 if __name__ == "__main__":
-    {"create": create, "grow": grow, "delete": delete, "produce": produce}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
+    {"create": create, "grow": grow, "delete": delete, "produce": produce, "consume": consume}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
