@@ -230,7 +230,8 @@ typedef struct FsGap
 	FsTime		after;
 	FsTime		until;
 	FsTime		computed_at;
-	bool		unsettled;		/* a pause whose rows are not all in the history yet */
+	bool		by_pause;
+	bool		pending;		/* its rows are not all in the history yet */
 } FsGap;
 
 /* Where expiry stands in a touch list; see prune.c. */
