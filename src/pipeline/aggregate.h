@@ -50,6 +50,25 @@ fs_aggregate_column(const FsRow *row, const FsAggregate *aggregate)
 	return &row->columns[aggregate->kept];
 }
 
+/* One more value for an aggregate of bits or truths. */
+static inline int64
+fs_aggregate_add_bits(FsAggKind kind, int64 sum, int64 value)
+{
+	switch (kind)
+	{
+		case FS_AGG_BOOL_AND:
+		case FS_AGG_BIT_AND:
+			return sum & value;
+		case FS_AGG_BOOL_OR:
+		case FS_AGG_BIT_OR:
+			return sum | value;
+		case FS_AGG_BIT_XOR:
+			return sum ^ value;
+		default:
+			pg_unreachable();
+	}
+}
+
 /* The aggregate cannot be computed; returns its NULL. */
 extern Datum fs_aggregate_fail(FsRow *row, bool *isnull, const char *message);
 
@@ -84,5 +103,11 @@ extern Datum fs_aggregate_percentile(FsRow *row, const FsAggregate *aggregate, c
 extern void fs_aggregate_prepare_call(FsRow *row, const FsAggregate *aggregate);
 extern Datum fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,
 							   bool *isnull);
+/*
+ * The same over values of its one argument that went into a state, as its
+ * serialisation function writes it (NULL: there are none), and over 'n' more.
+ */
+extern Datum fs_aggregate_call_state(FsRow *row, const FsAggregate *aggregate, bytea *state, const Datum *values,
+									 int n, bool *isnull);
 
 #endif							/* FS_PIPELINE_AGGREGATE_H */

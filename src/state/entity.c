@@ -123,10 +123,10 @@ copy_event(FsChunk *chunk, const uint8 *bytes, int len)
 		memcpy(end, bytes, len);
 }
 
-/* See entity.h. */
-bool
-fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
-				 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells)
+/* Appends an event; a chunk made for it has so many bytes more than it needs. */
+static inline bool
+append_event(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time, uint32 slice,
+			 int32 partition, FsTime counts_from, const FsCell *cells, int spare)
 {
 	uint8		bytes[FS_RING_MAX_EVENT];
 	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
@@ -144,7 +144,7 @@ fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 		FsTime		start = fs_slice_start(slice, layout->slice);
 
 		len = fs_ring_encode(layout, start, time, partition, counts_from, cells, bytes);
-		chunk = add_chunk(arena, entity, slice, len);
+		chunk = add_chunk(arena, entity, slice, len + spare);
 	}
 	if (chunk != NULL)
 	{
@@ -156,6 +156,14 @@ fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 	}
 	fs_entity_end_change(entity);
 	return chunk != NULL;
+}
+
+/* See entity.h. */
+bool
+fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
+				 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells)
+{
+	return append_event(arena, entity, layout, time, slice, partition, counts_from, cells, 0);
 }
 
 /* The records of a chunk, as bytes; returns their length, which is more than 'room' when they do not fit. */
@@ -180,39 +188,68 @@ encode_records(const FsRingLayout *layout, const FsChunk *chunk, const FsRingEve
 	return len;
 }
 
+/*
+ * Chunks of records: their greatest size, and the most cells that a chunk of
+ * FS_CHUNK_MAX can hold: a record takes two bytes and its bitmap of nulls.
+ */
+#define MERGE_CHUNK 1024
+#define MERGE_CELLS (FS_CHUNK_MAX / (2 + FS_RING_MAX_CELLS / 8) * FS_RING_MAX_CELLS)
+
+/* Tries to add to a record of the newest chunk; refused when there is none, or no room. */
+static FsMergeResult
+merge_in_place(FsEntity *entity, const FsRingLayout *layout, FsTime time, FsTime counts_from,
+			   FsMergeFunction merge, void *arg)
+{
+	FsRingEvent records[FS_CHUNK_MAX / 2];
+	FsCell		space[MERGE_CELLS];
+	uint8		bytes[MERGE_CHUNK];
+	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
+	int			i;
+	int			n = 0;
+	int			len;
+	FsMergeResult result;
+
+	if (chunk == NULL || chunk->size > MERGE_CHUNK ||
+		!fs_ring_decode(layout, chunk, records, space, &n,
+						Min(lengthof(records), MERGE_CELLS / Max(layout->ncells, 1))))
+		return FS_MERGE_REFUSED;
+	for (i = n - 1; i >= 0; i--)
+		if (records[i].time == time && records[i].counts_from == counts_from)
+			break;
+	if (i < 0)
+		return FS_MERGE_REFUSED;
+	result = merge(arg, records[i].cells, false);
+	if (result != FS_MERGE_DONE)
+		return result;
+	len = encode_records(layout, chunk, records, n, bytes, chunk->size - offsetof(FsChunk, data));
+	if (len > chunk->size - (int) offsetof(FsChunk, data))
+		return FS_MERGE_REFUSED;
+	fs_entity_begin_change(entity);
+	memcpy(chunk->data, bytes, len);
+	chunk->used = len;
+	fs_entity_end_change(entity);
+	return FS_MERGE_DONE;
+}
+
 /* See entity.h. */
 bool
 fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time,
-				FsTime counts_from, const FsCell *cells,
-				bool (*merge) (void *arg, FsCell *into, const FsCell *from), void *arg)
+				FsTime counts_from, FsMergeFunction merge, void *arg)
 {
-	FsRingEvent records[FS_CHUNK_MAX / 2];
-	FsCell		space[FS_CHUNK_MAX];
-	uint8		bytes[FS_CHUNK_MAX];
-	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
-	int			n = 0;
-	int			len;
+	FsCell		cells[FS_RING_MAX_CELLS];
+	FsMergeResult result = merge_in_place(entity, layout, time, counts_from, merge, arg);
 
-	/* Chunks larger than a record usually takes are made for one record alone. */
-	if (chunk != NULL && chunk->size <= FS_CHUNK_MAX &&
-		fs_ring_decode(layout, chunk, records, space, &n, FS_CHUNK_MAX / Max(layout->ncells, 2)))
-		for (int i = n - 1; i >= 0; i--)
-		{
-			if (records[i].time != time || records[i].counts_from != counts_from)
-				continue;
-			if (!merge(arg, records[i].cells, cells))
-				break;
-			len = encode_records(layout, chunk, records, n, bytes, chunk->size - offsetof(FsChunk, data));
-			if (len > chunk->size - (int) offsetof(FsChunk, data))
-				break;
-			fs_entity_begin_change(entity);
-			memcpy(chunk->data, bytes, len);
-			chunk->used = len;
-			fs_entity_end_change(entity);
-			return true;
-		}
-	return fs_entity_append(arena, entity, layout, time, fs_slice_index(time, layout->slice), 0,
-							counts_from, cells);
+	if (result == FS_MERGE_REFUSED)
+		result = merge(arg, cells, true);
+	else if (result == FS_MERGE_DONE)
+		return true;
+	Assert(result != FS_MERGE_REFUSED);
+	if (result != FS_MERGE_DONE)
+		return false;
+
+	/* Numbers grow: the record is to stay where it is. */
+	return append_event(arena, entity, layout, time, fs_slice_index(time, layout->slice), 0, counts_from, cells,
+						2 * layout->ncells);
 }
 
 /* See entity.h. */
