@@ -137,24 +137,104 @@ fs_view_keeps_codes(const FsViewDef *view, int kept)
 	return false;
 }
 
+/* Are the two over the same values? */
+static bool
+same_values(const FsAggregate *a, const FsAggregate *b)
+{
+	return a->kept == b->kept && a->filter == b->filter;
+}
+
+/* Is the state of 'a' found in the one of 'b'?  Counts are the first cell of all that has one. */
+static bool
+is_part_of(const FsAggregate *a, const FsAggregate *b)
+{
+	if (!same_values(a, b) || (a->kind == FS_AGG_COUNT_STAR) != (b->kind == FS_AGG_COUNT_STAR))
+		return false;
+	switch (a->partial_kind)
+	{
+		case FS_PARTIAL_COUNT:
+			return b->partial_kind == FS_PARTIAL_COUNT || b->partial_kind == FS_PARTIAL_SUM ||
+				b->partial_kind == FS_PARTIAL_DECIMAL || b->partial_kind == FS_PARTIAL_MOMENTS;
+		case FS_PARTIAL_DECIMAL:
+			return b->partial_kind == FS_PARTIAL_DECIMAL || b->partial_kind == FS_PARTIAL_MOMENTS;
+		case FS_PARTIAL_SUM:
+			return b->partial_kind == FS_PARTIAL_SUM || b->partial_kind == FS_PARTIAL_MOMENTS;
+		case FS_PARTIAL_MOMENTS:
+			return b->partial_kind == FS_PARTIAL_MOMENTS;
+		default:
+			return a->kind == b->kind && a->collation == b->collation;
+	}
+}
+
+/*
+ * Gives each state its cells: those of another aggregate, where it is a part of
+ * that one's.  Returns how many there are.
+ */
+static int
+place_states(FsViewDef *view)
+{
+	int			ncells = 0;
+
+	for (int i = 0; i < view->naggregates; i++)
+	{
+		FsAggregate *aggregate = &view->aggregates[i];
+
+		aggregate->state_of = i;
+		for (int j = 0; j < view->naggregates && aggregate->state_of == i; j++)
+		{
+			const FsAggregate *other = &view->aggregates[j];
+
+			/* of two that are parts of each other the first one has the cells */
+			if (j != i && is_part_of(aggregate, other) && (j < i || !is_part_of(other, aggregate)))
+				aggregate->state_of = j;
+		}
+	}
+	for (int i = 0; i < view->naggregates; i++)
+	{
+		int			owner = i;
+
+		while (view->aggregates[owner].state_of != owner)
+			owner = view->aggregates[owner].state_of;
+		view->aggregates[i].state_of = owner;
+		if (owner != i)
+			continue;
+		view->aggregates[i].partial = ncells;
+		ncells += cells_of[view->aggregates[i].partial_kind];
+	}
+	for (int i = 0; i < view->naggregates; i++)
+		view->aggregates[i].partial = view->aggregates[view->aggregates[i].state_of].partial;
+	return ncells;
+}
+
+/* See feature_view_def.h. */
+int
+fs_view_state_cells(const FsViewDef *view, int aggregate)
+{
+	Assert(view->is_sliced && aggregate < view->naggregates);
+	return view->aggregates[aggregate].state_of == aggregate ? cells_of[view->aggregates[aggregate].partial_kind] : 0;
+}
+
 /* See compile.h. */
 void
 fs_compile_slices(FsViewDef *view)
 {
-	int			ncells = 0;
 	bool		all = true;
+	int			ncells;
 
 	Assert(!view->is_sliced);
 	for (int i = 0; i < view->naggregates; i++)
 	{
 		FsAggregate *aggregate = &view->aggregates[i];
 
-		aggregate->partial = ncells;
 		if (aggregate->kind != FS_AGG_REPLAY)
 			aggregate->partial_kind = partial_kind(aggregate, &aggregate->events_reason);
 		all = all && aggregate->partial_kind != FS_PARTIAL_NONE;
-		ncells += cells_of[aggregate->partial_kind];
 	}
-	view->is_sliced = all && ncells <= FS_MAX_KEPT_COLUMNS;
-	view->npartial = view->is_sliced ? ncells : 0;
+	if (!all)
+		return;
+	ncells = place_states(view);
+	if (ncells > FS_MAX_KEPT_COLUMNS)
+		return;
+	view->is_sliced = true;
+	view->npartial = ncells;
 }

@@ -51,6 +51,7 @@
 /* Bytes that encoding takes beside the values: difference of times, partition; and share of chunks that is not used. */
 #define EVENT_BYTES 4
 #define CHUNK_FILL 1.25
+#define CELL_BYTES 3			/* of a partial state, of mostly small numbers */
 
 /* What an aggregate takes for a window, and for each event in it, in microseconds. */
 typedef struct NativeCost
@@ -203,9 +204,7 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 	native = native_cost(aggregate);
 	if (view->is_sliced)
 	{
-		int			next = index + 1 < view->naggregates ? view->aggregates[index + 1].partial : view->npartial;
-
-		cost.bytes_per_key = (next - aggregate->partial) * 3 * CHUNK_FILL * Min(slides(view), events);
+		cost.bytes_per_key = fs_view_state_cells(view, index) * CELL_BYTES * CHUNK_FILL * Min(slides(view), events);
 		cost.event_us = KEEP_US;
 		events = Min(slides(view), events);
 	}

@@ -57,6 +57,7 @@ typedef enum FsAggKind
 /*
  * What a sliced view keeps of an aggregate for one slide, as cells in this
  * order.  All of them are exact, and the same in whatever order events come.
+ * Those over the same values share one state (count, sum, avg and stddev of x).
  */
 typedef enum FsPartialKind
 {
@@ -99,6 +100,7 @@ typedef struct FsAggregate
 	int			filter;			/* index into FsViewDef.kept of FILTER's truth; -1 none, or replayed */
 	FsPartialKind partial_kind;
 	const char *events_reason;	/* why there is none; NULL when there is one, or it is replayed */
+	int			state_of;		/* in a sliced view: index of the aggregate whose state holds this one's, mostly itself */
 	int			partial;		/* in a sliced view: first cell of its partial state */
 	Oid			input_type;		/* of a native one's argument; InvalidOid for count(*) */
 	Oid			result_type;
@@ -241,6 +243,9 @@ fs_view_kept(const FsViewDef *view, int i)
 
 /* Do rings hold values of this kept column as codes of a dictionary? */
 extern bool fs_view_keeps_codes(const FsViewDef *view, int kept);
+
+/* Cells that an aggregate's partial state takes in a sliced view; none where it is in another one's. */
+extern int	fs_view_state_cells(const FsViewDef *view, int aggregate);
 
 /* Longest window of the view. */
 static inline int64

@@ -280,7 +280,7 @@ fs_partial_add(void *arg, FsCell *cells, bool is_new)
 			fs_input_value(event->view, event->values, def->kept[aggregate->kept]);
 		FsMergeResult result;
 
-		if (value != NULL && value->presence != FS_PRESENT)
+		if (aggregate->state_of != a || (value != NULL && value->presence != FS_PRESENT))
 			continue;
 		if (aggregate->filter >= 0 &&
 			fs_input_value(event->view, event->values, def->kept[aggregate->filter])->i == 0)

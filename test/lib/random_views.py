@@ -177,6 +177,11 @@ class Query:
             over += [f"{f}({text})" for f in ("sum", "avg", "sum", "avg", "stddev", "stddev_pop", "variance", "var_pop", "var_samp")]
         over += ["count(*)", r.choice(["bool_and(flag)", "bool_or(flag)", "every(flag)"]),
                  f"{r.choice(['bit_and', 'bit_or', 'bit_xor'])}({r.choice(INTEGERS)})"]
+        if "sum(" in over[3] and r.random() < 0.2:      # several that share a state
+            parts = [f"{f}({text}){clause}" for f in ("count", "sum", "avg", "var_samp", "max")]
+            if raises:
+                self.raises.append(f"({condition}) AND {raises}" if condition else raises)
+            return "ARRAY[" + ", ".join(f"({p})::numeric" for p in r.sample(parts, r.randint(2, 5))) + "]"
         aggregate = r.choice(over)
         if raises and text in aggregate:
             self.raises.append(f"({condition}) AND {raises}" if condition else raises)
