@@ -8,7 +8,8 @@
  * one record a slide however many events there were: a count over a day takes
  * no more memory than its slides (the panes of Li et al., "No Pane, No Gain",
  * SIGMOD Record 2005).  Sums of floating point are left out: they depend on the
- * order in which they are added.
+ * order in which they are added.  Sets of values (count(DISTINCT x), mode())
+ * are kept of long windows alone: of short ones events are cheaper to add.
  *
  * Where one aggregate needs the events they are there, and partial ones of the
  * others would only come on top: such a view keeps events alone.
@@ -17,6 +18,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
+#include "utils/timestamp.h"
 
 #include "catalog/compile.h"
 
@@ -63,7 +65,9 @@ static const int cells_of[] = {
 	[FS_PARTIAL_EXTREME] = 1,
 	[FS_PARTIAL_PLACED] = 3,
 	[FS_PARTIAL_DECIMAL] = 4,
-	[FS_PARTIAL_MOMENTS] = 6
+	[FS_PARTIAL_MOMENTS] = 6,
+	[FS_PARTIAL_DISTINCT] = 1,
+	[FS_PARTIAL_COUNTED] = 1
 };
 
 static bool
@@ -79,13 +83,45 @@ summed_kind(const FsAggregate *aggregate, const char **reason)
 	for (int i = 0; i < lengthof(summed_aggregates); i++)
 		if (summed_aggregates[i].function == aggregate->aggref->aggfnoid && aggregate->kept >= 0)
 			return summed_aggregates[i].kind;
-	*reason = "its state cannot be put together exactly from those of slides";
+	*reason = "no partial state of it is kept";
+	return FS_PARTIAL_NONE;
+}
+
+/* Sets of values are worth it where the same values come again and again. */
+#define LONG_WINDOW USECS_PER_HOUR
+
+/* Is one of the windows, which are not in order yet, a long one? */
+static bool
+has_long_window(const FsViewDef *view)
+{
+	for (int i = 0; i < view->nwindows; i++)
+		if (view->windows[i] >= LONG_WINDOW)
+			return true;
+	return false;
+}
+
+/* The set of values of an aggregate; or why there is none. */
+static FsPartialKind
+set_kind(const FsViewDef *view, const FsAggregate *aggregate, const char **reason)
+{
+	Oid			type = aggregate->input_type;
+
+	if (!has_long_window(view))
+		*reason = "windows are shorter than an hour";
+	else if (aggregate->kept < 0 || type == JSONBOID)
+		*reason = "its values cannot be told apart by their bytes";
+	else if (aggregate->kind == FS_AGG_COUNT_DISTINCT)
+		return FS_PARTIAL_DISTINCT;
+	else if (is_float(type) || type == NUMERICOID || aggregate->nkeys != 1)
+		*reason = "which of equal values it gives depends on the order of the events";
+	else
+		return FS_PARTIAL_COUNTED;
 	return FS_PARTIAL_NONE;
 }
 
 /* The partial state of an aggregate; or why there is none. */
 static FsPartialKind
-partial_kind(const FsAggregate *aggregate, const char **reason)
+partial_kind(const FsViewDef *view, const FsAggregate *aggregate, const char **reason)
 {
 	switch (aggregate->kind)
 	{
@@ -108,6 +144,9 @@ partial_kind(const FsAggregate *aggregate, const char **reason)
 		case FS_AGG_BIT_OR:
 		case FS_AGG_BIT_XOR:
 			return FS_PARTIAL_BITS;
+		case FS_AGG_COUNT_DISTINCT:
+		case FS_AGG_MODE:
+			return set_kind(view, aggregate, reason);
 		case FS_AGG_CALL:
 			return summed_kind(aggregate, reason);
 		case FS_AGG_VAR_SAMP:
@@ -161,6 +200,10 @@ is_part_of(const FsAggregate *a, const FsAggregate *b)
 			return b->partial_kind == FS_PARTIAL_SUM || b->partial_kind == FS_PARTIAL_MOMENTS;
 		case FS_PARTIAL_MOMENTS:
 			return b->partial_kind == FS_PARTIAL_MOMENTS;
+		case FS_PARTIAL_DISTINCT:
+			return b->partial_kind >= FS_PARTIAL_DISTINCT && a->collation == b->collation;
+		case FS_PARTIAL_COUNTED:
+			return b->partial_kind == FS_PARTIAL_COUNTED && a->collation == b->collation;
 		default:
 			return a->kind == b->kind && a->collation == b->collation;
 	}
@@ -227,7 +270,7 @@ fs_compile_slices(FsViewDef *view)
 		FsAggregate *aggregate = &view->aggregates[i];
 
 		if (aggregate->kind != FS_AGG_REPLAY)
-			aggregate->partial_kind = partial_kind(aggregate, &aggregate->events_reason);
+			aggregate->partial_kind = partial_kind(view, aggregate, &aggregate->events_reason);
 		all = all && aggregate->partial_kind != FS_PARTIAL_NONE;
 	}
 	if (!all)

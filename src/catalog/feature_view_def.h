@@ -68,7 +68,9 @@ typedef enum FsPartialKind
 	FS_PARTIAL_EXTREME,			/* the value, or its code; null: none */
 	FS_PARTIAL_PLACED,			/* the same where equal values differ: value; time and partition of its event */
 	FS_PARTIAL_DECIMAL,			/* count, sum, scale, code of a value that does not fit these */
-	FS_PARTIAL_MOMENTS			/* the same, then the sum of squares: low and high half */
+	FS_PARTIAL_MOMENTS,			/* the same, then the sum of squares: low and high half */
+	FS_PARTIAL_DISTINCT,		/* the set of values */
+	FS_PARTIAL_COUNTED			/* the same, with how often each came */
 } FsPartialKind;
 
 /* An argument of a native aggregate. */

@@ -82,6 +82,12 @@ extern Datum fs_aggregate_variance(FsRow *row, const FsAggregate *aggregate, con
 								   int n, bool *isnull);
 
 /* aggregate_set.c */
+/* Bits that are equal exactly when the values are, for columns with byte_equality (of numeric: for equal codes). */
+extern uint64 fs_aggregate_equality_bits(const FsRowColumn *column, const FsCell *cell);
+/* Empties the row's scratch set, which takes n members then; its size. */
+extern uint32 fs_aggregate_set_begin(FsRow *row, int n);
+/* The slot of a member; a new one's count in row->set_count is 0, and to be set before the next search. */
+extern uint32 fs_aggregate_set_find(FsRow *row, uint32 size, uint64 bits);
 extern int64 fs_aggregate_count_distinct(FsRow *row, const FsAggregate *aggregate,
 										 const FsRingEvent **events, int n);
 extern Datum fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,

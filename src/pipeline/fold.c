@@ -160,11 +160,16 @@ keep_partial(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *
 			 const FsValue *values)
 {
 	FsTime		last_slice = fs_time_next(meta->event_time, view->def->slide) - shard->def->slice;
-	FsPartialEvent event = {.shard = shard, .view = view, .values = values, .partition = meta->partition};
+	FsPartialEvent event;
 
+	event.shard = shard;
+	event.view = view;
+	event.entity = entity;
+	event.values = values;
 	event.since = meta->event_time - last_slice;
+	event.partition = meta->partition;
 	event.slice = fs_slice_index(last_slice, shard->def->slice);
-	return fs_entity_merge(&shard->arena, entity, &view->layout, last_slice, counts_from, fs_partial_add, &event);
+	return fs_partial_keep(&event, last_slice, counts_from);
 }
 
 /* The entity of a key, made if there is none; 0 when memory is out. */

@@ -35,6 +35,12 @@ is_decimal(const FsAggregate *aggregate)
 	return aggregate->partial_kind == FS_PARTIAL_DECIMAL || aggregate->partial_kind == FS_PARTIAL_MOMENTS;
 }
 
+static inline bool
+is_set(const FsAggregate *aggregate)
+{
+	return aggregate->partial_kind >= FS_PARTIAL_DISTINCT;
+}
+
 /* How the value of a least or greatest one is stored. */
 static FsCellKind
 value_cell(const FsColumn *column)
@@ -62,6 +68,11 @@ fs_partial_layout(FsRingLayout *layout, const FsViewDef *view)
 
 		if (is_decimal(aggregate))
 			kinds[FS_DECIMAL_CODE] = FS_CELL_CODE;
+		else if (is_set(aggregate))
+		{
+			kinds[VALUE] = FS_CELL_SET;
+			layout->has_sets = true;
+		}
 		else if (aggregate->partial_kind >= FS_PARTIAL_BITS)
 		{
 			kinds[VALUE] = value_cell(fs_view_kept(view, aggregate->kept));
@@ -70,9 +81,9 @@ fs_partial_layout(FsRingLayout *layout, const FsViewDef *view)
 	}
 }
 
-/* Gives a value its code; 0 when memory is out. */
-static uint32
-code_of(const FsPartialEvent *event, const FsAggregate *aggregate, const FsValue *value)
+/* See partial.h. */
+uint32
+fs_partial_code(const FsPartialEvent *event, const FsAggregate *aggregate, const FsValue *value)
 {
 	FsDictionary *dictionary = event->view->kept[aggregate->kept].partial;
 	FsTablePlace place = fs_table_place(&dictionary->table, fs_hash_bytes(value->data, value->len));
@@ -178,7 +189,7 @@ add_extreme(const FsPartialEvent *event, const FsAggregate *aggregate, const FsV
 	cells[VALUE].isnull = false;
 	if (fs_type_is_bytes(column->type))
 	{
-		uint32		code = code_of(event, aggregate, value);
+		uint32		code = fs_partial_code(event, aggregate, value);
 
 		if (code == 0)
 			return FS_MERGE_NO_MEMORY;
@@ -215,7 +226,7 @@ add_decimal(const FsPartialEvent *event, const FsAggregate *aggregate, const FsV
 		return FS_MERGE_REFUSED;
 	cells[FS_DECIMAL_COUNT].i = 1;
 	cells[FS_DECIMAL_CODE].isnull = false;
-	cells[FS_DECIMAL_CODE].code = code_of(event, aggregate, value);
+	cells[FS_DECIMAL_CODE].code = fs_partial_code(event, aggregate, value);
 	return cells[FS_DECIMAL_CODE].code == 0 ? FS_MERGE_NO_MEMORY : FS_MERGE_DONE;
 }
 
@@ -244,6 +255,9 @@ add_value(const FsPartialEvent *event, const FsAggregate *aggregate, const FsVal
 		case FS_PARTIAL_DECIMAL:
 		case FS_PARTIAL_MOMENTS:
 			return add_decimal(event, aggregate, value, cells);
+		case FS_PARTIAL_DISTINCT:
+		case FS_PARTIAL_COUNTED:
+			return FS_MERGE_DONE;	/* later: partial_set.c */
 	}
 	pg_unreachable();
 }
@@ -259,16 +273,29 @@ clear_cells(const FsViewDef *view, FsCell *cells)
 
 		if (is_decimal(aggregate))
 			cells[aggregate->partial + FS_DECIMAL_CODE].isnull = true;
-		else if (aggregate->partial_kind >= FS_PARTIAL_BITS)
+		else if (!is_set(aggregate) && aggregate->partial_kind >= FS_PARTIAL_BITS)
 			cells[aggregate->partial + VALUE].isnull = true;
 	}
 }
 
 /* See partial.h. */
-FsMergeResult
-fs_partial_add(void *arg, FsCell *cells, bool is_new)
+bool
+fs_partial_counts(const FsPartialEvent *event, const FsAggregate *aggregate, const FsValue **value)
 {
-	const FsPartialEvent *event = arg;
+	const FsView *view = event->view;
+
+	*value = aggregate->kept < 0 ? NULL : fs_input_value(view, event->values, view->def->kept[aggregate->kept]);
+	if (*value != NULL && (*value)->presence != FS_PRESENT)
+		return false;
+	return aggregate->filter < 0 ||
+		fs_input_value(view, event->values, view->def->kept[aggregate->filter])->i != 0;
+}
+
+/* Adds an event to the cells of a record; an FsMergeFunction. */
+static FsMergeResult
+add_event(void *arg, FsCell *cells, bool is_new)
+{
+	FsPartialEvent *event = arg;
 	const FsViewDef *def = event->view->def;
 
 	if (is_new)
@@ -276,20 +303,30 @@ fs_partial_add(void *arg, FsCell *cells, bool is_new)
 	for (int a = 0; a < def->naggregates; a++)
 	{
 		const FsAggregate *aggregate = &def->aggregates[a];
-		const FsValue *value = aggregate->kept < 0 ? NULL :
-			fs_input_value(event->view, event->values, def->kept[aggregate->kept]);
+		const FsValue *value;
 		FsMergeResult result;
 
-		if (aggregate->state_of != a || (value != NULL && value->presence != FS_PRESENT))
-			continue;
-		if (aggregate->filter >= 0 &&
-			fs_input_value(event->view, event->values, def->kept[aggregate->filter])->i == 0)
+		if (aggregate->state_of != a || !fs_partial_counts(event, aggregate, &value))
 			continue;
 		result = add_value(event, aggregate, value, &cells[aggregate->partial]);
 		if (result != FS_MERGE_DONE)
 			return result;
 	}
-	return FS_MERGE_DONE;
+	return event->view->layout.has_sets ? fs_partial_reserve_sets(event, cells, is_new) : FS_MERGE_DONE;
+}
+
+/* See partial.h. */
+bool
+fs_partial_keep(FsPartialEvent *event, FsTime record, FsTime counts_from)
+{
+	bool		done;
+
+	event->nsets = 0;
+	event->owns_sets = false;
+	done = fs_entity_merge(&event->shard->arena, event->entity, &event->view->layout, record, counts_from,
+						   add_event, event);
+	fs_partial_finish_sets(event, done);
+	return done;
 }
 
 /* See partial.h. */
@@ -304,6 +341,8 @@ fs_partial_prepare(FsRow *row)
 
 		if (is_decimal(aggregate))
 			fs_aggregate_prepare_call(row, aggregate);
+		else if (aggregate->partial_kind == FS_PARTIAL_COUNTED)
+			fs_aggregate_prepare_order(row, aggregate);
 
 		/* The first use of a collation reads catalogs; folding is in no transaction. */
 		else if (aggregate->partial_kind == FS_PARTIAL_EXTREME && OidIsValid(aggregate->collation))
@@ -404,6 +443,9 @@ fs_partial_compute(FsRow *row, const FsAggregate *aggregate,
 		case FS_PARTIAL_DECIMAL:
 		case FS_PARTIAL_MOMENTS:
 			return fs_partial_compute_decimal(row, aggregate, records, n, isnull);
+		case FS_PARTIAL_DISTINCT:
+		case FS_PARTIAL_COUNTED:
+			return fs_partial_compute_set(row, aggregate, records, n, isnull);
 	}
 	pg_unreachable();
 }

@@ -9,6 +9,7 @@
 #include "core/hash.h"
 #include "core/slice.h"
 #include "state/entity.h"
+#include "state/value_set.h"
 
 static Size
 entity_size(uint16 key_len)
@@ -195,6 +196,18 @@ encode_records(const FsRingLayout *layout, const FsChunk *chunk, const FsRingEve
 #define MERGE_CHUNK 1024
 #define MERGE_CELLS (FS_CHUNK_MAX / (2 + FS_RING_MAX_CELLS / 8) * FS_RING_MAX_CELLS)
 
+/* Decodes a chunk into records[FS_CHUNK_MAX / 2] and space[MERGE_CELLS]; their number, -1 when there is no room. */
+static int
+decode_records(const FsRingLayout *layout, const FsChunk *chunk, FsRingEvent *records, FsCell *space)
+{
+	int			n = 0;
+
+	if (!fs_ring_decode(layout, chunk, records, space, &n,
+						Min(FS_CHUNK_MAX / 2, MERGE_CELLS / Max(layout->ncells, 1))))
+		return -1;
+	return n;
+}
+
 /* Tries to add to a record of the newest chunk; refused when there is none, or no room. */
 static FsMergeResult
 merge_in_place(FsEntity *entity, const FsRingLayout *layout, FsTime time, FsTime counts_from,
@@ -205,14 +218,13 @@ merge_in_place(FsEntity *entity, const FsRingLayout *layout, FsTime time, FsTime
 	uint8		bytes[MERGE_CHUNK];
 	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
 	int			i;
-	int			n = 0;
+	int			n;
 	int			len;
 	FsMergeResult result;
 
-	if (chunk == NULL || chunk->size > MERGE_CHUNK ||
-		!fs_ring_decode(layout, chunk, records, space, &n,
-						Min(lengthof(records), MERGE_CELLS / Max(layout->ncells, 1))))
+	if (chunk == NULL || chunk->size > MERGE_CHUNK)
 		return FS_MERGE_REFUSED;
+	n = decode_records(layout, chunk, records, space);
 	for (i = n - 1; i >= 0; i--)
 		if (records[i].time == time && records[i].counts_from == counts_from)
 			break;
@@ -252,6 +264,26 @@ fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, Fs
 						2 * layout->ncells);
 }
 
+#define MAX_RECORDS (MERGE_CHUNK / 4)	/* with sets, in the largest chunk */
+
+/* Frees the sets of a chunk's records. */
+static void
+free_sets(FsArena *arena, const FsRingLayout *layout, const FsChunk *chunk)
+{
+	FsRingEvent *records = palloc(sizeof(FsRingEvent) * MAX_RECORDS);
+	FsCell	   *space = palloc(sizeof(FsCell) * MAX_RECORDS * layout->ncells);
+	int			n = 0;
+
+	if (!fs_ring_decode(layout, chunk, records, space, &n, MAX_RECORDS))
+		elog(ERROR, "could not decode the records of an entity in shared memory");
+	for (int i = 0; i < n; i++)
+		for (int c = 0; c < layout->ncells; c++)
+			if (layout->kinds[c] == FS_CELL_SET)
+				fs_value_set_free(arena, records[i].cells[c].set);
+	pfree(records);
+	pfree(space);
+}
+
 /* See entity.h. */
 void
 fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest)
@@ -268,6 +300,8 @@ fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uin
 		entity->head = chunk->next;
 		if (entity->head == 0)
 			entity->tail = 0;
+		if (layout->has_sets)
+			free_sets(arena, layout, chunk);
 		fs_arena_free(arena, handle, chunk->size);
 		fs_entity_end_change(entity);
 	}

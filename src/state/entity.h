@@ -89,14 +89,6 @@ extern void fs_entity_remove(FsArena *arena, FsTable *table, FsHandle handle);
 extern bool fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 							 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells);
 
-/* What became of adding something to the cells of a record. */
-typedef enum FsMergeResult
-{
-	FS_MERGE_DONE,
-	FS_MERGE_REFUSED,			/* it does not go together with what is there; never of a new record */
-	FS_MERGE_NO_MEMORY
-} FsMergeResult;
-
 /* Adds to the cells, which it may spoil unless it is done; those of a new record are still to be set. */
 typedef FsMergeResult (*FsMergeFunction) (void *arg, FsCell *cells, bool is_new);
 
@@ -111,7 +103,8 @@ extern bool fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout
 
 /*
  * Frees the chunks at the head that hold nothing newer than slice 'oldest'
- * (exclusive).  Events of younger chunks stay until their chunk dies.
+ * (exclusive), with the sets of their records.  Events of younger chunks stay
+ * until their chunk dies.
  */
 extern void fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest);
 

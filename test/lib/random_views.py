@@ -175,6 +175,10 @@ class Query:
         over = [f"count({text})", f"min({text})", f"max({text})"]
         if not any(c in text for c in ("at", "day", "item", "score")):
             over += [f"{f}({text})" for f in ("sum", "avg", "sum", "avg", "stddev", "stddev_pop", "variance", "var_pop", "var_samp")]
+        if self.windows[-1] >= 3600:
+            over += [f"count(DISTINCT {text})"] * 2
+            if not any(c in text for c in ("score", "price")):
+                over += [f"mode() WITHIN GROUP (ORDER BY {text}{r.choice(['', ' DESC'])})"] * 2
         over += ["count(*)", r.choice(["bool_and(flag)", "bool_or(flag)", "every(flag)"]),
                  f"{r.choice(['bit_and', 'bit_or', 'bit_xor'])}({r.choice(INTEGERS)})"]
         if "sum(" in over[3] and r.random() < 0.2:      # several that share a state
@@ -250,7 +254,7 @@ def events(rnd, n):
                      maybe(wildly(rnd.randint(-40, 40) / 8, [3e38, -3e38])), maybe(rnd.random() < 0.5), maybe(f"2024-01-{rnd.randint(1, 28):02d}"),
                      maybe(f"00000000-0000-4000-8000-{rnd.randint(0, 12):012d}"),
                      maybe('{"a": "%s", "n": %d}' % (rnd.choice("xyz"), rnd.randint(0, 9))), round(t, 3)))
-    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + n * 2 + 45 * 60,))
+    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + n * 2 + 160 * 60,))
     return rows
 
 
