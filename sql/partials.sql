@@ -51,6 +51,22 @@ SELECT shop, n_1h AS n, total_1h, mean_1h, spread_1h, least_1h, most_1h, low_1h,
 SELECT shop, sum_big_1h, dev_big_1h, var_qty_1h, items_1h, prices_1h, scores_1h, top_1h, first_1h, parity_1h, many_1h FROM partials WHERE shop <> 'clock' ORDER BY 1;
 SELECT * FROM feature_stream.verify_feature_view('partials');
 
+-- The same after recovery from the log.
+CREATE TABLE before AS TABLE partials;
+SELECT pid FROM feature_stream.stat_stream WHERE stream = 'sales'::regclass \gset
+SELECT pg_terminate_backend(:pid);
+CREATE PROCEDURE wait_for_other(former int) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. 1200 LOOP
+        EXIT WHEN (SELECT state = 'running' AND pid <> former FROM feature_stream.stat_stream WHERE stream = 'sales'::regclass);
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+CALL wait_for_other(:pid);
+SELECT count(*) FROM before;
+SELECT shop FROM (TABLE before EXCEPT TABLE partials) b UNION ALL SELECT shop FROM (TABLE partials EXCEPT TABLE before) p;
+
 -- Memory comes back: waves of new items, each gone before the next one.
 CREATE TABLE memory (wave int, bytes bigint);
 CREATE PROCEDURE send_waves() LANGUAGE plpgsql AS $$
