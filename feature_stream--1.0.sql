@@ -1249,14 +1249,14 @@ COMMENT ON FUNCTION feature_stream.explain_feature(regclass, text, jsonb, timest
 --
 
 CREATE FUNCTION feature_stream.explain_feature_view(view regclass)
-RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+RETURNS TABLE (feature text, aggregate text, strategy text, keeps text, reason text,
                bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
 AS 'MODULE_PATHNAME', 'fs_explain_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 20;
 COMMENT ON FUNCTION feature_stream.explain_feature_view(regclass) IS
-    'how each aggregate of a feature view is computed, and why: native or replay (PostgreSQL''s executor); and what it adds to a key, an event in a window, and a row. What several share is counted once; sums are the whole view';
+    'how each aggregate of a feature view is computed, and why: native or replay (PostgreSQL''s executor); whether memory keeps events for it, or partial aggregates (a state of each slide); and what it adds to a key, an event in a window, and a row. What several share is counted once; sums are the whole view';
 
 CREATE FUNCTION feature_stream.explain_feature_view(query text, windows interval[], slide interval DEFAULT NULL)
-RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+RETURNS TABLE (feature text, aggregate text, strategy text, keeps text, reason text,
                bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
 AS 'MODULE_PATHNAME', 'fs_explain_candidate' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED ROWS 20;
 COMMENT ON FUNCTION feature_stream.explain_feature_view(text, interval[], interval) IS
