@@ -74,6 +74,7 @@
  *		query.c				queries on the extension's own tables
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
  *		decode*.c, json*.c, avro*.c, wire_header.c, number.c, time_text.c, utf8.c	records
+ *		array_value.c					the bytes of arrays
  *		segment*.c, crc32c.c			the event log's format
  *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
