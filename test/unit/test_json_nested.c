@@ -48,7 +48,7 @@ print_values(char *out, const FsValue *values)
 	for (int i = 0; i < NFIELDS; i++)
 	{
 		FsType		type = fields[i].type;
-		FsCursor	cursor = {values[i].data, values[i].data + values[i].len};
+		FsCursor	cursor;
 		FsValue		item;
 		bool		is_first = true;
 
@@ -60,6 +60,8 @@ print_values(char *out, const FsValue *values)
 			out = print_scalar(out, type, &values[i]);
 			continue;
 		}
+		cursor.p = values[i].data;
+		cursor.end = values[i].data + values[i].len;
 		*out++ = '[';
 		while (fs_array_next(&cursor, fs_type_element(type), &item))
 		{
