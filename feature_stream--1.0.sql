@@ -343,6 +343,16 @@ CREATE TABLE feature_stream.dead_letter_overflow (
     message            text NOT NULL,
     PRIMARY KEY (stream, partition, reason, recorded_at)
 ) WITH (fillfactor = 50);
+-- Dead letters that the stream's dead_letter_topic does not have yet.  Rows are the ingest worker's.
+CREATE TABLE feature_stream.dead_letter_unsent (
+    stream       regclass NOT NULL,
+    partition    int NOT NULL,
+    "offset"     bigint NOT NULL,
+    recorded_at  timestamptz NOT NULL,
+    error        text,
+    PRIMARY KEY (stream, recorded_at, partition, "offset")
+);
+
 CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
 
 -- The first partition of a table changes its row in pg_class.  Workers make partitions as soon as the extension is there, and a
@@ -368,6 +378,10 @@ ALTER TABLE feature_stream.dead_letter_overflow ENABLE ROW LEVEL SECURITY;
 CREATE POLICY dead_letter_overflow_of_stream ON feature_stream.dead_letter_overflow FOR SELECT
     USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
 COMMENT ON POLICY dead_letter_overflow_of_stream ON feature_stream.dead_letter_overflow IS 'counts are for those who may read the dead letters';
+ALTER TABLE feature_stream.dead_letter_unsent ENABLE ROW LEVEL SECURITY;
+CREATE POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent FOR SELECT
+    USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+COMMENT ON POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent IS 'what is on its way is for those who may read the dead letters';
 -- Repairs are the stream's owner's; which columns is said by column privileges (grant_access()).
 CREATE POLICY dead_letter_repair ON feature_stream.dead_letter FOR UPDATE
     USING (pg_catalog.pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) stream::pg_catalog.oid), 'USAGE')
@@ -423,6 +437,8 @@ COMMENT ON COLUMN feature_stream.dead_letter.payload_size IS 'of the record as i
 COMMENT ON TABLE feature_stream.dead_letter_overflow IS 'dead letters that were not stored, since the stream''s budget for the minute was used up: how many, and between which offsets';
 COMMENT ON COLUMN feature_stream.dead_letter_overflow.recorded_at IS 'the minute in which they were counted';
 COMMENT ON COLUMN feature_stream.dead_letter_overflow.message IS 'of the first one';
+COMMENT ON TABLE feature_stream.dead_letter_unsent IS 'dead letters that the stream''s dead_letter_topic does not have yet';
+COMMENT ON COLUMN feature_stream.dead_letter_unsent.error IS 'why the topic will never take it; null: it is on its way';
 COMMENT ON TABLE feature_stream.dead_letter_outcome IS 'what became of dead letters that were asked back or discarded';
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.outcome IS 'requested: waits for the stream''s worker; replayed: accepted and counted; still_bad: refused again; too_late: all its windows have fired; discarded';
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.reason IS 'why it was refused again; null where there was nothing to decode';

@@ -182,9 +182,10 @@ INSERT INTO outbox (id, value) VALUES
     (15, thing(15, n(1) || s('cy'), n(0), n(1), rest(), '2024-01-15 12:06:01+00'));
 CREATE PROCEDURE wait_for(records bigint) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'things'::regclass)
-              AND (SELECT frontier = '2024-01-15 12:05:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'things'::regclass);
+              AND (SELECT frontier = '2024-01-15 12:05:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'things'::regclass)
+              AND (SELECT state = 'running' AND durable_frontier = '2024-01-15 12:05:00+00' FROM feature_stream.stat_stream WHERE stream = 'things'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -236,9 +237,10 @@ INSERT INTO lists_outbox (id, value) VALUES
     (15, s('zoe') || n(0) || n(0) || n(0) || n(0) || n(0) || at('2024-01-15 12:06:01+00'));
 DO $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = 8 FROM feature_stream.partition_position WHERE stream = 'lists'::regclass)
-              AND (SELECT frontier = '2024-01-15 12:05:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'lists'::regclass);
+              AND (SELECT frontier = '2024-01-15 12:05:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'lists'::regclass)
+              AND (SELECT durable_frontier = '2024-01-15 12:05:00+00' FROM feature_stream.stat_stream WHERE stream = 'lists'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;

@@ -13,14 +13,14 @@ CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xa
 -- Waits until so many records are read, windows fired, and the newest contract is in force.
 CREATE PROCEDURE wait_for(records bigint, fired timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
               AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
               AND NOT EXISTS (SELECT FROM feature_stream.stream_contract WHERE stream = 'orders'::regclass AND offsets IS NULL)
               AND NOT EXISTS (SELECT FROM feature_stream.feature_view f LEFT JOIN feature_stream.view_state s USING (view)
                                WHERE f.stream = 'orders'::regclass AND s.view IS NULL)
               AND NOT EXISTS (SELECT FROM feature_stream.backfill WHERE state = 'pending')
-              AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
+              AND (SELECT state = 'running' AND durable_frontier = fired FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -99,7 +99,7 @@ UPDATE feature_stream.dead_letter SET payload = convert_to(replace(convert_from(
 SELECT feature_stream.replay_dead_letters('orders');
 DO $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT outcome = 'replayed' FROM feature_stream.dead_letter_outcome WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);

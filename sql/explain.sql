@@ -35,8 +35,9 @@ BEGIN
     SELECT i, t, json_build_object('user_id', 'u' || i % 1000, 'item', 'i' || i % 77, 'qty', 1 + i % 5, 'price', i % 100, 'at', t)
       FROM (SELECT i, timestamptz '2024-01-15 12:00:00+00' + i * interval '100 ms' AS t FROM generate_series(first, last) i) e;
     COMMIT;
-    FOR i IN 1 .. 1200 LOOP
-        EXIT WHEN (SELECT sum(read_count) = last FROM feature_stream.stat_partition WHERE stream = 'clicks'::regclass);
+    FOR i IN 1 .. 3600 LOOP
+        EXIT WHEN (SELECT read_count = last AND durable_frontier = date_trunc('minute', timestamptz '2024-01-15 12:00:00+00' + last * interval '100 ms')
+                     FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;

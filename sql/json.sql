@@ -213,7 +213,7 @@ INSERT INTO outbox (id, value) SELECT row_number() OVER (ORDER BY c.name COLLATE
 SELECT feature_stream.create_feature_view('all_records', 'SELECT at, count(*) AS n FROM records GROUP BY at', '{5 min}', '1 min');
 DO $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = (SELECT count(*) FROM outbox) FROM feature_stream.partition_position WHERE stream = 'records'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);

@@ -62,7 +62,7 @@ INSERT INTO outbox (id, value) VALUES
     (30, '{"user": {"id": "zoe"}, "meta": {"time": 1705320400}}');
 DO $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = (SELECT count(*) FROM outbox) FROM feature_stream.partition_position WHERE stream = 'visits'::regclass)
               AND (SELECT frontier = '2024-01-15 12:06:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'visits'::regclass);
         COMMIT;
@@ -85,7 +85,7 @@ SELECT * FROM feature_stream.verify_feature_view('tagged');
 SELECT feature_stream.create_feature_view('again', 'SELECT visitor, max(tags) AS tags, max(marks) AS marks, max(days) AS days, max(flags) AS flags FROM visits GROUP BY visitor', '{5 min}', '1 min');
 DO $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN EXISTS (SELECT FROM feature_stream.backfill WHERE view = 'again'::regclass AND state = 'done')
               AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'visits'::regclass);
         COMMIT;

@@ -258,7 +258,7 @@ bool
 fs_stream_state_remove(Oid relid)
 {
 	static const char *const tables[] = {
-		"partition_position", "partition_wakeup", "dead_letter_outcome", "dead_letter_overflow",
+		"partition_position", "partition_wakeup", "dead_letter_outcome", "dead_letter_overflow", "dead_letter_unsent",
 		"dead_letter", "stream_contract", "stream_state", "stream_definition"
 	};
 	Oid			types[1] = {OIDOID};

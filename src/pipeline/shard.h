@@ -13,6 +13,7 @@
  *	admit.c			event time, lateness, dead letters
  *	dead_letter_replay.c	those that come back
  *	dead_letter_limit.c	when they are too many
+ *	dead_letter_topic.c	those that are sent to a topic, too
  *	fold.c			event -> log and rings
  *	fire.c			window ends that are due; rows
  *	collect.c		which entities a window end is due for
@@ -356,6 +357,7 @@ typedef struct FsShard
 	int64		swept_slice;	/* values last used before it are freed */
 	struct FsContract *contract;
 	struct FsParking *parking;	/* NULL: the stream has no registry */
+	struct FsDeadLetterTopic *dead_letter_topic;	/* NULL: the stream has none */
 
 	/* Event time */
 	int			npartitions;
@@ -577,6 +579,7 @@ extern void fs_publish_close(FsShard *shard);
 
 /* report.c */
 extern void fs_report(FsShard *shard);
+extern void fs_report_sample_rates(FsShard *shard);
 extern void fs_shard_set_state(FsShard *shard, FsStreamState state);
 extern void fs_shard_set_error(FsShard *shard, const char *message);
 

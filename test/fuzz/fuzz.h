@@ -150,6 +150,16 @@ mutate_seed(uint8_t *data, const char *seed, size_t size, uint32_t most,
 	return size;
 }
 
+/* One of 'count' texts, changed likewise. */
+static inline size_t
+mutate_text(uint8_t *data, const char *const *texts, uint32_t count, uint32_t most,
+			size_t (*mutate) (uint8_t *data, size_t size))
+{
+	const char *text = texts[next_random(count)];
+
+	return mutate_seed(data, text, strlen(text), most, mutate);
+}
+
 /* A piece of at most 'most' bytes at 'at', cut to what there is. */
 static inline size_t
 draw_piece(size_t at, size_t size, uint32_t most)

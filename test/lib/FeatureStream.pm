@@ -33,8 +33,9 @@ use FeatureStream::Session;
 our @EXPORT = qw(
   new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
-  answer_of crash_count crash_at_point kill_backend_process wait_for_server hold_clock set_fault end_crashes
-  query_is seconds_of rows_differ random_from
+  wait_for_online redis_rows
+  answer_of crash_count make_checkpoint crash_at_point fail_at_point psql_before_crash kill_backend_process wait_for_server hold_clock set_and_reload set_fault end_crashes
+  query_is query_becomes seconds_of rows_differ random_from
   create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
   avro_long avro_bytes
 );
@@ -110,25 +111,29 @@ sub wait_for_state
 	return;
 }
 
-# Waits until that many records of a stream were read, and are durable.
+# Waits until that many records of a stream were read, are durable, and its statistics know them.
 sub wait_for_read
 {
 	my ($node, $stream, $count) = @_;
 
-	$node->poll_query_until('postgres',
-		"SELECT sum(read_count) = $count FROM feature_stream.partition_position WHERE stream = '$stream'::regclass")
+	$node->poll_query_until('postgres', qq(
+		SELECT bool_and(n = $count) FROM (
+			SELECT sum(read_count) FROM feature_stream.partition_position WHERE stream = '$stream'::regclass
+			UNION ALL SELECT sum(read_count) FROM feature_stream.stat_partition WHERE stream = '$stream'::regclass) r (n)))
 	  or die "stream $stream: "
 	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_partition WHERE stream = '$stream'::regclass");
 	return;
 }
 
-# Waits until the windows that end at or before a time are fired and durable.
+# Waits until the windows that end at or before a time are fired and durable, and the worker that runs shows their rows.
 sub wait_for_frontier
 {
 	my ($node, $stream, $time) = @_;
 
-	$node->poll_query_until('postgres',
-		"SELECT frontier >= '$time' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = '$stream'::regclass")
+	$node->poll_query_until('postgres', qq(
+		SELECT d.frontier >= '$time' AND d.fire_window_end IS NULL AND s.state = 'running' AND s.durable_frontier >= '$time'
+		  FROM feature_stream.stream_state d JOIN feature_stream.stat_get_stream() s ON s.stream = d.stream
+		 WHERE d.stream = '$stream'::regclass))
 	  or die "stream $stream: "
 	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass");
 	return;
@@ -167,17 +172,40 @@ sub crash_count
 	return scalar @found;
 }
 
+# Asks the worker of stream "clicks" for a checkpoint, as an idle stream has none; false when there was none in some seconds.
+sub make_checkpoint
+{
+	my ($node, $seconds) = @_;
+
+	return defined answer_of($node, "SET statement_timeout = '${seconds}s'; SELECT true FROM feature_stream.checkpoint_stream('clicks')");
+}
+
 # The server dies when a checkpoint comes to a point for the nth time, perhaps over and over, until it is told not
-# to.  Checkpoints are asked for, as an idle stream has none.
+# to.  What is done $meanwhile is done once it is bound to die.
 sub crash_at_point
 {
-	my ($node, $point, $nth) = @_;
+	my ($node, $point, $nth, $meanwhile) = @_;
 	my $before = crash_count($node);
 
 	set_fault($node, "$point:crash:$nth");
-	wait_until("a crash at $point", sub {
-		answer_of($node, "SET statement_timeout = '10s'; SELECT feature_stream.checkpoint_stream('clicks')");
-		return crash_count($node) > $before;
+	$meanwhile->() if $meanwhile;
+	wait_until("a crash at $point", sub { make_checkpoint($node, 10); return crash_count($node) > $before });
+	set_fault($node, '');
+	# A worker that has not heard of it yet may die once more, but none that comes to an end of a checkpoint.
+	wait_until('a checkpoint', sub { make_checkpoint($node, 10) });
+	return;
+}
+
+# Checkpoints end with an error at a point, until one did; what is done $meanwhile is done once they are bound to.
+sub fail_at_point
+{
+	my ($node, $point, $meanwhile) = @_;
+
+	set_fault($node, "$point:error:1");
+	$meanwhile->() if $meanwhile;
+	wait_until("an error at $point", sub {
+		make_checkpoint($node, 1);
+		return (answer_of($node, 'SELECT last_error FROM feature_stream.stat_stream') // '') =~ /$point/;
 	});
 	set_fault($node, '');
 	return;
@@ -202,13 +230,34 @@ sub wait_for_server
 	return;
 }
 
+# Does what brings the server down a moment later, perhaps before its session hears that it is done.
+sub psql_before_crash
+{
+	my ($node, $statement) = @_;
+	my ($rc, undef, $err) = $node->psql('postgres', $statement);
+
+	die $err if $rc != 0 && $err !~ /server closed the connection|terminating connection/;
+	return;
+}
+
+# Sets a parameter of a server, which may be dying over and over.  Whatever starts from here on has it, and all
+# others were told.
+sub set_and_reload
+{
+	my ($node, $name, $value) = @_;
+
+	$node->append_conf('postgresql.conf', "$name = '$value'");
+	$node->reload;
+	wait_until("$name to be set", sub { (answer_of($node, "SELECT 'is ' || current_setting('$name')") // '') eq "is $value" });
+	return;
+}
+
 # Sets the fault that processes meet; '' for none.
 sub set_fault
 {
 	my ($node, $fault) = @_;
 
-	$node->append_conf('postgresql.conf', "feature_stream.fault = '$fault'");
-	$node->reload;
+	set_and_reload($node, 'feature_stream.fault', $fault);
 	return;
 }
 
@@ -241,6 +290,22 @@ sub query_is
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is($node->safe_psql('postgres', $query), $expected, $name);
+}
+
+# Tests that a query comes to give these rows: for what another process says or does a while after the test knows that
+# it must.  Until then it may fail, as SELECT does from a feature view whose worker recovers.
+sub query_becomes
+{
+	my ($node, $query, $expected, $name, $database) = @_;
+	my $rows;
+
+	eval { wait_until($name, sub {
+		my ($rc, $out, $err) = $node->psql($database // 'postgres', $query);
+		$rows = $rc == 0 ? $out : $err;
+		return $rc == 0 && $out eq $expected;
+	}) };
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($rows, $expected, $name);
 }
 
 # Rows that only one of two queries gives, a few of them; empty when they are equal.
@@ -384,13 +449,38 @@ sub oracle_agrees
 	my $right = IPC::Run::run(
 		[ $FeatureStream::Kafka::python, "$FindBin::Bin/../lib/oracle.py", '--bootstrap', $kafka->brokers,
 		  '--topic', $topic, '--dsn', $node->connstr('postgres'), '--redis-port', $redis->port,
-		  '--wait', 120, '--frontier', $frontier ],
+		  '--wait', 600, '--patience', 120, '--frontier', $frontier ],
 		'<', \undef, '>&', \$out);
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	note($out);
 	return ok($right, $name) || diag($out, $node->safe_psql('postgres', q(
 		SELECT * FROM feature_stream.stat_online; SELECT * FROM feature_stream.stat_stream)));
+}
+
+# What Redis has under the keys of a feature view of default names: {key => "window end/its feature n_30m"}.
+sub redis_rows
+{
+	my ($redis, $view) = @_;
+	my %rows = map { ($_ => $redis->hash($_)) } $redis->keys("$view:*");
+
+	return { map { ($_ => $rows{$_}{window_end} . '/' . ($rows{$_}{n_30m} // '')) } keys %rows };
+}
+
+# Waits until the online store of such a feature view has its rows in force, of which there are some, and besides at
+# most empty ones.
+sub wait_for_online
+{
+	my ($node, $redis, $view) = @_;
+
+	wait_until("the rows in force of $view online", sub {
+		my $answer = answer_of($node, "SELECT format('%s:%s %s/%s', '$view', user_id, extract(epoch FROM window_end)::bigint, n_30m) FROM $view");
+		my $rows = redis_rows($redis, $view);
+
+		delete @$rows{ grep { $rows->{$_} =~ m{/0$} } keys %$rows };
+		return defined $answer && join("\n", sort map { "$_ $rows->{$_}" } keys %$rows) eq join("\n", sort split /\n/, $answer);
+	});
+	return;
 }
 
 # Tests that a feature view verifies, and that there was something to verify.

@@ -333,7 +333,7 @@ def read_rows(cursor, q, table, extra=""):
     return {tuple(r[:n + 1]): r[n + 1] for r in cursor.fetchall()}
 
 
-def wait(cursor, sql, seconds=120):
+def wait(cursor, sql, seconds=180):
     for _ in range(seconds * 20):
         cursor.execute(sql)
         if cursor.fetchone()[0]:
@@ -416,7 +416,10 @@ def create(cursor, name, q):
 
 
 def send_new(cursor, n):
-    """Sends the rows of truth that were not sent yet, and waits until n in all have been read."""
+    """Sends the rows of truth that were not sent yet, to a worker that knows all views, and waits until n in all have been read."""
+    wait(cursor, """SELECT state = 'running' AND NOT EXISTS (
+            SELECT FROM feature_stream.feature_view f LEFT JOIN feature_stream.stat_get_feature_view() l ON l.view = f.view::oid WHERE l.view IS NULL)
+        FROM feature_stream.stat_stream""")
     cursor.execute("""INSERT INTO outbox (id, value)
         SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
                'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
