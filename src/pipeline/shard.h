@@ -347,6 +347,7 @@ typedef struct FsShard
 	int64		max_slide;
 	uint64		generation;		/* of the slot, before the definitions were loaded */
 	int64		epoch;
+	int			contract_version;	/* of the stream, as it was loaded */
 
 	/* Parts */
 	FsSource   *source;
