@@ -25,6 +25,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "pipeline/log_columns.h"
 #include "pipeline/recover.h"
 #include "pipeline/row.h"
 #include "state/event_log.h"
@@ -58,6 +59,7 @@ typedef struct Recovery
 	Pass		pass;
 	bool		full;			/* memory is out */
 	uint32		views;			/* bit i: view i counts the events at hand */
+	FsLogColumns *columns;
 	FsValue    *values;			/* by stream column */
 	FiredChunks *fired;			/* by view */
 	int64		bytes_done;
@@ -162,6 +164,25 @@ load_positions(FsShard *shard)
 }
 
 /*
+ * The contract that was loaded is in force from these positions on; so are those
+ * that it has replaced before any was.
+ */
+static void
+note_contract(const FsShard *shard)
+{
+	Oid			types[2] = {OIDOID, INT4OID};
+	Datum		values[2] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(shard->contract_version)};
+
+	fs_query_run("UPDATE feature_stream.stream_contract c SET effective_at = pg_catalog.clock_timestamp(),"
+				 " offsets = COALESCE((SELECT pg_catalog.jsonb_object_agg(p.partition, p.next_offset)"
+				 " FROM feature_stream.partition_position p WHERE p.stream OPERATOR(pg_catalog.=) c.stream"
+				 " AND p.shard OPERATOR(pg_catalog.=) 0), '{}')"
+				 " WHERE c.stream OPERATOR(pg_catalog.=) $1 AND c.version OPERATOR(pg_catalog.<=) $2"
+				 " AND c.offsets IS NULL",
+				 SPI_OK_UPDATE, 2, types, values, NULL);
+}
+
+/*
  * Loads epoch, frontier, cursor and positions, and commits the new epoch.  The
  * shard's views are known already.
  */
@@ -174,6 +195,7 @@ fs_recover_state(FsShard *shard)
 	SPI_connect();
 	load_state_row(shard);
 	load_positions(shard);
+	note_contract(shard);
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -396,18 +418,6 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	return true;
 }
 
-/* Where each column of the segment goes; columns the stream no longer has go nowhere. */
-static void
-map_columns(FsShard *shard, const FsSegmentColumn *columns, int n, int *map)
-{
-	for (int i = 0; i < n; i++)
-	{
-		map[i] = fs_stream_column_index(shard->def, columns[i].number);
-		if (map[i] >= 0 && shard->def->columns[map[i]].type != columns[i].type)
-			map[i] = -1;
-	}
-}
-
 /* For stat_progress_recovery. */
 static void
 report_progress(Recovery *recovery)
@@ -428,26 +438,17 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	Recovery   *recovery = arg;
 	FsShard    *shard = recovery->shard;
 	FsSegmentReader *reader;
-	const FsSegmentColumn *columns;
 	FsEventMeta meta;
 	FsSegmentStatus status;
-	int		   *map;
-	int			n;
-	FsValue    *values;
 	FsEvent		event = {0};
 
 	CHECK_FOR_INTERRUPTS();
 	fs_segment_check(fs_segment_reader_open(bytes, len, &reader), slice);
-	n = fs_segment_reader_columns(reader, &columns);
-	map = palloc(sizeof(int) * Max(n, 1));
-	values = palloc(sizeof(FsValue) * Max(n, 1));
-	map_columns(shard, columns, n, map);
 	memset(recovery->values, 0, sizeof(FsValue) * shard->nvalues);
-	while ((status = fs_segment_next(reader, &meta, values)) == FS_SEGMENT_OK && !recovery->full)
+	fs_log_columns_begin(recovery->columns, reader, recovery->values);
+	while ((status = fs_log_columns_next(recovery->columns, reader, &meta, recovery->values)) == FS_SEGMENT_OK &&
+		   !recovery->full)
 	{
-		for (int i = 0; i < n; i++)
-			if (map[i] >= 0)
-				recovery->values[map[i]] = values[i];
 		event.values = recovery->values;
 		event.where_mask = fs_contract_views(shard, &event);
 		for (int v = 0; v < shard->nviews && !recovery->full; v++)
@@ -456,8 +457,6 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	}
 	fs_segment_reader_free(reader);
 	fs_segment_check(status, slice);
-	pfree(map);
-	pfree(values);
 	recovery->bytes_done += len;
 	report_progress(recovery);
 	return !recovery->full;
@@ -561,6 +560,7 @@ fs_recover_log(FsShard *shard)
 		live = fs_time_floor(shard->frontier - shard->max_window - shard->max_slide, shard->def->slice);
 		from = live - shard->max_window - shard->max_slide;
 	}
+	recovery.columns = fs_log_columns_create(shard->def);
 	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
 	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
 	fs_gaps_load(shard);

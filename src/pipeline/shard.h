@@ -125,6 +125,7 @@ typedef struct FsKept
 	int			value;			/* index into FsEvent.values */
 	bool		is_float;
 	FsDictionary *dictionary;	/* of a byte type; NULL: the value itself is stored */
+	FsDictionary *partial;		/* the same in a sliced view, which looks up few values: not ahead */
 } FsKept;
 
 /* What folding an event into a view looks up, and where. */
@@ -346,6 +347,7 @@ typedef struct FsShard
 	int64		max_slide;
 	uint64		generation;		/* of the slot, before the definitions were loaded */
 	int64		epoch;
+	int			contract_version;	/* of the stream, as it was loaded */
 
 	/* Parts */
 	FsSource   *source;

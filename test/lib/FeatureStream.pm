@@ -36,7 +36,7 @@ our @EXPORT = (@FeatureStream::Faults::EXPORT, qw(
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   wait_for_online redis_rows
   query_is query_becomes seconds_of rows_differ random_from
-  create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
+  create_example_servers create_stream create_example create_session_view create_wide_view create_summed_view generate oracle_agrees verifies
   avro_long avro_bytes
 ));
 
@@ -296,6 +296,28 @@ sub create_wide_view
 			       upper(user_id) || ':' || count(*) / (count(DISTINCT item_id) - 1)   AS label
 			  FROM clicks WHERE category IS DISTINCT FROM 'books' GROUP BY upper(user_id) \$\$,
 			windows => '$windows', slide => '$slide', history_interval => '$history_interval')));
+	return;
+}
+
+# Another one, "summed_features", which keeps partial aggregates of slides instead of events; the same holds.
+sub create_summed_view
+{
+	my ($node, $windows, $slide) = @_;
+
+	$node->safe_psql('postgres', qq(
+		SELECT feature_stream.create_feature_view('summed_features', \$\$
+			SELECT user_id,
+			       count(*)                                                   AS n,
+			       sum(length(item_id)) AS total, stddev(length(item_id)) AS spread,
+			       avg(length(item_id) / 7::numeric(1))                       AS mean,
+			       var_pop((length(category) - 9) / 2.50) FILTER (WHERE item_id LIKE '%1') AS wide,
+			       min(item_id) AS least, max(category) AS most, max(clicked_at) AS newest,
+			       max(length(item_id) / 2::float8) AS half, min((length(category) % 3)::numeric) AS rest,
+			       bool_or(category = 'toys') AS toys, bit_xor(length(item_id)) AS parity
+			  FROM clicks GROUP BY user_id \$\$,
+			windows => '$windows', slide => '$slide')));
+	query_is($node, "SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('summed_features') WHERE feature IS NOT NULL",
+		'partials', 'a view keeps partial aggregates alone');
 	return;
 }
 

@@ -76,17 +76,20 @@ for my $seed ($first .. $first + $seeds - 1)
 	my $rest = generate($kafka, @plan, '--from-event', $part, '--rate', $events / 12);
 	create_example($node, $topic);
 	create_wide_view($node, '{1 min, 10 min, 30 min}', '1 min', '5 min');
+	create_summed_view($node, '{2 min, 30 min}', '1 min');
 	$rest->finish or die 'generate.py failed';
 
 	oracle_agrees($node, $kafka, $redis, $topic, $end - 60, "seed $seed: $events events");
 	verifies($node, 'session_features', "seed $seed: verifies");
 	verifies($node, 'wide_features', "seed $seed: a view of ten features and three windows beside it verifies");
+	verifies($node, 'summed_features', "seed $seed: and so does one that keeps partial aggregates");
 	query_becomes($node, qq(SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.stat_partition),
 		"$events|$events", "seed $seed: accepted + dead letters = produced");
 	damages_are_found() if $seed == $first;
 	$node->safe_psql('postgres', q(
 		SELECT feature_stream.drop_feature_view('session_features', drop_history => true);
 		SELECT feature_stream.drop_feature_view('wide_features', drop_history => true);
+		SELECT feature_stream.drop_feature_view('summed_features', drop_history => true);
 		DROP FOREIGN TABLE clicks));
 	$redis->call('FLUSHALL');
 }
