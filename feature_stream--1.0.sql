@@ -82,6 +82,21 @@ CREATE TABLE feature_stream.stream_definition (
     column_types       oid[]
 );
 
+-- The columns of each stream in their versions.  One is entered by the event trigger, with the command that changed them; the ingest
+-- worker that reads by it first writes down from which offsets on ("offsets"; what began later is read by it whole).  missing: what
+-- events of the log have in columns that were added after they were read, by number of the column.
+CREATE TABLE feature_stream.stream_contract (
+    stream        oid NOT NULL,
+    version       int NOT NULL,
+    columns       jsonb NOT NULL,
+    missing       jsonb NOT NULL DEFAULT '{}',
+    changed_at    timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    changed_by    name NOT NULL,
+    offsets       jsonb,
+    effective_at  timestamptz,
+    PRIMARY KEY (stream, version)
+);
+
 -- What schema registries outside have said, kept for good: a number means one schema within one registry.  Written by ingest
 -- workers; a row that is deleted is asked for again.
 CREATE TABLE feature_stream.registry_schema (
@@ -391,6 +406,11 @@ COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by re
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
+COMMENT ON TABLE feature_stream.stream_contract IS 'the columns of streams in their versions, and from which records on each is in force';
+COMMENT ON COLUMN feature_stream.stream_contract.columns IS 'number, name, type, options, default and not_null of each';
+COMMENT ON COLUMN feature_stream.stream_contract.missing IS 'what events that were read before a column was added have in it, by the column''s number: its DEFAULT at that time, as text; null where there is none';
+COMMENT ON COLUMN feature_stream.stream_contract.offsets IS 'by partition: the first record that is read by this version; partitions found later are read by it from their beginning; null: no worker reads by it yet';
+COMMENT ON COLUMN feature_stream.stream_contract.effective_at IS 'when a worker began to read by it';
 COMMENT ON TABLE feature_stream.registry_schema IS 'schemas that records of streams name, as schema registries gave them: known ones need no registry';
 COMMENT ON COLUMN feature_stream.registry_schema.registry IS 'address of the registry: option "registry" of the server, without slashes at its end';
 COMMENT ON COLUMN feature_stream.registry_schema.id IS 'number of the schema there, or its GUID';

@@ -17,7 +17,7 @@
 static bool
 has_byte_equality(const FsColumn *column)
 {
-	if (column->type == FS_TYPE_NUMERIC || column->type == FS_TYPE_JSONB)
+	if (column->type == FS_TYPE_NUMERIC || column->type == FS_TYPE_JSONB || fs_type_is_array(column->type))
 		return false;
 	return !OidIsValid(column->collation) || get_collation_isdeterministic(column->collation);
 }

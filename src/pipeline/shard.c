@@ -9,6 +9,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "catalog/contract_version.h"
 #include "ground/settings.h"
 #include "pipeline/history_writer.h"
 #include "pipeline/row.h"
@@ -220,7 +221,8 @@ fs_shard_create(FsSharedStream *slot)
 	shard->slot = slot;
 	shard->slot_index = slot - fs_shared->streams;
 	Assert(shard->slot_index >= 0 && shard->slot_index < fs_shared->max_streams);
-	shard->def = fs_stream_load(slot->relid);
+	shard->def = fs_stream_load(slot->relid);	/* locks it, so what is read next belongs to it */
+	shard->contract_version = fs_contract_version_newest(slot->relid);
 	shard->nvalues = shard->def->ncolumns;
 	views = fs_view_list(slot->relid);
 	if (views == NIL)

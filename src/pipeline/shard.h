@@ -231,7 +231,8 @@ typedef struct FsGap
 	FsTime		after;
 	FsTime		until;
 	FsTime		computed_at;
-	bool		unsettled;		/* a pause whose rows are not all in the history yet */
+	bool		by_pause;
+	bool		pending;		/* its rows are not all in the history yet */
 } FsGap;
 
 /* Where expiry stands in a touch list; see prune.c. */
@@ -346,6 +347,7 @@ typedef struct FsShard
 	int64		max_slide;
 	uint64		generation;		/* of the slot, before the definitions were loaded */
 	int64		epoch;
+	int			contract_version;	/* of the stream, as it was loaded */
 
 	/* Parts */
 	FsSource   *source;

@@ -50,7 +50,7 @@ PG_FUNCTION_INFO_V1(fs_grant_access);
 	"  FROM pg_catalog.pg_class c, pg_catalog.pg_roles r" \
 	" WHERE r.oid = $1 AND c.relnamespace = 'feature_stream'::pg_catalog.regnamespace" \
 	"   AND c.relname IN ('feature_view', 'feature', 'feature_lineage'," \
-	"       'schema_subject', 'schema_version')" \
+	"       'schema_subject', 'schema_version', 'stream_contract')" \
 	"   AND NOT pg_catalog.has_table_privilege($1, c.oid, 'SELECT')" \
 	" UNION ALL " \
 	"SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::pg_catalog.regprocedure, r.rolname)" \

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array_value.h"
 #include "core/number.h"
 #include "core/utf8.h"
 #include "core/value.h"
@@ -35,6 +36,16 @@ check_value(FsType type, const FsValue *value)
 {
 	if (value->presence != FS_PRESENT)
 		return;
+	if (fs_type_is_array(type))
+	{
+		FsCursor	cursor = {value->data, value->data + value->len};
+		FsValue		item;
+
+		while (fs_array_next(&cursor, fs_type_element(type), &item))
+			check_value(fs_type_element(type), &item);
+		require(fs_cursor_left(&cursor) == 0, "array");
+		return;
+	}
 	switch (type)
 	{
 		case FS_TYPE_TEXT:
