@@ -704,11 +704,11 @@ COMMENT ON FUNCTION feature_stream.register_schema(text, text, text) IS
     'adds an Avro schema to a subject, whose compatibility it must meet (given here, it is set first), and gives its version; a schema that the subject has gives the version it has';
 
 CREATE FUNCTION feature_stream.check_schema(subject text, schema text)
-RETURNS TABLE (path text, rule text, reader_version int, writer_version int, problem text)
+RETURNS TABLE (path text, rule text, reader_version int, writer_version int, problem text, features text[])
 AS 'MODULE_PATHNAME', 'fs_check_schema' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10;
 REVOKE ALL ON FUNCTION feature_stream.check_schema(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.check_schema(text, text) IS
-    'why register_schema() would refuse the schema, which is the version that is null: one row a problem; no row: it would not';
+    'why register_schema() would refuse the schema, which is the version that is null: one row a problem; and, with neither version, what streams of Avro over the topic "<topic>-value" could not read of it any more, with the features that depend on it; no row: neither';
 
 CREATE FUNCTION feature_stream.set_compatibility(subject text, mode text) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_set_compatibility' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
@@ -1269,14 +1269,14 @@ COMMENT ON FUNCTION feature_stream.explain_feature(regclass, text, jsonb, timest
 --
 
 CREATE FUNCTION feature_stream.explain_feature_view(view regclass)
-RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+RETURNS TABLE (feature text, aggregate text, strategy text, keeps text, reason text,
                bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
 AS 'MODULE_PATHNAME', 'fs_explain_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 20;
 COMMENT ON FUNCTION feature_stream.explain_feature_view(regclass) IS
-    'how each aggregate of a feature view is computed, and why: native or replay (PostgreSQL''s executor); and what it adds to a key, an event in a window, and a row. What several share is counted once; sums are the whole view';
+    'how each aggregate of a feature view is computed, and why: native or replay (PostgreSQL''s executor); whether memory keeps events for it, or partial aggregates (a state of each slide); and what it adds to a key, an event in a window, and a row. What several share is counted once; sums are the whole view';
 
 CREATE FUNCTION feature_stream.explain_feature_view(query text, windows interval[], slide interval DEFAULT NULL)
-RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+RETURNS TABLE (feature text, aggregate text, strategy text, keeps text, reason text,
                bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
 AS 'MODULE_PATHNAME', 'fs_explain_candidate' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED ROWS 20;
 COMMENT ON FUNCTION feature_stream.explain_feature_view(text, interval[], interval) IS

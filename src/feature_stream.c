@@ -19,7 +19,7 @@
  *		fire.c, collect.c	window ends that are due: entities, their rows
  *		prune.c				what no window needs any more
  *		row.c, features.c	the feature row of one entity at one window end; slow.c: parts that run out of time
- *		aggregate*.c, partial.c, replay.c	one aggregate: over events, over slides, by the executor
+ *		aggregate*.c, partial*.c, replay.c	one aggregate: over events, over slides, by the executor
  *		entity_key.c, values.c			keys and values, between core and Datums
  *		log_columns.c		events of the log by the columns that the stream has now
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together

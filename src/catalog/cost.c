@@ -51,6 +51,8 @@
 /* Bytes that encoding takes beside the values: difference of times, partition; and share of chunks that is not used. */
 #define EVENT_BYTES 4
 #define CHUNK_FILL 1.25
+#define CELL_BYTES 3			/* of a partial state, of mostly small numbers */
+#define SET_BYTES 72			/* of a partial state that is a set of two or three values */
 
 /* What an aggregate takes for a window, and for each event in it, in microseconds. */
 typedef struct NativeCost
@@ -186,6 +188,16 @@ add_replay(const FsViewDef *view, const FsStreamDef *stream, const FsAggregate *
 		(first ? REPLAY_US * view->nwindows + GUARD_US : 0);
 }
 
+/* Bytes that a record of a sliced view takes for an aggregate. */
+static double
+state_bytes(const FsViewDef *view, int index)
+{
+	int			ncells = fs_view_state_cells(view, index);
+
+	return view->aggregates[index].partial_kind >= FS_PARTIAL_DISTINCT ? ncells * SET_BYTES :
+		ncells * CELL_BYTES * CHUNK_FILL;
+}
+
 /* See cost.h. */
 FsCost
 fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, double events, bool *kept)
@@ -203,9 +215,7 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 	native = native_cost(aggregate);
 	if (view->is_sliced)
 	{
-		int			next = index + 1 < view->naggregates ? view->aggregates[index + 1].partial : view->npartial;
-
-		cost.bytes_per_key = (next - aggregate->partial) * 3 * CHUNK_FILL * Min(slides(view), events);
+		cost.bytes_per_key = state_bytes(view, index) * Min(slides(view), events);
 		cost.event_us = KEEP_US;
 		events = Min(slides(view), events);
 	}
@@ -410,15 +420,29 @@ current_share(const FsViewDef *view, const FsStreamDef *stream)
 	return share;
 }
 
+/* Memory that the view takes as it was before, which is in use already. */
+static double
+former_memory(const FsViewDef *former, const FsStreamDef *stream, const FsCostLoad *load)
+{
+	FsCostEstimate estimate;
+
+	if (former == NULL)
+		return 0;
+	fs_cost_estimate(former, stream, load, &estimate);
+	return estimate.memory_bytes;
+}
+
 /* See cost.h. */
 void
-fs_cost_check(const FsViewDef *view, const FsStreamDef *stream)
+fs_cost_check(const FsViewDef *view, const FsViewDef *former, const FsStreamDef *stream)
 {
 	FsSharedStats *stats = copy_stats(stream->relid);
 	FsCostEstimate estimate;
 	FsCostLoad	load;
 	double		share;
+	double		others;
 
+	Assert(former == NULL || former->relid == view->relid);
 	fs_cost_load(view, &load);
 	if (stats == NULL || !load.known)
 		return;
@@ -426,7 +450,8 @@ fs_cost_check(const FsViewDef *view, const FsStreamDef *stream)
 	share = estimate.cpu_share + current_share(view, stream) + stats->events_per_second * READ_US / USECS_PER_SEC;
 	if (share > 1)
 		warn_cpu(view, stream, share, &load);
-	if (estimate.memory_bytes + stats->memory_used > fs_arena_total())
-		warn_memory(view, estimate.memory_bytes + stats->memory_used);
+	others = Max(stats->memory_used - former_memory(former, stream, &load), 0);
+	if (estimate.memory_bytes + others > fs_arena_total())
+		warn_memory(view, estimate.memory_bytes + others);
 	pfree(stats);
 }

@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -27,7 +28,7 @@
 #include "source/kafka_producer.h"
 #include "state/query.h"
 
-#define BATCH_LETTERS	500
+#define BATCH_LETTERS	200
 #define BATCH_BYTES		(4 * 1024 * 1024)	/* beyond the first */
 #define FIRST_RETRY		INT64CONST(1000000)	/* us; doubles up to ... */
 #define LAST_RETRY		INT64CONST(60000000)
@@ -88,6 +89,47 @@ fs_dead_letter_topic_close(FsShard *shard)
 		fs_kafka_producer_close(topic->producer);
 }
 
+/* --- Rows of dead_letter_unsent, many at once --- */
+
+/* Partitions, offsets and times of recording: what tells a stream's rows apart. */
+typedef struct Keys
+{
+	int			n;
+	Datum	   *columns[3];
+} Keys;
+
+/* Makes room for so many; they are in the current memory context. */
+static void
+make_keys(Keys *keys, int most)
+{
+	keys->n = 0;
+	for (int i = 0; i < lengthof(keys->columns); i++)
+		keys->columns[i] = palloc(sizeof(Datum) * Max(most, 1));
+}
+
+static void
+add_key(Keys *keys, Datum partition, Datum offset, Datum recorded_at)
+{
+	keys->columns[0][keys->n] = partition;
+	keys->columns[1][keys->n] = offset;
+	keys->columns[2][keys->n++] = recorded_at;
+}
+
+/* Runs a command with the stream as $1 and the keys as arrays, $2 to $4. */
+static void
+run_on_keys(const char *command, int expected, Oid stream, const Keys *keys)
+{
+	Oid			types[] = {OIDOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID};
+	Datum		values[lengthof(types)] = {ObjectIdGetDatum(stream)};
+
+	values[1] = PointerGetDatum(construct_array(keys->columns[0], keys->n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = PointerGetDatum(construct_array(keys->columns[1], keys->n, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[3] = PointerGetDatum(construct_array(keys->columns[2], keys->n, TIMESTAMPTZOID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	fs_query_run(command, expected, lengthof(types), types, values, NULL);
+}
+
 /* --- Noting --- */
 
 /* See dead_letter_topic.h.  One command for all. */
@@ -95,31 +137,23 @@ void
 fs_dead_letter_topic_note(FsShard *shard, const FsCheckpoint *checkpoint)
 {
 	int			n = list_length(checkpoint->pending.dead_letters);
-	Oid			types[] = {OIDOID, INT4ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID};
-	Datum	   *columns[3];
-	Datum		values[4] = {ObjectIdGetDatum(shard->def->relid)};
+	Keys		keys;
 	ListCell   *cell;
 
 	if (shard->dead_letter_topic == NULL || n == 0)
 		return;
-	for (int i = 0; i < lengthof(columns); i++)
-		columns[i] = palloc(sizeof(Datum) * n);
+	make_keys(&keys, n);
 	foreach(cell, checkpoint->pending.dead_letters)
 	{
 		const FsDeadLetter *letter = lfirst(cell);
-		int			at = foreach_current_index(cell);
 
-		columns[0][at] = Int32GetDatum(letter->partition);
-		columns[1][at] = Int64GetDatum(letter->offset);
-		columns[2][at] = TimestampTzGetDatum(letter->recorded_at);
+		add_key(&keys, Int32GetDatum(letter->partition), Int64GetDatum(letter->offset),
+				TimestampTzGetDatum(letter->recorded_at));
 	}
-	values[1] = PointerGetDatum(construct_array(columns[0], n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	values[2] = PointerGetDatum(construct_array(columns[1], n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[3] = PointerGetDatum(construct_array(columns[2], n, TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	SPI_connect();
-	fs_query_run("INSERT INTO feature_stream.dead_letter_unsent (stream, partition, \"offset\", recorded_at)"
-				 " SELECT $1, * FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) r",
-				 SPI_OK_INSERT, 4, types, values, NULL);
+	run_on_keys("INSERT INTO feature_stream.dead_letter_unsent (stream, partition, \"offset\", recorded_at)"
+				" SELECT $1, * FROM ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) r",
+				SPI_OK_INSERT, shard->def->relid, &keys);
 	SPI_finish();
 	shard->dead_letter_topic->maybe_more = true;
 }
@@ -310,33 +344,50 @@ has_failed(FsDeadLetterTopic *topic)
 	return failed;
 }
 
-/* Strikes off what has arrived, and marks what never will, in a transaction of its own. */
+/* Marks a letter that the broker will never take. */
 static void
-settle(FsDeadLetterTopic *topic)
+mark_refused(const Letter *letter)
 {
+	Datum		values[5];
+
+	memcpy(values, letter->key, sizeof(letter->key));
+	values[4] = CStringGetTextDatum(letter->message.error);
+	fs_query_run("UPDATE feature_stream.dead_letter_unsent SET error = $5"
+				 " WHERE stream = $1 AND partition = $2 AND \"offset\" = $3 AND recorded_at = $4",
+				 SPI_OK_UPDATE, 5, key_types, values, NULL);
+}
+
+/*
+ * Strikes off what has arrived, and marks what never will, in a transaction of
+ * its own.  Should that be lost in a crash they are sent once more, so nobody
+ * waits for it.
+ */
+static void
+settle(FsShard *shard)
+{
+	FsDeadLetterTopic *topic = shard->dead_letter_topic;
 	MemoryContext old = CurrentMemoryContext;
+	Keys		done;
 
 	FS_FAULT("dead-letter-topic-delivered");
 	fs_transaction_begin();
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	make_keys(&done, topic->nletters);
 	SPI_connect();
 	for (int i = 0; i < topic->nletters; i++)
 	{
 		const Letter *letter = &topic->letters[i];
-		Datum		values[5];
 
-		memcpy(values, letter->key, sizeof(letter->key));
 		if (letter->message.delivery == FS_DELIVERY_DONE)
-			fs_query_run("DELETE FROM feature_stream.dead_letter_unsent"
-						 " WHERE stream = $1 AND partition = $2 AND \"offset\" = $3 AND recorded_at = $4",
-						 SPI_OK_DELETE, 4, key_types, values, NULL);
+			add_key(&done, letter->key[1], letter->key[2], letter->key[3]);
 		else
-		{
-			values[4] = CStringGetTextDatum(letter->message.error);
-			fs_query_run("UPDATE feature_stream.dead_letter_unsent SET error = $5"
-						 " WHERE stream = $1 AND partition = $2 AND \"offset\" = $3 AND recorded_at = $4",
-						 SPI_OK_UPDATE, 5, key_types, values, NULL);
-		}
+			mark_refused(letter);
 	}
+	run_on_keys("DELETE FROM feature_stream.dead_letter_unsent u"
+				" USING ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))"
+				" k(partition, \"offset\", recorded_at) WHERE u.stream = $1 AND u.partition = k.partition"
+				" AND u.\"offset\" = k.\"offset\" AND u.recorded_at = k.recorded_at",
+				SPI_OK_DELETE, shard->def->relid, &done);
 	SPI_finish();
 	fs_transaction_end(old);
 	MemoryContextReset(topic->context);
@@ -393,7 +444,7 @@ fs_dead_letter_topic_step(FsShard *shard)
 	strlcpy(topic->trouble, fs_kafka_producer_trouble(topic->producer), sizeof(topic->trouble));
 	if (topic->nletters > 0 && is_settled(topic))
 	{
-		settle(topic);
+		settle(shard);
 		topic->retry_after = FIRST_RETRY;
 		return true;
 	}

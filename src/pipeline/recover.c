@@ -316,15 +316,27 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 		stamp_standing(recovery, v, entity, meta->event_time, enter);
 }
 
-/* A gap whose keys the online store may still have, by a pause; NULL when there is none. */
-static const FsGap *
-find_unsettled(const FsView *view)
+/* How long an empty row is to live in the online store. */
+static int64
+empty_row_life(const FsViewDef *def)
 {
-	if (OidIsValid(view->def->online_server) && !view->paused)
-		for (int i = 0; i < view->ngaps; i++)
-			if (view->gaps[i].unsettled && view->gaps[i].after != FS_TIME_MIN)
-				return &view->gaps[i];
-	return NULL;
+	return def->online_ttl > 0 ? def->online_ttl : fs_view_max_window(def);
+}
+
+/*
+ * May the online store still have keys of before this gap, or lack empty rows
+ * of it?  Filling the gap tells nothing of that: the store may be away, or a
+ * worker die before it has sent them.  After a while keys have expired.
+ */
+static bool
+is_unsettled(const FsShard *shard, const FsView *view, const FsGap *gap)
+{
+	const FsViewDef *def = view->def;
+
+	if (!OidIsValid(def->online_server) || view->paused || !gap->by_pause || gap->after == FS_TIME_MIN)
+		return false;
+	return gap->pending ||
+		shard->frontier - gap->until < Max(empty_row_life(def), fs_view_max_window(def)) + def->slide;
 }
 
 /* The first event time whose window end may have been the last one before the gap. */
@@ -342,14 +354,17 @@ left_from(const FsView *view, const FsGap *gap)
 static bool
 is_left(const FsShard *shard, const FsView *view, FsTime time)
 {
-	const FsGap *gap = find_unsettled(view);
-	int64		life = view->def->online_ttl > 0 ? view->def->online_ttl : fs_view_max_window(view->def);
+	bool		is_recent = view->def->on_empty == FS_ON_EMPTY_SET &&
+		time >= shard->frontier - empty_row_life(view->def) - fs_view_max_window(view->def) - view->def->slide;
 
-	if (gap == NULL || time < left_from(view, gap))
-		return false;
-	return time < gap->after ||
-		(view->def->on_empty == FS_ON_EMPTY_SET &&
-		 time >= shard->frontier - life - fs_view_max_window(view->def) - view->def->slide);
+	for (int i = 0; i < view->ngaps; i++)
+	{
+		const FsGap *gap = &view->gaps[i];
+
+		if (is_unsettled(shard, view, gap) && time >= left_from(view, gap) && (time < gap->after || is_recent))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -510,12 +525,16 @@ scan_left(Recovery *recovery, FsTime until_all)
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		const FsView *view = &shard->views[v];
-		const FsGap *gap = find_unsettled(view);
 
-		if (gap == NULL)
-			continue;
-		from = Min(from, fs_time_floor(left_from(view, gap), shard->def->slice));
-		until = Max(until, view->def->on_empty == FS_ON_EMPTY_SET ? Max(gap->after, until_all) : gap->after);
+		for (int i = 0; i < view->ngaps; i++)
+		{
+			const FsGap *gap = &view->gaps[i];
+
+			if (!is_unsettled(shard, view, gap))
+				continue;
+			from = Min(from, fs_time_floor(left_from(view, gap), shard->def->slice));
+			until = Max(until, view->def->on_empty == FS_ON_EMPTY_SET ? Max(gap->after, until_all) : gap->after);
+		}
 	}
 	if (from < until)
 		scan(recovery, from, until, STAMP_LEFT);

@@ -73,16 +73,19 @@ init_kept(FsShard *shard, FsView *view)
 	for (int i = 0; i < def->nkept; i++)
 	{
 		const FsColumn *column = fs_view_kept(def, i);
-		int			dictionary;
+		int			index;
 
 		view->kept[i].value = view->value_of[def->kept[i]];
 		view->kept[i].is_float = fs_type_is_float(column->type);
-		if (def->is_sliced || view->layout.kinds[i] != FS_CELL_CODE)
+		if (!fs_view_keeps_codes(def, i))
 			continue;
-		dictionary = get_dictionary(shard, column);
-		if (dictionary < 0)
+		index = get_dictionary(shard, column);
+		if (index < 0)
 			return false;
-		view->kept[i].dictionary = &shard->root->dictionaries[dictionary];
+		if (def->is_sliced)
+			view->kept[i].partial = &shard->root->dictionaries[index];
+		else
+			view->kept[i].dictionary = &shard->root->dictionaries[index];
 	}
 	return true;
 }

@@ -125,6 +125,7 @@ typedef struct FsKept
 	int			value;			/* index into FsEvent.values */
 	bool		is_float;
 	FsDictionary *dictionary;	/* of a byte type; NULL: the value itself is stored */
+	FsDictionary *partial;		/* the same in a sliced view, which looks up few values: not ahead */
 } FsKept;
 
 /* What folding an event into a view looks up, and where. */
@@ -230,7 +231,8 @@ typedef struct FsGap
 	FsTime		after;
 	FsTime		until;
 	FsTime		computed_at;
-	bool		unsettled;		/* a pause whose rows are not all in the history yet */
+	bool		by_pause;
+	bool		pending;		/* its rows are not all in the history yet */
 } FsGap;
 
 /* Where expiry stands in a touch list; see prune.c. */

@@ -34,12 +34,9 @@ input_bytes(PGFunction input, const char *data, uint32 len, int32 typmod)
 	return result;
 }
 
-/*
- * Reads a number of at most 18 digits, with or without a point, as digits and
- * how many of them are behind the point; false for any other text.
- */
-static bool
-read_decimal(const char *data, uint32 len, int64 *digits, int *scale)
+/* See values.h. */
+bool
+fs_decimal_read(const char *data, uint32 len, int64 *digits, int *scale)
 {
 	bool		negative = len > 0 && data[0] == '-';
 	bool		has_point = false;
@@ -70,7 +67,7 @@ numeric_datum(const char *data, uint32 len, int32 typmod)
 	int64		digits;
 	int			scale;
 
-	if (typmod == -1 && read_decimal(data, len, &digits, &scale))
+	if (typmod == -1 && fs_decimal_read(data, len, &digits, &scale))
 		return NumericGetDatum(int64_div_fast_to_numeric(digits, scale));
 	return input_bytes(numeric_in, data, len, typmod);
 }

@@ -24,21 +24,21 @@ use Time::HiRes ();
 
 use FeatureStream::Apicurio;
 use FeatureStream::BlackHole;
+use FeatureStream::Faults;
 use FeatureStream::Kafka;
 use FeatureStream::Process qw(wait_until);
 use FeatureStream::Redis;
 use FeatureStream::Registry;
 use FeatureStream::Session;
 
-our @EXPORT = qw(
+our @EXPORT = (@FeatureStream::Faults::EXPORT, qw(
   new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   wait_for_online redis_rows
-  answer_of crash_count make_checkpoint crash_at_point fail_at_point psql_before_crash kill_backend_process wait_for_server hold_clock set_and_reload set_fault end_crashes
   query_is query_becomes seconds_of rows_differ random_from
-  create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
+  create_example_servers create_stream create_example create_session_view create_wide_view create_summed_view generate oracle_agrees verifies
   avro_long avro_bytes
-);
+));
 
 my $scratch;
 my @nodes;
@@ -92,10 +92,8 @@ sub ingest_pid
 	wait_until(
 		"an ingest worker of $stream",
 		sub {
-			my ($rc, $out) = $node->psql('postgres',
-				"SELECT pid FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass AND state = 'running'");
-			$pid = $out;
-			return $rc == 0 && $out =~ /^\d+$/ && $out != $but;
+			$pid = answer_of($node, "SELECT pid FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass AND state = 'running'");
+			return defined $pid && $pid != $but;
 		});
 	return $pid;
 }
@@ -154,135 +152,6 @@ sub wait_for_offsets
 	return;
 }
 
-# One answer of a server that may be down: undef then.
-sub answer_of
-{
-	my ($node, $query) = @_;
-	my ($rc, $out) = $node->psql('postgres', $query);
-
-	return $rc == 0 && $out ne '' ? $out : undef;
-}
-
-# How often a process was killed, by the server's log.
-sub crash_count
-{
-	my ($node) = @_;
-	my @found = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /terminated by signal 9/g;
-
-	return scalar @found;
-}
-
-# Asks the worker of stream "clicks" for a checkpoint, as an idle stream has none; false when there was none in some seconds.
-sub make_checkpoint
-{
-	my ($node, $seconds) = @_;
-
-	return defined answer_of($node, "SET statement_timeout = '${seconds}s'; SELECT true FROM feature_stream.checkpoint_stream('clicks')");
-}
-
-# The server dies when a checkpoint comes to a point for the nth time, perhaps over and over, until it is told not
-# to.  What is done $meanwhile is done once it is bound to die.
-sub crash_at_point
-{
-	my ($node, $point, $nth, $meanwhile) = @_;
-	my $before = crash_count($node);
-
-	set_fault($node, "$point:crash:$nth");
-	$meanwhile->() if $meanwhile;
-	wait_until("a crash at $point", sub { make_checkpoint($node, 10); return crash_count($node) > $before });
-	set_fault($node, '');
-	# A worker that has not heard of it yet may die once more, but none that comes to an end of a checkpoint.
-	wait_until('a checkpoint', sub { make_checkpoint($node, 10) });
-	return;
-}
-
-# Checkpoints end with an error at a point, until one did; what is done $meanwhile is done once they are bound to.
-sub fail_at_point
-{
-	my ($node, $point, $meanwhile) = @_;
-
-	set_fault($node, "$point:error:1");
-	$meanwhile->() if $meanwhile;
-	wait_until("an error at $point", sub {
-		make_checkpoint($node, 1);
-		return (answer_of($node, 'SELECT last_error FROM feature_stream.stat_stream') // '') =~ /$point/;
-	});
-	set_fault($node, '');
-	return;
-}
-
-# Kills a process of a server, and waits until the server has restarted all of them.
-sub kill_backend_process
-{
-	my ($node, $pid) = @_;
-
-	kill('KILL', $pid) or return 0;
-	wait_until("process $pid to be gone", sub { !kill(0, $pid) });
-	wait_for_server($node);
-	return 1;
-}
-
-sub wait_for_server
-{
-	my ($node) = @_;
-
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
-	return;
-}
-
-# Does what brings the server down a moment later, perhaps before its session hears that it is done.
-sub psql_before_crash
-{
-	my ($node, $statement) = @_;
-	my ($rc, undef, $err) = $node->psql('postgres', $statement);
-
-	die $err if $rc != 0 && $err !~ /server closed the connection|terminating connection/;
-	return;
-}
-
-# Sets a parameter of a server, which may be dying over and over.  Whatever starts from here on has it, and all
-# others were told.
-sub set_and_reload
-{
-	my ($node, $name, $value) = @_;
-
-	$node->append_conf('postgresql.conf', "$name = '$value'");
-	$node->reload;
-	wait_until("$name to be set", sub { (answer_of($node, "SELECT 'is ' || current_setting('$name')") // '') eq "is $value" });
-	return;
-}
-
-# Sets the fault that processes meet; '' for none.
-sub set_fault
-{
-	my ($node, $fault) = @_;
-
-	set_and_reload($node, 'feature_stream.fault', $fault);
-	return;
-}
-
-# Sets the test clock, of this server and of one that starts again after a crash.
-sub hold_clock
-{
-	my ($node, $time) = @_;
-
-	my $seconds = $node->safe_psql('postgres', "SELECT extract(epoch FROM $time) FROM feature_stream.set_test_clock($time)");
-	$node->append_conf('postgresql.conf', "feature_stream.first_clock = $seconds");
-	$node->reload;
-	return;
-}
-
-# Ends a fault that kills: a process that has not heard of it yet would bring the server down once more, so none is left.
-sub end_crashes
-{
-	my ($node) = @_;
-
-	set_fault($node, '');
-	$node->stop('immediate');
-	$node->start;
-	return;
-}
-
 # Tests that a query gives these rows (psql -At).
 sub query_is
 {
@@ -300,7 +169,7 @@ sub query_becomes
 	my $rows;
 
 	eval { wait_until($name, sub {
-		my ($rc, $out, $err) = $node->psql($database // 'postgres', $query);
+		my ($rc, $out, $err) = try_psql($node, $query, $database);
 		$rows = $rc == 0 ? $out : $err;
 		return $rc == 0 && $out eq $expected;
 	}) };
@@ -427,6 +296,28 @@ sub create_wide_view
 			       upper(user_id) || ':' || count(*) / (count(DISTINCT item_id) - 1)   AS label
 			  FROM clicks WHERE category IS DISTINCT FROM 'books' GROUP BY upper(user_id) \$\$,
 			windows => '$windows', slide => '$slide', history_interval => '$history_interval')));
+	return;
+}
+
+# Another one, "summed_features", which keeps partial aggregates of slides instead of events; the same holds.
+sub create_summed_view
+{
+	my ($node, $windows, $slide) = @_;
+
+	$node->safe_psql('postgres', qq(
+		SELECT feature_stream.create_feature_view('summed_features', \$\$
+			SELECT user_id,
+			       count(*)                                                   AS n,
+			       sum(length(item_id)) AS total, stddev(length(item_id)) AS spread,
+			       avg(length(item_id) / 7::numeric(1))                       AS mean,
+			       var_pop((length(category) - 9) / 2.50) FILTER (WHERE item_id LIKE '%1') AS wide,
+			       min(item_id) AS least, max(category) AS most, max(clicked_at) AS newest,
+			       max(length(item_id) / 2::float8) AS half, min((length(category) % 3)::numeric) AS rest,
+			       bool_or(category = 'toys') AS toys, bit_xor(length(item_id)) AS parity
+			  FROM clicks GROUP BY user_id \$\$,
+			windows => '$windows', slide => '$slide')));
+	query_is($node, "SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('summed_features') WHERE feature IS NOT NULL",
+		'partials', 'a view keeps partial aggregates alone');
 	return;
 }
 

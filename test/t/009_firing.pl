@@ -15,10 +15,10 @@ my $node = new_node('firing', 'feature_stream.memory' => '64MB');
 sub ask_at
 {
 	my ($minutes, $query) = @_;
-	my ($rc, $out) = $node->psql('postgres',
+	my $answer = answer_of($node,
 		"SELECT feature_stream.set_test_clock(timestamptz '2024-01-15 12:00:00+00' + interval '$minutes min'); $query");
 
-	return $rc == 0 ? (split /\n/, $out)[-1] : undef;
+	return defined $answer ? (split /\n/, $answer)[-1] : undef;
 }
 
 hold_clock($node, "timestamptz '2024-01-15 12:00:00+00'");

@@ -53,7 +53,9 @@ sub await_all_sent
 # --- Sent as they were, once the topic is there.
 my $now = time();
 my $good = sprintf('{"user_id": "u", "item_id": "i", "timestamp": %d}', $now);
+my $pid = ingest_pid($node, 'clicks');
 $node->safe_psql('postgres', "ALTER FOREIGN TABLE clicks OPTIONS (ADD dead_letter_topic 'letters')");
+ingest_pid($node, 'clicks', $pid);
 $kafka->produce_records('clicks', [
 	{ partition => 0, value => $good },
 	{ partition => 0, key => 'k1', value => "not \xff JSON", headers => { trace => 'abc', raw => "\x00\xfe" } },

@@ -41,6 +41,8 @@ def grow(brokers, topic, partitions):
 def delete(brokers, topic):
     admin = AdminClient({"bootstrap.servers": brokers})
     settle(admin.delete_topics([topic], operation_timeout=60))
+    while admin.list_topics(topic, timeout=60).topics[topic].error is None:
+        pass
 
 
 def decode(text):
@@ -82,11 +84,11 @@ def encode(data):
 def consume(brokers, topic):
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": str(uuid.uuid4()), "enable.auto.commit": False,
                          "enable.partition.eof": True, "auto.offset.reset": "error"})
-    unread = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
-    consumer.assign([TopicPartition(topic, p, consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)[0])
+    unread = set(consumer.list_topics(topic, timeout=60).topics[topic].partitions)
+    consumer.assign([TopicPartition(topic, p, consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=60)[0])
                      for p in unread])
     while unread:
-        message = consumer.poll(30)
+        message = consumer.poll(120)
         if message is None:
             sys.exit("partitions %s do not end" % unread)
         if message.error() is not None:
