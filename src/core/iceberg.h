@@ -29,12 +29,15 @@
 #include "core/iceberg_types.h"
 
 #define FS_ICEBERG_NO_SNAPSHOT	INT64_C(-1)
+#define FS_ICEBERG_MAX_METADATA	(32 * 1024 * 1024)	/* bytes of metadata.json that is read */
 
 /* Properties that mean something to us. */
 #define FS_ICEBERG_KEEP_AGE		"history.expire.max-snapshot-age-ms"
 #define FS_ICEBERG_KEEP_COUNT	"history.expire.min-snapshots-to-keep"
 #define FS_ICEBERG_KEEP_LOG		"write.metadata.previous-versions-max"
 #define FS_ICEBERG_COLLECT		"gc.enabled"
+#define FS_ICEBERG_DATA_PATH	"write.data.path"
+#define FS_ICEBERG_METADATA_PATH "write.metadata.path"
 
 typedef struct FsIcebergMetadata FsIcebergMetadata;
 
@@ -55,8 +58,9 @@ extern bool fs_iceberg_metadata_write(const FsIcebergMetadata *metadata, FsBuffe
 
 /*
  * Notes that the file at 'location' was this table's metadata before the
- * changes made to it.  The log of such files is kept to as many as the property
- * says (100): those that leave it are pushed to *dropped, unless it is NULL.
+ * changes made to it, which are of now.  The log of such files is kept to as
+ * many as the property says (100): *dropped, unless it is NULL, has those that
+ * leave it.
  */
 typedef struct FsIcebergTexts
 {
@@ -64,8 +68,8 @@ typedef struct FsIcebergTexts
 	const char **texts;			/* in the metadata's memory, as the array is */
 } FsIcebergTexts;
 
-extern bool fs_iceberg_supersede(FsIcebergMetadata *metadata, const char *location, FsIcebergTexts *dropped,
-								 char *message);
+extern bool fs_iceberg_supersede(FsIcebergMetadata *metadata, const char *location, int64_t now_ms,
+								 FsIcebergTexts *dropped, char *message);
 
 /*
  * What it says

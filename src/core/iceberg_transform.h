@@ -18,6 +18,9 @@ extern FsIcebergTransform fs_iceberg_transform_read(const char *text, size_t len
 #define FS_ICEBERG_TRANSFORM_SIZE 24
 extern void fs_iceberg_transform_write(const FsIcebergTransform *transform, char *out);
 
+/* The decimal number from 'p' to 'end', from 1 to 2^31 - 1; 0 when it is none. */
+extern int32_t fs_iceberg_read_width(const char *p, const char *end);
+
 /*
  * What a user writes: a column, or day(column), bucket(16, column),
  * truncate(8, column), identity(column), also years, months, days, hours.

@@ -37,6 +37,27 @@ typedef enum FsIcebergKind
 	FS_ICEBERG_OTHER			/* a struct, list, map, or one we do not know */
 } FsIcebergKind;
 
+/* Are values of this kind bytes; or numbers with a fraction?  Else they are integers. */
+static inline bool
+fs_iceberg_is_bytes(FsIcebergKind kind)
+{
+	return kind == FS_ICEBERG_STRING || kind == FS_ICEBERG_BINARY || kind == FS_ICEBERG_UUID ||
+		kind == FS_ICEBERG_DECIMAL || kind == FS_ICEBERG_FIXED;
+}
+
+static inline bool
+fs_iceberg_is_float(FsIcebergKind kind)
+{
+	return kind == FS_ICEBERG_FLOAT || kind == FS_ICEBERG_DOUBLE;
+}
+
+/* Division that rounds down, before 1970 as after it. */
+static inline int64_t
+fs_iceberg_floor(int64_t value, int64_t by)
+{
+	return value / by - (value % by < 0);
+}
+
 typedef struct FsIcebergType
 {
 	FsIcebergKind kind;

@@ -1,0 +1,47 @@
+/*
+ * avro_walk.h
+ *		Through an Avro record by its own schema, value by value.
+ *
+ * For files of Iceberg's, whose fields are told apart by ids; streams go through
+ * a compiled program (decode_avro.c).  The bytes are not trusted: each function
+ * returns false when the record is not what the schema says, with walk->wrong
+ * set.
+ */
+#ifndef FS_CORE_AVRO_WALK_H
+#define FS_CORE_AVRO_WALK_H
+
+#include "core/avro_schema.h"
+#include "core/buffer.h"
+
+typedef struct FsAvroWalk
+{
+	const FsAvroSchema *schema;
+	FsCursor	cursor;
+	int64_t		steps;			/* values that may still be read: bounds what takes no bytes */
+	const char *wrong;
+} FsAvroWalk;
+
+/* Begins with records of this schema's root. */
+extern void fs_avro_walk_begin(FsAvroWalk *walk, const FsAvroSchema *schema, FsCursor records);
+
+/* Notes what is wrong; always false. */
+extern bool fs_avro_walk_fail(FsAvroWalk *walk, const char *wrong);
+
+/* Where *node is a union, reads which branch follows, and makes it *node. */
+extern bool fs_avro_walk_branch(FsAvroWalk *walk, int *node);
+
+/* Reads past a value. */
+extern bool fs_avro_walk_skip(FsAvroWalk *walk, int node);
+
+/* An int, long or boolean; a float or double; a string, bytes or fixed (in the record).  No unions. */
+extern bool fs_avro_walk_integer(FsAvroWalk *walk, int node, int64_t *value);
+extern bool fs_avro_walk_float(FsAvroWalk *walk, int node, double *value);
+extern bool fs_avro_walk_bytes(FsAvroWalk *walk, int node, const char **bytes, size_t *len);
+
+/*
+ * How many elements of an array come next, 0 at its end.  Each takes a byte at
+ * least.
+ */
+extern bool fs_avro_walk_block(FsAvroWalk *walk, int64_t *count);
+
+#endif							/* FS_CORE_AVRO_WALK_H */
