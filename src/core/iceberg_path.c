@@ -20,14 +20,15 @@ static bool
 append_folder(const FsIcebergMetadata *metadata, const char *property, const char *folder, FsBuffer *out)
 {
 	const char *path = fs_iceberg_property(metadata, property);
+	bool		below = path == NULL;
 	size_t		len;
 
-	if (path == NULL)
-		return append_text(out, fs_iceberg_location(metadata)) && append_text(out, folder);
+	if (below)
+		path = fs_iceberg_location(metadata);
 	len = strlen(path);
 	while (len > 0 && path[len - 1] == '/')
 		len--;
-	return fs_buffer_append(out, path, len) && fs_buffer_append_byte(out, '/');
+	return fs_buffer_append(out, path, len) && append_text(out, below ? folder : "/");
 }
 
 /* See iceberg.h. */
