@@ -21,17 +21,24 @@ typedef enum Codec
  * Writing
  */
 
-/* Appends bytes behind their length. */
-static bool
-append_bytes(FsBuffer *out, const void *bytes, size_t len)
+bool
+fs_avro_put_bytes(FsBuffer *out, const char *bytes, size_t len)
 {
 	return fs_buffer_append_zigzag(out, (int64_t) len) && fs_buffer_append(out, bytes, len);
+}
+
+bool
+fs_avro_put_optional_bytes(FsBuffer *out, const char *bytes, size_t len)
+{
+	if (bytes == NULL)
+		return fs_buffer_append_byte(out, 0);
+	return fs_buffer_append_byte(out, 2) && fs_avro_put_bytes(out, bytes, len);
 }
 
 static bool
 append_key(FsBuffer *out, const FsAvroFileKey *key)
 {
-	return append_bytes(out, key->key, strlen(key->key)) && append_bytes(out, key->value, key->len);
+	return fs_avro_put_bytes(out, key->key, strlen(key->key)) && fs_avro_put_bytes(out, key->value, key->len);
 }
 
 /* See avro_file.h.  The marker has to be unlike what is in the file, no more. */
@@ -64,7 +71,7 @@ flush_block(FsAvroFileWriter *writer)
 	fs_buffer_reset(&writer->packed);
 	if (!fs_deflate(&writer->packed, writer->block.data, writer->block.len) ||
 		!fs_buffer_append_zigzag(out, writer->nrecords) ||
-		!append_bytes(out, writer->packed.data, writer->packed.len) ||
+		!fs_avro_put_bytes(out, writer->packed.data, writer->packed.len) ||
 		!fs_buffer_append(out, writer->sync, FS_AVRO_SYNC_SIZE))
 		return false;
 	fs_buffer_reset(&writer->block);

@@ -35,6 +35,10 @@ typedef struct FsAvroFileKey
 extern bool fs_avro_file_begin(FsAvroFileWriter *writer, const char *schema, const FsAvroFileKey *keys, int nkeys,
 							   uint64_t seed);
 
+/* Appends bytes as a string or bytes of Avro; the second NULL, or not, in a union behind null. */
+extern bool fs_avro_put_bytes(FsBuffer *out, const char *bytes, size_t len);
+extern bool fs_avro_put_optional_bytes(FsBuffer *out, const char *bytes, size_t len);
+
 /* A record was appended to writer->block. */
 extern bool fs_avro_file_end_record(FsAvroFileWriter *writer);
 

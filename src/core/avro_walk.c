@@ -8,6 +8,8 @@
  */
 #include "core/avro_walk.h"
 
+#include "core/utf8.h"
+
 #define MAX_DEPTH	64			/* of values in values */
 #define STEPS_PER_BYTE	64
 
@@ -108,6 +110,66 @@ fs_avro_walk_bytes(FsAvroWalk *walk, int node, const char **bytes, size_t *len)
 	if (n < 0 || !fs_take_bytes(&walk->cursor, (size_t) n, bytes))
 		return fs_avro_walk_fail(walk, "a value runs beyond the end");
 	*len = (size_t) n;
+	return true;
+}
+
+/* Where the value is NULL, *is_null; false: malformed. */
+static bool
+read_presence(FsAvroWalk *walk, int *node, bool *is_null)
+{
+	*is_null = fs_avro_walk_branch(walk, node) && walk->schema->nodes[*node].type == FS_AVRO_NULL;
+	return walk->wrong == NULL;
+}
+
+bool
+fs_avro_walk_number(FsAvroWalk *walk, int node, int64_t *value)
+{
+	bool		is_null;
+
+	return read_presence(walk, &node, &is_null) && (is_null || fs_avro_walk_integer(walk, node, value));
+}
+
+bool
+fs_avro_walk_int(FsAvroWalk *walk, int node, int32_t *value)
+{
+	int64_t		wide = *value;
+
+	if (!fs_avro_walk_number(walk, node, &wide))
+		return false;
+	if (wide != (int32_t) wide)
+		return fs_avro_walk_fail(walk, "an int has more than 32 bits");
+	*value = (int32_t) wide;
+	return true;
+}
+
+bool
+fs_avro_walk_some(FsAvroWalk *walk, int node, const char **bytes, size_t *len)
+{
+	bool		is_null;
+
+	return read_presence(walk, &node, &is_null) && (is_null || fs_avro_walk_bytes(walk, node, bytes, len));
+}
+
+/* See avro_walk.h. */
+bool
+fs_avro_walk_text(FsAvroWalk *walk, int node, FsScratch *memory, const char **text)
+{
+	const char *bytes = NULL;
+	size_t		len;
+	char	   *copy;
+
+	if (!fs_avro_walk_some(walk, node, &bytes, &len))
+		return false;
+	if (bytes == NULL)
+		return true;
+	if (memchr(bytes, 0, len) != NULL || fs_utf8_valid_length(bytes, len) < len)
+		return fs_avro_walk_fail(walk, "a string is no text");
+	copy = fs_scratch_take(memory, len + 1);
+	if (copy == NULL)
+		return false;
+	memcpy(copy, bytes, len);
+	copy[len] = '\0';
+	*text = copy;
 	return true;
 }
 

@@ -39,6 +39,16 @@ extern bool fs_avro_walk_float(FsAvroWalk *walk, int node, double *value);
 extern bool fs_avro_walk_bytes(FsAvroWalk *walk, int node, const char **bytes, size_t *len);
 
 /*
+ * The same where a value may be NULL, and then stays as it is: an integer, one
+ * of 32 bits, bytes, and a text, zero-terminated in 'memory' (false and nothing
+ * wrong when that is out).
+ */
+extern bool fs_avro_walk_number(FsAvroWalk *walk, int node, int64_t *value);
+extern bool fs_avro_walk_int(FsAvroWalk *walk, int node, int32_t *value);
+extern bool fs_avro_walk_some(FsAvroWalk *walk, int node, const char **bytes, size_t *len);
+extern bool fs_avro_walk_text(FsAvroWalk *walk, int node, FsScratch *memory, const char **text);
+
+/*
  * How many elements of an array come next, 0 at its end.  Each takes a byte at
  * least.
  */

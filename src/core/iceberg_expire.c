@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "core/iceberg_manifest.h"
 #include "core/iceberg_metadata.h"
 
 typedef struct Snapshot
@@ -223,9 +224,23 @@ count_parts(const Expiry *expiry, const char *key)
 	return array == NULL ? 0 : array->count;
 }
 
+/* The lists of snapshots that stay; false when memory is out. */
+static bool
+collect_lists(const Expiry *expiry, FsIcebergPaths *lists)
+{
+	for (int i = 0; i < expiry->n; i++)
+	{
+		const char *list = fs_json_get_text(expiry->snapshots[i].node, "manifest-list");
+
+		if (expiry->snapshots[i].stays && list != NULL && !fs_iceberg_paths_add(lists, list))
+			return false;
+	}
+	return true;
+}
+
 /* Takes out the snapshots that do not stay; false when memory is out. */
 static bool
-drop_snapshots(const Expiry *expiry, FsIcebergExpired *expired)
+drop_snapshots(const Expiry *expiry, const FsIcebergPaths *kept, FsIcebergExpired *expired)
 {
 	FsIcebergMetadata *metadata = expiry->metadata;
 	FsJsonNode *array = fs_json_get_array(metadata->root, "snapshots");
@@ -246,7 +261,7 @@ drop_snapshots(const Expiry *expiry, FsIcebergExpired *expired)
 		if (snapshot->stays)
 			continue;
 		expired->snapshots[expired->nsnapshots++] = snapshot->id;
-		if (list != NULL)
+		if (list != NULL && !fs_iceberg_paths_has(kept, list))
 			expired->lists.texts[expired->lists.n++] = list;
 		fs_json_remove(array, snapshot->node);
 	}
@@ -260,6 +275,8 @@ fs_iceberg_expire(FsIcebergMetadata *metadata, int64_t now_ms, int64_t keep_ms, 
 {
 	Expiry		expiry = {.metadata = metadata, .now_ms = now_ms, .keep_ms = keep_ms, .keep_count = keep_count};
 	const char *collect_garbage = fs_iceberg_property(metadata, FS_ICEBERG_COLLECT);
+	FsIcebergPaths kept = {0};
+	bool		done;
 
 	memset(expired, 0, sizeof(*expired));
 	if (collect_garbage != NULL && strcmp(collect_garbage, "false") == 0)
@@ -267,5 +284,7 @@ fs_iceberg_expire(FsIcebergMetadata *metadata, int64_t now_ms, int64_t keep_ms, 
 	if (!collect(&expiry, message))
 		return false;
 	decide(&expiry);
-	return fs_iceberg_done(drop_snapshots(&expiry, expired), message);
+	done = collect_lists(&expiry, &kept) && drop_snapshots(&expiry, &kept, expired);
+	fs_iceberg_paths_free(&kept);
+	return fs_iceberg_done(done, message);
 }

@@ -126,8 +126,9 @@ extern bool fs_iceberg_data_file(FsIcebergDataFile *file, FsScratch *memory, con
  * Writing a manifest
  *
  * For files of one spec and one content (data or deletes), that the snapshot
- * 'snapshot_id' adds, keeps or takes away.  The bytes are in memory until it is
- * finished: some 200 for a file, and 50 for each of its columns.
+ * 'snapshot_id' adds, keeps or takes away.  The metadata outlives the writer.  The
+ * bytes are in memory until it is finished, compressed: less than 100 for a file,
+ * and 20 for each of its columns.
  */
 typedef struct FsIcebergManifestWriter FsIcebergManifestWriter;
 
@@ -140,6 +141,9 @@ extern bool fs_iceberg_manifest_add(FsIcebergManifestWriter *writer, const FsIce
 
 /* An entry as it is; an existing or deleted one has all its numbers. */
 extern bool fs_iceberg_manifest_put(FsIcebergManifestWriter *writer, const FsIcebergEntry *entry, char *message);
+
+/* The snapshot it is for. */
+extern int64_t fs_iceberg_manifest_snapshot(const FsIcebergManifestWriter *writer);
 
 /* Bytes so far, about; a manifest is best about 8 MB at most. */
 extern size_t fs_iceberg_manifest_size(const FsIcebergManifestWriter *writer);
@@ -154,7 +158,7 @@ extern bool fs_iceberg_manifest_finish(FsIcebergManifestWriter *writer, const ch
 /*
  * Reading a manifest
  *
- * The bytes stay where they are until the reader is freed.  What 'manifest' (its
+ * The bytes stay where they are until the reader is freed, as the metadata does.  What 'manifest' (its
  * row in the list) says is what entries inherit.
  */
 typedef struct FsIcebergManifestReader FsIcebergManifestReader;
@@ -208,6 +212,7 @@ extern bool fs_iceberg_list_write(const FsIcebergManifest *manifests, int n, int
 typedef struct FsIcebergPaths
 {
 	size_t		count;			/* in it */
+	size_t		used;			/* slots: of these, and of what was taken out */
 	size_t		nslots;
 	struct FsIcebergPath *slots;
 	FsScratch	memory;
