@@ -534,9 +534,9 @@ def transform_tables(program, directory, rnd, con):
         table.commit(not_least(make_rows(rnd, COLUMNS, 100, 25)), merge=rnd.random() < 0.5)
         check_snapshots(table)
         check_manifests(table)
-        # what the partitions are made of; PyIceberg compares a partition's uuid with bytes, and finds none
+        # what the partitions are made of; PyIceberg compares a partition's uuid with bytes and finds none, and reads a double as a float
         asked = [c for c in COLUMNS if any(c.name in p.replace("(", " ").replace(")", " ").split(" ") for p in partitions)]
-        skipped += check_filters(rnd, table, [c for c in asked if partitions != ["u"]] or COLUMNS[:1])
+        skipped += check_filters(rnd, table, [c for c in asked if partitions not in (["u"], ["d"])] or COLUMNS[:1])
         if con:
             got = con.execute(f"SELECT * FROM iceberg_scan('{table.metadata}')").arrow()
             same(got if isinstance(got, pa.Table) else got.read_all(), table.rows, COLUMNS, ("duckdb", partitions))
