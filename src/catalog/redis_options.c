@@ -20,6 +20,7 @@
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
+#include "catalog/option_hint.h"
 #include "catalog/redis_options.h"
 
 #define MAX_HOST_LENGTH 253		/* of a DNS name */
@@ -139,13 +140,7 @@ check_unix_socket(const char *name, const char *value)
 static void
 check_tls(const char *name, const char *value)
 {
-	bool		wanted;
-
-	if (!parse_bool(value, &wanted))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" requires a Boolean value", name)));
-	if (wanted)
+	if (fs_option_bool(name, value))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("TLS connections to Redis are not supported"),
