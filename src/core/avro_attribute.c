@@ -12,7 +12,7 @@
 
 const char *const fs_avro_attribute_names[FS_AVRO_ATTRIBUTES] = {
 	"type", "name", "namespace", "aliases", "fields", "symbols", "items",
-	"values", "size", "default", "logicalType", "precision", "scale"
+	"values", "size", "default", "logicalType", "precision", "scale", "field-id"
 };
 
 /* See avro_parse.h. */
@@ -67,7 +67,7 @@ fs_avro_add_member(FsAvroParser *parser, int node, int last)
 	}
 	memset(&schema->members[i], 0, sizeof(FsAvroMember));
 	memset(&parser->pending[i], 0, sizeof(FsAvroPending));
-	schema->members[i].node = schema->members[i].next = -1;
+	schema->members[i].node = schema->members[i].next = schema->members[i].field_id = -1;
 	schema->nmembers++;
 	if (last < 0)
 		schema->nodes[node].first = i;

@@ -107,6 +107,8 @@ read_field(FsAvroParser *parser, const FsJsonToken *token, int record, int last,
 	schema->members[member].name = name;
 	schema->members[member].aliases = aliases;
 	schema->members[member].has_default = object.token[FS_AVRO_A_DEFAULT].start != NULL;
+	if (!fs_avro_read_whole(&object.token[FS_AVRO_A_FIELD_ID], 0, INT32_MAX, &schema->members[member].field_id))
+		schema->members[member].field_id = -1;
 	parser->pending[member].start = object.token[FS_AVRO_A_DEFAULT].start;
 	parser->pending[member].end = object.token[FS_AVRO_A_DEFAULT].end;
 	if (!push_step(parser, "type", 0))

@@ -98,6 +98,7 @@ typedef struct FsAvroMember
 	bool		has_default;
 	const char *default_bytes;	/* the default as Avro binary of its type */
 	size_t		default_len;
+	int			field_id;		/* of a field of Iceberg's files ("field-id"); -1: none */
 } FsAvroMember;
 
 typedef struct FsAvroSchema

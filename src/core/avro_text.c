@@ -187,22 +187,35 @@ fs_avro_write_time(char *out, int64_t value, int digits)
 	return (size_t) len;
 }
 
-/* See avro_text.h.  The proleptic Gregorian calendar; years begin in March here. */
-size_t
-fs_avro_write_date(char *out, int64_t days)
+/* See avro_text.h.  Years begin in March here. */
+void
+fs_civil_date(int64_t days, int64_t *year, int *month, int *day)
 {
-	char		text[FS_AVRO_SHORT_TEXT];
 	int64_t		since = days + 719468;	/* from 0000-03-01 */
 	int64_t		era = (since >= 0 ? since : since - 146096) / 146097;
 	int			day_of_era = (int) (since - era * 146097);
 	int			year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	int			day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int			m = (5 * day_of_year + 2) / 153;
-	int			month = m < 10 ? m + 3 : m - 9;
-	int64_t		year = year_of_era + era * 400 + (month <= 2);
-	int			len = snprintf(text, sizeof(text), "%s%04" PRId64 "-%02d-%02d", year < 0 ? "-" : "",
-							   year < 0 ? -year : year, month, day_of_year - (153 * m + 2) / 5 + 1);
 
+	*month = m < 10 ? m + 3 : m - 9;
+	*day = day_of_year - (153 * m + 2) / 5 + 1;
+	*year = year_of_era + era * 400 + (*month <= 2);
+}
+
+/* See avro_text.h. */
+size_t
+fs_avro_write_date(char *out, int64_t days)
+{
+	char		text[FS_AVRO_SHORT_TEXT];
+	int64_t		year;
+	int			month;
+	int			day;
+	int			len;
+
+	fs_civil_date(days, &year, &month, &day);
+	len = snprintf(text, sizeof(text), "%s%04" PRId64 "-%02d-%02d", year < 0 ? "-" : "",
+				   year < 0 ? -year : year, month, day);
 	memcpy(out, text, (size_t) len);
 	return (size_t) len;
 }

@@ -28,6 +28,9 @@ extern size_t fs_avro_write_duration(char *out, const char *bytes);
 /* hh:mm:ss and as many digits as the unit has (3: ms, 6: us); 0 outside of a day. */
 extern size_t fs_avro_write_time(char *out, int64_t value, int digits);
 
+/* Days since 1970-01-01 as a date of the proleptic Gregorian calendar; the month and day count from 1. */
+extern void fs_civil_date(int64_t days, int64_t *year, int *month, int *day);
+
 /* Days since 1970-01-01 as YYYY-MM-DD. */
 extern size_t fs_avro_write_date(char *out, int64_t days);
 

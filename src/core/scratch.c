@@ -66,6 +66,16 @@ fs_scratch_take(FsScratch *scratch, size_t size)
 	return (char *) (chunk + 1) + chunk->used - size;
 }
 
+/* See scratch.h. */
+void *
+fs_scratch_take_aligned(FsScratch *scratch, size_t size)
+{
+	const uintptr_t unit = _Alignof(max_align_t);
+	char	   *piece = size > SIZE_MAX - unit ? NULL : fs_scratch_take(scratch, size + unit - 1);
+
+	return piece == NULL ? NULL : (void *) (((uintptr_t) piece + unit - 1) / unit * unit);
+}
+
 /* Frees all chunks but the newest of those no larger than 'kept'. */
 static void
 free_chunks(FsScratch *scratch, size_t kept)

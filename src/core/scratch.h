@@ -21,6 +21,9 @@ typedef struct FsScratch
  */
 extern char *fs_scratch_take(FsScratch *scratch, size_t size);
 
+/* The same, aligned for any type. */
+extern void *fs_scratch_take_aligned(FsScratch *scratch, size_t size);
+
 /* Takes all pieces back; keeps some memory for the next batch. */
 extern void fs_scratch_reset(FsScratch *scratch);
 
