@@ -86,6 +86,21 @@ CREATE TABLE feature_stream.stream_definition (
     column_types       oid[]
 );
 
+-- The columns of each stream in their versions.  One is entered by the event trigger, with the command that changed them; the ingest
+-- worker that reads by it first writes down from which offsets on ("offsets"; what began later is read by it whole).  missing: what
+-- events of the log have in columns that were added after they were read, by number of the column.
+CREATE TABLE feature_stream.stream_contract (
+    stream        oid NOT NULL,
+    version       int NOT NULL,
+    columns       jsonb NOT NULL,
+    missing       jsonb NOT NULL DEFAULT '{}',
+    changed_at    timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    changed_by    name NOT NULL,
+    offsets       jsonb,
+    effective_at  timestamptz,
+    PRIMARY KEY (stream, version)
+);
+
 -- What schema registries outside have said, kept for good: a number means one schema within one registry.  Written by ingest
 -- workers; a row that is deleted is asked for again.
 CREATE TABLE feature_stream.registry_schema (
@@ -376,6 +391,16 @@ CREATE TABLE feature_stream.dead_letter_overflow (
     message            text NOT NULL,
     PRIMARY KEY (stream, partition, reason, recorded_at)
 ) WITH (fillfactor = 50);
+-- Dead letters that the stream's dead_letter_topic does not have yet.  Rows are the ingest worker's.
+CREATE TABLE feature_stream.dead_letter_unsent (
+    stream       regclass NOT NULL,
+    partition    int NOT NULL,
+    "offset"     bigint NOT NULL,
+    recorded_at  timestamptz NOT NULL,
+    error        text,
+    PRIMARY KEY (stream, recorded_at, partition, "offset")
+);
+
 CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
 
 -- The first partition of a table changes its row in pg_class.  Workers make partitions as soon as the extension is there, and a
@@ -401,6 +426,10 @@ ALTER TABLE feature_stream.dead_letter_overflow ENABLE ROW LEVEL SECURITY;
 CREATE POLICY dead_letter_overflow_of_stream ON feature_stream.dead_letter_overflow FOR SELECT
     USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
 COMMENT ON POLICY dead_letter_overflow_of_stream ON feature_stream.dead_letter_overflow IS 'counts are for those who may read the dead letters';
+ALTER TABLE feature_stream.dead_letter_unsent ENABLE ROW LEVEL SECURITY;
+CREATE POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent FOR SELECT
+    USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+COMMENT ON POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent IS 'what is on its way is for those who may read the dead letters';
 -- Repairs are the stream's owner's; which columns is said by column privileges (grant_access()).
 CREATE POLICY dead_letter_repair ON feature_stream.dead_letter FOR UPDATE
     USING (pg_catalog.pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) stream::pg_catalog.oid), 'USAGE')
@@ -425,6 +454,11 @@ COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by re
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
+COMMENT ON TABLE feature_stream.stream_contract IS 'the columns of streams in their versions, and from which records on each is in force';
+COMMENT ON COLUMN feature_stream.stream_contract.columns IS 'number, name, type, options, default and not_null of each';
+COMMENT ON COLUMN feature_stream.stream_contract.missing IS 'what events that were read before a column was added have in it, by the column''s number: its DEFAULT at that time, as text; null where there is none';
+COMMENT ON COLUMN feature_stream.stream_contract.offsets IS 'by partition: the first record that is read by this version; partitions found later are read by it from their beginning; null: no worker reads by it yet';
+COMMENT ON COLUMN feature_stream.stream_contract.effective_at IS 'when a worker began to read by it';
 COMMENT ON TABLE feature_stream.registry_schema IS 'schemas that records of streams name, as schema registries gave them: known ones need no registry';
 COMMENT ON COLUMN feature_stream.registry_schema.registry IS 'address of the registry: option "registry" of the server, without slashes at its end';
 COMMENT ON COLUMN feature_stream.registry_schema.id IS 'number of the schema there, or its GUID';
@@ -451,6 +485,8 @@ COMMENT ON COLUMN feature_stream.dead_letter.payload_size IS 'of the record as i
 COMMENT ON TABLE feature_stream.dead_letter_overflow IS 'dead letters that were not stored, since the stream''s budget for the minute was used up: how many, and between which offsets';
 COMMENT ON COLUMN feature_stream.dead_letter_overflow.recorded_at IS 'the minute in which they were counted';
 COMMENT ON COLUMN feature_stream.dead_letter_overflow.message IS 'of the first one';
+COMMENT ON TABLE feature_stream.dead_letter_unsent IS 'dead letters that the stream''s dead_letter_topic does not have yet';
+COMMENT ON COLUMN feature_stream.dead_letter_unsent.error IS 'why the topic will never take it; null: it is on its way';
 COMMENT ON TABLE feature_stream.dead_letter_outcome IS 'what became of dead letters that were asked back or discarded';
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.outcome IS 'requested: waits for the stream''s worker; replayed: accepted and counted; still_bad: refused again; too_late: all its windows have fired; discarded';
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.reason IS 'why it was refused again; null where there was nothing to decode';
@@ -1367,14 +1403,14 @@ COMMENT ON FUNCTION feature_stream.explain_feature(regclass, text, jsonb, timest
 --
 
 CREATE FUNCTION feature_stream.explain_feature_view(view regclass)
-RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+RETURNS TABLE (feature text, aggregate text, strategy text, keeps text, reason text,
                bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
 AS 'MODULE_PATHNAME', 'fs_explain_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 20;
 COMMENT ON FUNCTION feature_stream.explain_feature_view(regclass) IS
-    'how each aggregate of a feature view is computed, and why: native or replay (PostgreSQL''s executor); and what it adds to a key, an event in a window, and a row. What several share is counted once; sums are the whole view';
+    'how each aggregate of a feature view is computed, and why: native or replay (PostgreSQL''s executor); whether memory keeps events for it, or partial aggregates (a state of each slide); and what it adds to a key, an event in a window, and a row. What several share is counted once; sums are the whole view';
 
 CREATE FUNCTION feature_stream.explain_feature_view(query text, windows interval[], slide interval DEFAULT NULL)
-RETURNS TABLE (feature text, aggregate text, strategy text, reason text,
+RETURNS TABLE (feature text, aggregate text, strategy text, keeps text, reason text,
                bytes_per_key float8, bytes_per_event float8, row_microseconds float8)
 AS 'MODULE_PATHNAME', 'fs_explain_candidate' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED ROWS 20;
 COMMENT ON FUNCTION feature_stream.explain_feature_view(text, interval[], interval) IS

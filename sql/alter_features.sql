@@ -37,7 +37,7 @@ CREATE PROCEDURE send(customer text, shop int, amount numeric, at text) LANGUAGE
 CREATE PROCEDURE go_on(clock timestamptz, fired timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM feature_stream.set_test_clock(clock);
-    FOR i IN 1 .. 600 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = (SELECT count(*) FROM outbox) FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
               AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
               AND NOT EXISTS (SELECT FROM feature_stream.feature_view v LEFT JOIN feature_stream.view_state s ON s.view = v.view
@@ -201,6 +201,14 @@ SELECT feature_stream.alter_feature_view('grown', drop_history => true);
 SELECT columns_of('grown_history'), past_columns FROM feature_stream.feature_view WHERE view = 'grown'::regclass;
 -- Again with features that had been there, twice before any worker hears of it, and with an option.
 SELECT feature_stream.pause_stream('orders');
+DO $$
+BEGIN
+    FOR i IN 1 .. 3600 LOOP
+        EXIT WHEN (SELECT state = 'paused' FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
 SELECT feature_stream.alter_feature_view('grown', 'SELECT customer, count(*) AS n, sum(amount) AS total, max(shop) FILTER (WHERE shop > 1) AS shop,
     min(amount) AS least FROM orders WHERE amount > 0 GROUP BY customer');
 SELECT feature_stream.alter_feature_view('grown', 'SELECT customer, sum(amount) AS total, count(*) AS n, array_agg(amount) AS amounts,
@@ -254,7 +262,7 @@ SELECT feature_stream.alter_feature_view('grown', 'SELECT customer, sum(amount) 
 RESET ROLE;
 DO $$
 BEGIN
-    FOR i IN 1 .. 600 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN EXISTS (SELECT FROM feature_stream.stat_progress_backfill WHERE state = 'failed');
         COMMIT;
         PERFORM pg_sleep(0.05);

@@ -93,6 +93,10 @@ SELECT stream('t timestamptz NOT NULL, a float8', :'t' || ', {"name": "a", "type
 SELECT stream('t timestamptz NOT NULL, a bigint', :'t' || ', {"name": "a", "type": {"type": "array", "items": "long"}}');
 SELECT stream('t timestamptz NOT NULL, a jsonb, b text OPTIONS (field ''c'')', :'t' || ', {"name": "a", "type": {"type": "array", "items": "long"}}, {"name": "c", "type": {"type": "map", "values": "int"}}');
 SELECT stream('t timestamptz NOT NULL, a bigint[]', :'t' || ', {"name": "a", "type": {"type": "array", "items": "long"}}') LIMIT 1;
+SELECT stream('t timestamptz NOT NULL, a text[]', :'t' || ', {"name": "a", "type": {"type": "array", "items": "long"}}');
+SELECT stream('t timestamptz NOT NULL, a text[]', :'t' || ', {"name": "a", "type": "string"}');
+SELECT stream('t timestamptz NOT NULL, a int[]', :'t' || ', {"name": "a", "type": {"type": "array", "items": {"type": "array", "items": "int"}}}');
+SELECT stream('t timestamptz NOT NULL, a int[]', :'t' || ', {"name": "a", "type": {"type": "map", "values": "int"}}');
 SELECT stream('t timestamptz NOT NULL, a text', :'t');
 SELECT stream('t timestamptz NOT NULL, a text DEFAULT ''none''', :'t');
 SELECT stream($$t timestamptz NOT NULL, a text OPTIONS (field 'u.id')$$, :'t' || ', {"name": "u", "type": ["null", {"type": "record", "name": "U", "fields": [{"name": "id", "type": "string"}]}]}');
@@ -178,9 +182,10 @@ INSERT INTO outbox (id, value) VALUES
     (15, thing(15, n(1) || s('cy'), n(0), n(1), rest(), '2024-01-15 12:06:01+00'));
 CREATE PROCEDURE wait_for(records bigint) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'things'::regclass)
-              AND (SELECT frontier = '2024-01-15 12:05:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'things'::regclass);
+              AND (SELECT frontier = '2024-01-15 12:05:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'things'::regclass)
+              AND (SELECT state = 'running' AND durable_frontier = '2024-01-15 12:05:00+00' FROM feature_stream.stat_stream WHERE stream = 'things'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -193,12 +198,65 @@ SELECT * FROM kinds ORDER BY kind;
 SELECT count(*) AS differences FROM feature_stream.verify_feature_view('kinds') WHERE problem IS NOT NULL;
 -- The payload of a dead letter is decoded as an event's is: this one's CHECK is what explain says.
 SELECT status, reason FROM feature_stream.explain_feature('kinds', 'n_5m', '{"kind": "NONE"}', '2024-01-15 12:05:00+00');
+-- Arrays.
+CREATE TABLE lists_outbox (LIKE outbox INCLUDING ALL);
+CREATE FOREIGN TABLE lists (
+    who    text          NOT NULL,
+    words  text[]        OPTIONS (field 'in.words'),
+    counts int[]         OPTIONS (field 'in.counts'),
+    whens  timestamptz[] DEFAULT '{}',
+    prices numeric[],
+    kinds  text[],
+    docs   jsonb,
+    at     timestamptz   NOT NULL
+) SERVER fs_avro OPTIONS ("table" 'lists_outbox', order_by 'id', xid 'xid', value 'value', event_time 'at', slice '1 min',
+    watermark_delay '30 s', idle_after '1 day', start 'earliest', dead_letter_retention '30000 days', format 'avro', schema '{
+  "type": "record", "name": "L", "fields": [
+    {"name": "who", "type": "string"},
+    {"name": "in", "type": ["null", {"type": "record", "name": "In", "fields": [
+        {"name": "words", "type": {"type": "array", "items": ["null", "string"]}},
+        {"name": "counts", "type": {"type": "array", "items": "long"}}]}]},
+    {"name": "whens", "type": ["null", {"type": "array", "items": {"type": "long", "logicalType": "timestamp-millis"}}]},
+    {"name": "prices", "type": {"type": "array", "items": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}}},
+    {"name": "kinds", "type": {"type": "array", "items": {"type": "enum", "name": "K", "symbols": ["A", "B"]}}},
+    {"name": "docs", "type": {"type": "map", "values": {"type": "array", "items": "In"}}},
+    {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}]}');
+SELECT feature_stream.create_feature_view('listed', $$
+    SELECT who, count(*) AS n, sum(cardinality(words)) AS words, max(counts) AS counts, sum(prices[1]) AS price FROM lists GROUP BY who $$,
+    windows => '{5 min}', slide => '1 min');
+INSERT INTO lists_outbox (id, value) VALUES
+    (1, s('ann') || n(1) || n(2) || n(1) || s('x') || n(0) || n(-1) || n(3) || n(1) || s('y') || n(0) || n(-2) || n(2) || n(7) || n(-8) || n(0)
+        || n(1) || n(1) || n(1705320001500) || n(0) || n(2) || b('\xff38') || b('\x0401') || n(0) || n(1) || n(1) || n(0)
+        || n(1) || s('k') || n(1) || n(0) || n(1) || n(5) || n(0) || n(0) || n(0) || at('2024-01-15 12:00:01+00')),
+    (2, s('ann') || n(0) || n(0) || n(0) || n(0) || n(0) || at('2024-01-15 12:00:02+00')),
+    (3, s('ann') || n(1) || n(0) || n(0) || n(1) || n(0) || n(0) || n(0) || n(0) || at('2024-01-15 12:00:03+00')),
+    (4, s('bad') || n(1) || n(0) || n(2) || n(1) || n(4000000000) || n(0) || n(0) || n(0) || n(0) || n(0) || at('2024-01-15 12:00:04+00')),
+    (5, s('bad') || n(1) || n(2) || n(1) || s('a') || n(1) || b('\x6100') || n(0) || n(0) || n(0) || n(0) || n(0) || n(0) || at('2024-01-15 12:00:04+00')),
+    (6, s('bad') || n(1) || n(0) || n(3) || n(1)),
+    (7, s('bad') || n(1) || n(9000000) || n(0)),
+    (15, s('zoe') || n(0) || n(0) || n(0) || n(0) || n(0) || at('2024-01-15 12:06:01+00'));
+DO $$
+BEGIN
+    FOR i IN 1 .. 3600 LOOP
+        EXIT WHEN (SELECT sum(read_count) = 8 FROM feature_stream.partition_position WHERE stream = 'lists'::regclass)
+              AND (SELECT frontier = '2024-01-15 12:05:00+00' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'lists'::regclass)
+              AND (SELECT durable_frontier = '2024-01-15 12:05:00+00' FROM feature_stream.stat_stream WHERE stream = 'lists'::regclass);
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+SELECT "offset", event - '{who,at}'::text[] AS event FROM feature_stream.read_event_log('lists') ORDER BY 1;
+SELECT "offset", reason, message FROM feature_stream.dead_letter WHERE stream = 'lists'::regclass ORDER BY 1;
+SELECT who, window_end, n_5m, words_5m, counts_5m, price_5m FROM listed ORDER BY who;
+SELECT count(*) AS differences FROM feature_stream.verify_feature_view('listed');
+
 -- Another schema: what is read from now on is read by it.
 SELECT refused($$ALTER FOREIGN TABLE things OPTIONS (SET schema '{"type": "record", "name": "R", "fields": []}')$$) LIMIT 1;
 SELECT refused($$ALTER FOREIGN TABLE things OPTIONS (DROP schema)$$) LIMIT 1;
 
 SET client_min_messages = error;
 SELECT feature_stream.drop_feature_view('kinds', drop_history => true);
+SELECT feature_stream.drop_feature_view('listed', drop_history => true);
 DROP SCHEMA fs_avro CASCADE;
 DROP SERVER fs_avro CASCADE;
 DROP SERVER fs_avro_kafka CASCADE;

@@ -30,12 +30,12 @@ RESET ROLE;
 -- Waits until so many records are read, windows fired, and nothing is left to backfill.
 CREATE PROCEDURE wait_for(records bigint, fired timestamptz, newest regclass) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 600 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
               AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
               AND EXISTS (SELECT FROM feature_stream.view_state WHERE view = newest)
               AND NOT EXISTS (SELECT FROM feature_stream.backfill WHERE state = 'pending')
-              AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
+              AND (SELECT state = 'running' AND durable_frontier = fired FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -166,7 +166,7 @@ CREATE TRIGGER look BEFORE INSERT ON sales_stuck_history FOR EACH ROW EXECUTE FU
 COMMIT;
 DO $$
 BEGIN
-    FOR i IN 1 .. 600 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT array_agg(state ORDER BY view::text) = '{done,failed,done}' FROM feature_stream.stat_progress_backfill WHERE view::text LIKE '%stuck');
         COMMIT;
         PERFORM pg_sleep(0.05);

@@ -33,7 +33,7 @@ SELECT i, pg_current_xact_id(), '2024-01-15 12:59:00+00'::timestamptz + i * inte
   FROM generate_series(1, 60) i;
 DO $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT count(*) = 3 FROM feature_stream.partition_position WHERE next_offset = 60);
         COMMIT;
         PERFORM pg_sleep(0.05);

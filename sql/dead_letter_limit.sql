@@ -18,14 +18,14 @@ SELECT stream('x', $$, dead_letter_limit '1 % over the hill'$$);
 SELECT stream('x', $$, dead_letter_limit '1 % over 1 ms'$$);
 SELECT stream('x', $$, on_limit 'stop'$$);
 SELECT stream('lenient', $$, dead_letter_limit '60 % over 1 s', on_limit 'pause'$$);
-SELECT stream('alerting', $$, dead_letter_limit '10%  over  3 s'$$);
+SELECT stream('alerting', $$, dead_letter_limit '10%  over  12 s'$$);
 SELECT stream('pausing', $$, dead_letter_limit '10.5 % over 1 s', on_limit 'pause'$$);
 SELECT feature_stream.create_feature_view(s || '_view', format('SELECT user_id, count(*) AS n FROM %s GROUP BY user_id', s), '{5 min}', '1 min')
   FROM unnest('{lenient,alerting,pausing}'::text[]) s;
 CREATE PROCEDURE wait_for(what text, condition text, INOUT alerts text DEFAULT NULL) LANGUAGE plpgsql AS $$
 DECLARE done boolean;
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXECUTE format('SELECT %s, alert FROM feature_stream.stat_stream WHERE stream = %L::regclass', condition, what) INTO done, alerts;
         EXIT WHEN done;
         COMMIT;

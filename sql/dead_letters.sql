@@ -104,7 +104,7 @@ INSERT INTO cases VALUES
 INSERT INTO outbox SELECT id, pg_current_xact_id(), '2024-01-15 13:00:00+00', value FROM cases ORDER BY id;
 CREATE PROCEDURE wait_for(records bigint) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.stat_partition WHERE stream = 'fs_letters.clicks'::regclass)
               AND (SELECT pending_events = 0 FROM feature_stream.stat_stream WHERE stream = 'fs_letters.clicks'::regclass)
               AND (SELECT count(DISTINCT "offset") = (SELECT dead_letter_count FROM feature_stream.stat_stream WHERE stream = 'fs_letters.clicks'::regclass)

@@ -94,7 +94,7 @@ SELECT stream('t timestamptz NOT NULL', $$topic 'x', event_time 't', max_record_
 
 -- Columns of streams.
 SELECT stream('a interval, t timestamptz NOT NULL', $$topic 'x', event_time 't'$$);
-SELECT stream('a text[], t timestamptz NOT NULL', $$topic 'x', event_time 't'$$) LIMIT 1;
+SELECT stream('a interval[], t timestamptz NOT NULL', $$topic 'x', event_time 't'$$) LIMIT 1;
 SELECT stream('a varchar(10), t timestamptz NOT NULL', $$topic 'x', event_time 't'$$) LIMIT 1;
 SELECT stream('a numeric(10,2), t timestamptz NOT NULL', $$topic 'x', event_time 't'$$);
 SELECT stream('a int GENERATED ALWAYS AS (1) STORED, t timestamptz NOT NULL', $$topic 'x', event_time 't'$$);

@@ -26,6 +26,9 @@ SELECT * FROM feature_stream.explain_feature_view('mixed');
 SELECT * FROM feature_stream.estimate_feature_view('mixed');
 SELECT * FROM feature_stream.explain_feature_view('SELECT lower(user_id) AS who, sum(qty) AS total, count(*) AS n FROM clicks GROUP BY 1', '{1 day}', '1 hour');
 SELECT feature, strategy, bytes_per_key FROM feature_stream.explain_feature_view('SELECT user_id, mode() WITHIN GROUP (ORDER BY item) AS m FROM clicks GROUP BY 1', '{1 hour}');
+-- Which of them need no events, and why others do.
+SELECT feature, keeps, reason FROM feature_stream.explain_feature_view('SELECT user_id, stddev(qty) AS spread, min(item) AS first, max(price) AS dearest, avg(qty::numeric) AS mean, bool_or(qty > 3) AS many, bit_xor(qty) AS parity FROM clicks GROUP BY 1', '{1 day}');
+SELECT feature, keeps, reason FROM feature_stream.explain_feature_view('SELECT user_id, stddev(qty) AS spread, sum(price) AS total, string_agg(item, NULL) AS trail FROM clicks GROUP BY 1', '{1 day}');
 
 -- With one: ten events a second of a thousand users.
 SELECT feature_stream.resume_stream('clicks');
@@ -35,8 +38,9 @@ BEGIN
     SELECT i, t, json_build_object('user_id', 'u' || i % 1000, 'item', 'i' || i % 77, 'qty', 1 + i % 5, 'price', i % 100, 'at', t)
       FROM (SELECT i, timestamptz '2024-01-15 12:00:00+00' + i * interval '100 ms' AS t FROM generate_series(first, last) i) e;
     COMMIT;
-    FOR i IN 1 .. 1200 LOOP
-        EXIT WHEN (SELECT sum(read_count) = last FROM feature_stream.stat_partition WHERE stream = 'clicks'::regclass);
+    FOR i IN 1 .. 3600 LOOP
+        EXIT WHEN (SELECT read_count = last AND durable_frontier = date_trunc('minute', timestamptz '2024-01-15 12:00:00+00' + last * interval '100 ms')
+                     FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -58,6 +62,11 @@ ROLLBACK;
 BEGIN;
 SET LOCAL feature_stream.force_replay = on;
 SELECT feature_stream.create_feature_view('heavy', 'SELECT user_id, string_agg(item, '','') AS items, array_agg(DISTINCT item) AS more FROM clicks GROUP BY user_id', '{200 days, 400 days, 600 days}', '1 min') AS heavy \gset
+ROLLBACK;
+BEGIN;
+SELECT feature_stream.create_feature_view('days', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{6 days}', '1 hour') \gset
+SELECT feature_stream.alter_feature_view('days', query => 'SELECT user_id, count(*) AS n, sum(qty) AS total FROM clicks GROUP BY user_id') \gset
+SELECT feature_stream.alter_feature_view('days', query => 'SELECT user_id, count(*) AS n, array_agg(price) AS a, array_agg(price + 1) AS b, array_agg(price + 2) AS c, array_agg(price + 3) AS d, array_agg(price + 4) AS e FROM clicks GROUP BY user_id') \gset
 ROLLBACK;
 SELECT feature_stream.create_feature_view('light', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', '{1 hour}', '1 min');
 

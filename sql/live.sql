@@ -20,7 +20,7 @@ SELECT feature_stream.grant_access('fs_live_owner');
 -- Waits until so many records are read; only what was read before is durable.
 CREATE PROCEDURE wait_for(records bigint) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.stat_partition WHERE stream = 'payments'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
@@ -60,7 +60,7 @@ RESET ROLE;
 -- Nothing was seen.
 CALL wait_for(0);
 DO $$ BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'payments'::regclass);
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -96,7 +96,7 @@ SELECT count(*), count(DISTINCT window_end), sum(n_10m) FROM spending_live;
 SELECT feature_stream.create_feature_view('inverse', 'SELECT card, count(*) AS n, sum(amount) / (count(*) - 1) AS part FROM payments GROUP BY card', '{1 min}', '1 min');
 CALL send('[{"arrived": "00:05:40", "at": "00:05:40", "card": "d", "amount": 8}]');
 DO $$ BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT count(*) FROM feature_stream.stat_get_feature_view() WHERE view = 'inverse'::regclass::oid) = 1
               AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'payments'::regclass);
         PERFORM pg_sleep(0.05);
@@ -107,7 +107,7 @@ SELECT card, n_1m, part_1m, window_end FROM inverse_live ORDER BY card;
 -- With all partitions idle time goes on by the clock, as it does for windows.
 SELECT feature_stream.set_test_clock('2024-01-15 12:14:59+00');
 DO $$ BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT state = 'running' AND frontier = '2024-01-15 12:13:00+00' FROM feature_stream.stat_stream WHERE stream = 'payments'::regclass);
         PERFORM pg_sleep(0.05);
     END LOOP;

@@ -36,7 +36,7 @@ CREATE PROCEDURE send(customer text, amount numeric, at text) LANGUAGE sql AS $$
 CREATE PROCEDURE go_on(clock timestamptz, fired timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM feature_stream.set_test_clock(clock);
-    FOR i IN 1 .. 600 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = (SELECT count(*) FROM outbox) FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
               AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
               AND NOT EXISTS (SELECT FROM feature_stream.feature_view v LEFT JOIN feature_stream.view_state s ON s.view = v.view
@@ -173,7 +173,7 @@ CALL go_on('2024-01-15 20:00:10+00', '2024-01-15 19:59:00+00');
 -- Upkeep has looked when it has made the partitions of the log ahead.
 CREATE PROCEDURE wait_for_upkeep(hour timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                            WHERE i.inhparent = ('feature_stream.event_log_' || 'orders'::regclass::oid)::regclass
                              AND pg_get_expr(c.relpartbound, c.oid) LIKE '%(''' || hour || ''')%TO%');
@@ -200,7 +200,7 @@ CALL go_on('2024-01-17 17:00:10+00', '2024-01-17 16:59:00+00');
 CALL wait_for_upkeep('2024-01-17 18:00:00+00');
 DO $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT min(slice) > '2024-01-17' FROM feature_stream.event_log WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);

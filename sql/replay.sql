@@ -55,7 +55,7 @@ CREATE VIEW outcomes AS
 -- Waits until so many records are read and durable, no replay is on its way, and so far windows have fired.
 CREATE PROCEDURE wait_for(records bigint, fired timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT read_count = records AND pending_events = 0 AND durable_frontier = fired
                      FROM feature_stream.stat_stream WHERE stream = 'fs_replay.clicks'::regclass)
               AND NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome WHERE outcome = 'requested')
@@ -158,6 +158,14 @@ SELECT sum(dead_letter_count + discarded_count) = (SELECT dead_letter_count FROM
 
 -- The worker is stopped and recovers from the log: the request waits for it.
 SELECT feature_stream.pause_stream('clicks');
+DO $$
+BEGIN
+    FOR i IN 1 .. 3600 LOOP
+        EXIT WHEN (SELECT state = 'paused' FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass);
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
 UPDATE feature_stream.dead_letter SET payload = click('cid', 'c11', '00:58:30') WHERE stream = 'clicks'::regclass AND "offset" = 11;
 SELECT feature_stream.replay_dead_letters('clicks', first_offset => 11);
 SELECT outcome FROM outcomes WHERE "offset" = 11;

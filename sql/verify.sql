@@ -15,12 +15,12 @@ CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xa
 -- Waits until so many records are read, windows fired and the newest feature view is there.
 CREATE PROCEDURE wait_for(records bigint, fired timestamptz, newest text) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 1200 LOOP
+    FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
               AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
               AND EXISTS (SELECT FROM feature_stream.view_state WHERE view = newest::regclass)
               AND NOT EXISTS (SELECT FROM feature_stream.backfill WHERE state = 'pending')
-              AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
+              AND (SELECT state = 'running' AND durable_frontier = fired FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -62,7 +62,7 @@ SELECT id, '2024-01-15 12:00:00+00'::timestamptz + arrived,
                (9, '00:14:00', '00:14:00', 'cid', 1, 2, 1e308), (10, '00:14:01', '00:14:01', 'cid', 1, 3, 1e308),
                (11, '00:20:00', '00:20:00', 'dee', 5, 1, 1)) e (id, arrived, at, customer, shop, amount, weight);
 CALL wait_for(11, '2024-01-15 12:19:00+00', 'steady');
-SELECT reason, "offset" FROM feature_stream.dead_letter WHERE stream = 'orders'::regclass;
+SELECT reason, "offset" FROM feature_stream.dead_letter WHERE stream = 'orders'::regclass ORDER BY 2;
 
 -- All is well.
 SELECT customer, window_end, n_5m, total_5m, shops_5m, weight_5m, n_10m, total_10m, shops_10m, weight_10m

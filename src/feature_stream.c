@@ -19,8 +19,9 @@
  *		fire.c, collect.c	window ends that are due: entities, their rows
  *		prune.c				what no window needs any more
  *		row.c, features.c	the feature row of one entity at one window end; slow.c: parts that run out of time
- *		aggregate*.c, partial.c, replay.c	one aggregate: over events, over slides, by the executor
+ *		aggregate*.c, partial*.c, replay.c	one aggregate: over events, over slides, by the executor
  *		entity_key.c, values.c			keys and values, between core and Datums
+ *		log_columns.c		events of the log by the columns that the stream has now
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover.c			from the tables back to memory
@@ -63,7 +64,7 @@
  *		object_store.c, object_*.c	where files of a lake are
  *		lake_table.c, lake_rows.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
  *	catalog/	From catalog rows to structs, and back.
- *		stream*.c, payload.c, start.c, options.c, *_options.c, option_hint.c
+ *		stream*.c, contract_version.c, payload.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
  *		stand_in*.c, ephemeral.c	the query over given events, in PostgreSQL's own executor
@@ -78,6 +79,7 @@
  *		query.c				queries on the extension's own tables
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
  *		decode*.c, json*.c, avro*.c, wire_header.c, number.c, time_text.c, utf8.c	records
+ *		array_value.c					the bytes of arrays
  *		segment*.c, crc32c.c			the event log's format
  *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h

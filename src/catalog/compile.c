@@ -29,6 +29,8 @@ check_entity_type(const FsColumn *column)
 		why = "Numbers of different scale, such as 1.0 and 1.00, are equal.";
 	else if (fs_type_is_float(column->type))
 		why = "Zero and minus zero are equal.";
+	else if (fs_type_is_array(column->type))
+		why = "Arrays can be equal whose elements are written differently.";
 	else if (column->type == FS_TYPE_JSONB)
 		why = "Documents that hold different numerals can be equal.";
 	else if (OidIsValid(column->collation) &&

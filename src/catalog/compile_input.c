@@ -36,7 +36,8 @@ describe_expression(Node *expr, const char *what, FsColumn *column)
 	column->typmod = -1;		/* the expression has applied what there was */
 	column->collation = exprCollation(expr);
 	column->not_null = IsA(expr, BooleanTest) || IsA(expr, NullTest);
-	return fs_contract_type(column->typid, &column->type);
+	/* an array that was computed may have more dimensions than one that was decoded */
+	return fs_contract_type(column->typid, &column->type) && !fs_type_is_array(column->type);
 }
 
 /* See compile.h. */

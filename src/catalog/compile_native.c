@@ -152,7 +152,7 @@ can_keep(const Expr *argument, FsAggKind kind)
 	FsType		type;
 
 	return (IsA(argument, Const) && kind == FS_AGG_CALL) ||
-		fs_contract_type(exprType((const Node *) argument), &type);
+		(fs_contract_type(exprType((const Node *) argument), &type) && !fs_type_is_array(type));
 }
 
 /* Do values of this collation, if it is any, equal each other exactly when their bytes do? */

@@ -51,6 +51,7 @@
 /* Bytes that encoding takes beside the values: difference of times, partition; and share of chunks that is not used. */
 #define EVENT_BYTES 4
 #define CHUNK_FILL 1.25
+#define CELL_BYTES 3			/* of a partial state, of mostly small numbers */
 
 /* What an aggregate takes for a window, and for each event in it, in microseconds. */
 typedef struct NativeCost
@@ -203,9 +204,7 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 	native = native_cost(aggregate);
 	if (view->is_sliced)
 	{
-		int			next = index + 1 < view->naggregates ? view->aggregates[index + 1].partial : view->npartial;
-
-		cost.bytes_per_key = (next - aggregate->partial) * 3 * CHUNK_FILL * Min(slides(view), events);
+		cost.bytes_per_key = fs_view_state_cells(view, index) * CELL_BYTES * CHUNK_FILL * Min(slides(view), events);
 		cost.event_us = KEEP_US;
 		events = Min(slides(view), events);
 	}
@@ -410,15 +409,29 @@ current_share(const FsViewDef *view, const FsStreamDef *stream)
 	return share;
 }
 
+/* Memory that the view takes as it was before, which is in use already. */
+static double
+former_memory(const FsViewDef *former, const FsStreamDef *stream, const FsCostLoad *load)
+{
+	FsCostEstimate estimate;
+
+	if (former == NULL)
+		return 0;
+	fs_cost_estimate(former, stream, load, &estimate);
+	return estimate.memory_bytes;
+}
+
 /* See cost.h. */
 void
-fs_cost_check(const FsViewDef *view, const FsStreamDef *stream)
+fs_cost_check(const FsViewDef *view, const FsViewDef *former, const FsStreamDef *stream)
 {
 	FsSharedStats *stats = copy_stats(stream->relid);
 	FsCostEstimate estimate;
 	FsCostLoad	load;
 	double		share;
+	double		others;
 
+	Assert(former == NULL || former->relid == view->relid);
 	fs_cost_load(view, &load);
 	if (stats == NULL || !load.known)
 		return;
@@ -426,7 +439,8 @@ fs_cost_check(const FsViewDef *view, const FsStreamDef *stream)
 	share = estimate.cpu_share + current_share(view, stream) + stats->events_per_second * READ_US / USECS_PER_SEC;
 	if (share > 1)
 		warn_cpu(view, stream, share, &load);
-	if (estimate.memory_bytes + stats->memory_used > fs_arena_total())
-		warn_memory(view, estimate.memory_bytes + stats->memory_used);
+	others = Max(stats->memory_used - former_memory(former, stream, &load), 0);
+	if (estimate.memory_bytes + others > fs_arena_total())
+		warn_memory(view, estimate.memory_bytes + others);
 	pfree(stats);
 }

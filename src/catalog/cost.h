@@ -64,7 +64,8 @@ extern void fs_cost_estimate(const FsViewDef *view, const FsStreamDef *stream, c
 /*
  * Raises a WARNING when the stream's worker with all its views takes more than
  * one core, or the windows do not fit into the arena, by the stream's live rates.
+ * 'former' is the view as it was, where it is altered; NULL: it is new.
  */
-extern void fs_cost_check(const FsViewDef *view, const FsStreamDef *stream);
+extern void fs_cost_check(const FsViewDef *view, const FsViewDef *former, const FsStreamDef *stream);
 
 #endif							/* FS_CATALOG_COST_H */

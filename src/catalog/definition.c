@@ -195,7 +195,7 @@ fs_definition_create(FsViewRequest *request)
 	fs_view_compile(view, query, stream);
 	fs_window_finish(view, stream);
 	fs_definition_check_online(view, request);
-	fs_cost_check(view, stream);
+	fs_cost_check(view, NULL, stream);
 	fs_settings_capture(view);
 	fs_objects_create(view, stream, object_name(view, FS_HISTORY_SUFFIX));
 	if (view->history_mode != FS_HISTORY_NONE)

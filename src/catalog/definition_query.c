@@ -36,6 +36,7 @@
 
 #include "catalog/as_of.h"
 #include "catalog/compile.h"
+#include "catalog/cost.h"
 #include "catalog/definition.h"
 #include "catalog/definition_objects.h"
 #include "catalog/extension.h"
@@ -375,6 +376,8 @@ create_definition(Alteration *change, const char *query)
 				 errmsg("nothing to alter"),
 				 errdetail("The query has the features that feature view %s has.",
 						   fs_relation_name(old->relid))));
+	if (add_columns(change) != NIL)
+		fs_cost_check(change->new.view, old, change->stream);
 }
 
 /* Puts the new definition view in the place of the old one. */

@@ -31,6 +31,7 @@
 #include "catalog/feature_view.h"
 #include "catalog/pinned.h"
 #include "catalog/window.h"
+#include "state/query.h"
 
 /* A row of feature_stream.feature_view, its columns found by name. */
 typedef struct ViewRow
@@ -188,15 +189,9 @@ load_past_columns(FsViewDef *view, const ViewRow *row)
 {
 	bool		isnull;
 	Datum		value = get_value(row, "past_columns", &isnull);
-	Datum	   *elements;
-	int			count;
 
 	Assert(!isnull);
-	deconstruct_array(DatumGetArrayTypePCopy(value), NAMEOID, NAMEDATALEN, false,
-					  TYPALIGN_CHAR, &elements, NULL, &count);
-	view->past_columns = NIL;
-	for (int i = 0; i < count; i++)
-		view->past_columns = lappend(view->past_columns, makeString(pstrdup(NameStr(*DatumGetName(elements[i])))));
+	view->past_columns = fs_query_names(value);
 }
 
 /* Sets what the row of a view says, whose foreign table is locked. */

@@ -54,6 +54,25 @@ typedef enum FsAggKind
 	FS_AGG_ORDERED				/* another kind, over the events sorted or without duplicates */
 } FsAggKind;
 
+/*
+ * What a sliced view keeps of an aggregate for one slide, as cells in this
+ * order.  All of them are exact, and the same in whatever order events come.
+ * Those over the same values share one state (count, sum, avg and stddev of x).
+ */
+typedef enum FsPartialKind
+{
+	FS_PARTIAL_NONE,			/* there is none: the aggregate needs the events */
+	FS_PARTIAL_COUNT,			/* count */
+	FS_PARTIAL_SUM,				/* count, sum; of integers */
+	FS_PARTIAL_BITS,			/* the value; null: none */
+	FS_PARTIAL_EXTREME,			/* the value, or its code; null: none */
+	FS_PARTIAL_PLACED,			/* the same where equal values differ: value; time and partition of its event */
+	FS_PARTIAL_DECIMAL,			/* count, sum, scale, code of a value that does not fit these */
+	FS_PARTIAL_MOMENTS,			/* the same, then the sum of squares: low and high half */
+	FS_PARTIAL_DISTINCT,		/* the set of values */
+	FS_PARTIAL_COUNTED			/* the same, with how often each came */
+} FsPartialKind;
+
 /* An argument of a native aggregate. */
 typedef struct FsAggArgument
 {
@@ -81,6 +100,9 @@ typedef struct FsAggregate
 	const char *reason;			/* why it is replayed; NULL when it is native */
 	int			kept;			/* index into FsViewDef.kept of the argument; -1 none, or replayed */
 	int			filter;			/* index into FsViewDef.kept of FILTER's truth; -1 none, or replayed */
+	FsPartialKind partial_kind;
+	const char *events_reason;	/* why there is none; NULL when there is one, or it is replayed */
+	int			state_of;		/* in a sliced view: index of the aggregate whose state holds this one's, mostly itself */
 	int			partial;		/* in a sliced view: first cell of its partial state */
 	Oid			input_type;		/* of a native one's argument; InvalidOid for count(*) */
 	Oid			result_type;
@@ -224,6 +246,12 @@ fs_view_kept(const FsViewDef *view, int i)
 {
 	return &view->inputs[view->kept[i]].column;
 }
+
+/* Do rings hold values of this kept column as codes of a dictionary? */
+extern bool fs_view_keeps_codes(const FsViewDef *view, int kept);
+
+/* Cells that an aggregate's partial state takes in a sliced view; none where it is in another one's. */
+extern int	fs_view_state_cells(const FsViewDef *view, int aggregate);
 
 /* Longest window of the view. */
 static inline int64

@@ -1,6 +1,6 @@
 /*
  * option_hint.c
- *		"Perhaps you meant": the closest of the names that would have been right.
+ *		Options: names that would have been right, values; see option_hint.h.
  *
  * PostgreSQL's own helper for this came with version 16; the rules are the
  * same: at most four edits, and fewer than half of the letters changed.
@@ -60,4 +60,17 @@ fs_option_hint_text(FsOptionHint *hint)
 		return psprintf("Perhaps you meant the option \"%s\".", hint->match);
 	return psprintf("Valid options in this context are: %s.",
 					hint->names.data);
+}
+
+/* See option_hint.h. */
+bool
+fs_option_bool(const char *name, const char *value)
+{
+	bool		result;
+
+	if (!parse_bool(value, &result))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" requires a Boolean value", name)));
+	return result;
 }

@@ -1,6 +1,7 @@
 /*
  * option_hint.h
- *		"Perhaps you meant": the closest of the names that would have been right.
+ *		Options: "Perhaps you meant", the closest of the names that would have
+ *		been right; values that several wrappers read alike.
  */
 #ifndef FS_CATALOG_OPTION_HINT_H
 #define FS_CATALOG_OPTION_HINT_H
@@ -23,5 +24,8 @@ extern void fs_option_hint_consider(FsOptionHint *hint, const char *candidate);
 
 /* The hint's text, palloc'd: the closest name, else all of them. */
 extern const char *fs_option_hint_text(FsOptionHint *hint);
+
+/* The value of a Boolean option; throws when it is none. */
+extern bool fs_option_bool(const char *name, const char *value);
 
 #endif							/* FS_CATALOG_OPTION_HINT_H */

@@ -71,6 +71,7 @@ static const StreamOption stream_options[] =
 	{"dead_letter_limit", ON_STREAM, OPTION_LIMIT, 0},
 	{"dead_letter_payload", ON_STREAM, OPTION_BOOL, FIELD(dead_letter_payload)},
 	{"dead_letter_retention", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(dead_letter_retention)},
+	{"dead_letter_topic", ON_KAFKA, OPTION_STRING, FIELD(dead_letter_topic)},
 	{"event_time", ON_STREAM, OPTION_NAME, 0, true},
 	{"format", ON_STREAM, OPTION_FORMAT, 0},
 	{"idle_after", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(idle_after)},

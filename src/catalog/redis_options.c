@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "catalog/option_hint.h"
 #include "catalog/redis_options.h"
 #include "catalog/user_mapping.h"
 
@@ -138,13 +139,7 @@ check_unix_socket(const char *name, const char *value)
 static void
 check_tls(const char *name, const char *value)
 {
-	bool		wanted;
-
-	if (!parse_bool(value, &wanted))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" requires a Boolean value", name)));
-	if (wanted)
+	if (fs_option_bool(name, value))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("TLS connections to Redis are not supported"),

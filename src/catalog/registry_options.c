@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "catalog/option_hint.h"
 #include "catalog/registry_options.h"
 
 #define MAX_URL			2000
@@ -93,12 +94,7 @@ check_timeout(const char *name, const char *value)
 static void
 check_bool(const char *name, const char *value)
 {
-	bool		result;
-
-	if (!parse_bool(value, &result))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" requires a Boolean value", name)));
+	(void) fs_option_bool(name, value);
 }
 
 /* A user name: basic authentication separates it from the password by a colon. */

@@ -18,6 +18,7 @@
 #include "catalog/ephemeral.h"
 #include "catalog/run_as.h"
 #include "catalog/stand_in.h"
+#include "ground/settings.h"
 
 #define RELATION_NAME "fs_events"
 
@@ -60,15 +61,6 @@ check_plan(const Plan *plan)
 	}
 }
 
-/* Settings that hold while the query is planned, inside a scope of the view's. */
-static void
-set_planner(void)
-{
-	for (int i = 0; i < lengthof(planner_settings); i++)
-		(void) set_config_option(planner_settings[i], "off", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 /* See stand_in.h. */
 FsStandInPlan *
 fs_stand_in_plan(const Query *query, const FsStreamDef *stream, bool grouped,
@@ -84,7 +76,7 @@ fs_stand_in_plan(const Query *query, const FsStreamDef *stream, bool grouped,
 	plan->events = fs_stand_in_desc(stream);
 	plan->result = ExecCleanTypeFromTL(over->targetList);
 	fs_run_as_begin(&scope, owner, settings);
-	set_planner();
+	fs_settings_turn_off(planner_settings, lengthof(planner_settings));	/* until the scope ends */
 	plan->stmt = pg_plan_query(over, "feature view", 0, NULL);
 	fs_run_as_end(&scope);
 	check_plan(plan->stmt->planTree);

@@ -153,6 +153,24 @@ check_spans(const FsStreamDef *def)
 				 errhint("Write start 'offsets 0:<value of the order_by column>'.")));
 }
 
+/* Throws for a topic of dead letters that would be read again, or that would get none of their bytes. */
+static void
+check_dead_letter_topic(const FsStreamDef *def)
+{
+	if (def->dead_letter_topic == NULL)
+		return;
+	if (strcmp(def->dead_letter_topic, def->topic) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stream %s cannot send its dead letters to the topic that it reads", def->name),
+				 errhint("Name another topic in the option \"dead_letter_topic\".")));
+	if (!def->dead_letter_payload)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stream %s does not keep the bytes that its \"dead_letter_topic\" is to get", def->name),
+				 errhint("Drop the option \"dead_letter_payload\", or \"dead_letter_topic\".")));
+}
+
 /* Reads brokers, librdkafka properties and the registry: server, table, user mapping. */
 static void
 load_kafka(FsStreamDef *def, List *table_options)
@@ -165,6 +183,7 @@ load_kafka(FsStreamDef *def, List *table_options)
 				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 				 errmsg("stream %s has no topic", def->name),
 				 errhint("Name the topic in the option topic.")));
+	check_dead_letter_topic(def);
 	fs_options_settings(def, ForeignServerRelationId, server->options);
 	fs_options_settings(def, ForeignTableRelationId, table_options);
 	fs_options_settings(def, UserMappingRelationId, mapping);

@@ -18,6 +18,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "optimizer/optimizer.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -29,21 +30,22 @@
 static const struct
 {
 	Oid			typid;
+	Oid			array;
 	FsType		type;
 }			column_types[] =
 {
-	{TEXTOID, FS_TYPE_TEXT},
-	{INT2OID, FS_TYPE_INT2},
-	{INT4OID, FS_TYPE_INT4},
-	{INT8OID, FS_TYPE_INT8},
-	{FLOAT4OID, FS_TYPE_FLOAT4},
-	{FLOAT8OID, FS_TYPE_FLOAT8},
-	{NUMERICOID, FS_TYPE_NUMERIC},
-	{BOOLOID, FS_TYPE_BOOL},
-	{TIMESTAMPTZOID, FS_TYPE_TIMESTAMPTZ},
-	{DATEOID, FS_TYPE_DATE},
-	{UUIDOID, FS_TYPE_UUID},
-	{JSONBOID, FS_TYPE_JSONB},
+	{TEXTOID, TEXTARRAYOID, FS_TYPE_TEXT},
+	{INT2OID, INT2ARRAYOID, FS_TYPE_INT2},
+	{INT4OID, INT4ARRAYOID, FS_TYPE_INT4},
+	{INT8OID, INT8ARRAYOID, FS_TYPE_INT8},
+	{FLOAT4OID, FLOAT4ARRAYOID, FS_TYPE_FLOAT4},
+	{FLOAT8OID, FLOAT8ARRAYOID, FS_TYPE_FLOAT8},
+	{NUMERICOID, NUMERICARRAYOID, FS_TYPE_NUMERIC},
+	{BOOLOID, BOOLARRAYOID, FS_TYPE_BOOL},
+	{TIMESTAMPTZOID, TIMESTAMPTZARRAYOID, FS_TYPE_TIMESTAMPTZ},
+	{DATEOID, DATEARRAYOID, FS_TYPE_DATE},
+	{UUIDOID, UUIDARRAYOID, FS_TYPE_UUID},
+	{JSONBOID, InvalidOid, FS_TYPE_JSONB},	/* a document may be an array itself */
 };
 
 /* See stream_contract.h. */
@@ -51,12 +53,25 @@ bool
 fs_contract_type(Oid typid, FsType *type)
 {
 	for (int i = 0; i < lengthof(column_types); i++)
-		if (column_types[i].typid == typid)
+		if (column_types[i].typid == typid ||
+			(column_types[i].array == typid && OidIsValid(typid)))
 		{
 			*type = column_types[i].type;
+			if (column_types[i].array == typid)
+				*type = (FsType) (*type | FS_TYPE_ARRAY);
 			return true;
 		}
 	return false;
+}
+
+/* See stream_contract.h. */
+Oid
+fs_contract_element(FsType type)
+{
+	for (int i = 0; i < lengthof(column_types); i++)
+		if (column_types[i].type == fs_type_element(type))
+			return column_types[i].typid;
+	elog(ERROR, "unexpected column type %d", (int) type);
 }
 
 /* What the walker below found: a function, or something else that is not immutable. */
@@ -145,7 +160,7 @@ check_column_type(const FsStreamDef *def, Form_pg_attribute attr)
 				 errmsg("column \"%s\" of stream %s has unsupported type %s",
 						NameStr(attr->attname), def->name,
 						format_type_be(attr->atttypid)),
-				 errhint("Columns of a stream can be text, smallint, integer, bigint, real, double precision, numeric, boolean, timestamp with time zone, date, uuid or jsonb.")));
+				 errhint("Columns of a stream can be text, smallint, integer, bigint, real, double precision, numeric, boolean, timestamp with time zone, date or uuid, arrays of these, or jsonb.")));
 	if (attr->atttypmod >= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -181,7 +196,7 @@ load_column(FsStreamDef *def, FsColumn *column, Form_pg_attribute attr)
 	column->default_expr = NULL;
 	fs_options_read_column(column,
 						   GetForeignColumnOptions(def->relid, attr->attnum));
-	if (column->type == FS_TYPE_TIMESTAMPTZ)
+	if (fs_type_element(column->type) == FS_TYPE_TIMESTAMPTZ)
 	{
 		if (column->unit == FS_UNIT_NONE)
 			column->unit = FS_UNIT_ISO8601;
@@ -211,6 +226,24 @@ check_fields_differ(const FsStreamDef *def)
 						 errhint("Give one of them another field with OPTIONS (field ...), or drop it.")));
 }
 
+/* Throws for the DEFAULT of an array column that is no array as records have them. */
+static void
+check_default_array(const FsColumn *column, const char *what)
+{
+	const Const *value = (const Const *) column->default_expr;
+	ArrayType  *array;
+
+	if (!fs_type_is_array(column->type) || !IsA(value, Const) || value->constisnull)
+		return;
+	array = DatumGetArrayTypeP(value->constvalue);
+	if (ARR_NDIM(array) == 0 || (ARR_NDIM(array) == 1 && ARR_LBOUND(array)[0] == 1))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s must be an array of one dimension that begins at 1", what),
+			 errhint("Arrays of records have one dimension; use jsonb for others.")));
+}
+
 /* Reads the DEFAULT expressions; rel->rd_att->constr may be NULL. */
 static void
 load_defaults(FsStreamDef *def, TupleConstr *constr)
@@ -229,6 +262,7 @@ load_defaults(FsStreamDef *def, TupleConstr *constr)
 							 def->owner, what,
 							 "A replay of the stream would give other values.",
 							 "Use a constant.");
+		check_default_array(&def->columns[index], what);
 	}
 }
 

@@ -32,4 +32,7 @@ extern Node *fs_contract_plan(Node *expr, Oid owner, const char *what,
 /* Our number for a type of PostgreSQL; false when streams cannot have it. */
 extern bool fs_contract_type(Oid typid, FsType *type);
 
+/* PostgreSQL's type of an array's elements; of any other type that itself. */
+extern Oid	fs_contract_element(FsType type);
+
 #endif							/* FS_CATALOG_STREAM_CONTRACT_H */

@@ -122,6 +122,7 @@ typedef struct FsStreamDef
 	/* Kafka */
 	char	   *brokers;
 	char	   *topic;
+	char	   *dead_letter_topic;	/* NULL: none */
 	int			nsettings;		/* allowlisted librdkafka properties of server, table and user mapping, in that order */
 	FsSetting  *settings;
 

@@ -24,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "catalog/contract_version.h"
 #include "catalog/extension.h"
 #include "catalog/stream_state.h"
 
@@ -33,6 +34,12 @@
 static Oid	parameter_types[NPARAMETERS] = {
 	OIDOID, INTERVALOID, TEXTOID, INT2OID, OIDARRAYOID
 };
+
+/* Has a column another type?  One that was added or dropped has not. */
+#define TYPES_CHANGED \
+	"EXISTS (SELECT FROM unnest(s.column_types) WITH ORDINALITY old (type, n)" \
+	" JOIN unnest($5) WITH ORDINALITY new (type, n) USING (n)" \
+	" WHERE old.type <> 0 AND new.type <> 0 AND old.type <> new.type)"
 
 static void
 execute_utility(const char *command)
@@ -81,7 +88,7 @@ execute(const char *command, int expected, Datum *values)
 /* Throws when 'condition' is true of the recorded definition and the new one. */
 static void
 check_unchanged(const FsStreamDef *stream, Datum *values, const char *condition,
-				const char *what)
+				const char *what, const char *hint)
 {
 	char	   *command = psprintf("SELECT FROM feature_stream.stream_definition s"
 								   " WHERE stream = $1 AND %s", condition);
@@ -92,22 +99,21 @@ check_unchanged(const FsStreamDef *stream, Datum *values, const char *condition,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot change the %s of stream %s", what, stream->name),
 			 errdetail("Its state was computed under the present definition."),
-			 errhint("Create another stream, or drop this one and create it again.")));
+			 errhint("%s", hint)));
 }
 
 /* Holds the new definition against the recorded one. */
 static void
 check_definition(const FsStreamDef *stream, Datum *values)
 {
-	check_unchanged(stream, values, "s.slice <> $2", "slice");
+	const char *anew = "Create another stream, or drop this one and create it again.";
+
+	check_unchanged(stream, values, "s.slice <> $2", "slice", anew);
 	check_unchanged(stream, values, "s.source <> $3",
-					stream->kind == FS_SOURCE_KAFKA ? "topic" : "table");
-	check_unchanged(stream, values, "s.event_time <> $4", "event time column");
-	check_unchanged(stream, values,
-					"EXISTS (SELECT FROM unnest(s.column_types) WITH ORDINALITY old (type, n)"
-					" JOIN unnest($5) WITH ORDINALITY new (type, n) USING (n)"
-					" WHERE old.type <> 0 AND new.type <> 0 AND old.type <> new.type)",
-					"column types");
+					stream->kind == FS_SOURCE_KAFKA ? "topic" : "table", anew);
+	check_unchanged(stream, values, "s.event_time <> $4", "event time column", anew);
+	check_unchanged(stream, values, TYPES_CHANGED, "column types",
+					"Drop the column and add one of the other type, with a DEFAULT for events that were read before.");
 }
 
 static char *
@@ -172,9 +178,9 @@ record_dependency(const FsStreamDef *stream)
 }
 
 /*
- * Records a definition that differs from the recorded one.  A worker may be
- * about to commit what it read under that: it is fenced off, as by another
- * worker, and none is let in before we commit.
+ * Records a definition that differs from the recorded one in more than columns
+ * added and dropped.  A worker may be about to commit what it read under that:
+ * it is fenced off, as by another worker, and none is let in before we commit.
  */
 static void
 change_definition(const FsStreamDef *stream, Datum *values)
@@ -189,12 +195,35 @@ change_definition(const FsStreamDef *stream, Datum *values)
 				   " WHERE stream = $1", SPI_OK_UPDATE, values);
 }
 
+/* How many attributes the recorded definition has, dropped ones included; -1 when there is none. */
+static int
+count_known(Oid relid)
+{
+	FsOwnerScope scope;
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(relid)};
+	bool		isnull = true;
+	Datum		known = (Datum) 0;
+
+	fs_owner_begin(&scope);
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT cardinality(column_types) FROM feature_stream.stream_definition"
+							  " WHERE stream = $1", 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read feature_stream.stream_definition");
+	if (SPI_processed == 1)
+		known = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_finish();
+	fs_owner_end(&scope);
+	return isnull ? -1 : DatumGetInt32(known);
+}
+
 /* See stream_state.h. */
 void
 fs_stream_state_ensure(const FsStreamDef *stream)
 {
 	Datum		values[NPARAMETERS];
 	bool		is_new;
+	int			known = count_known(stream->relid);
 
 	set_parameters(stream, values);
 	is_new = execute("INSERT INTO feature_stream.stream_definition"
@@ -207,11 +236,17 @@ fs_stream_state_ensure(const FsStreamDef *stream)
 					   " VALUES ($1) ON CONFLICT DO NOTHING", SPI_OK_INSERT, values);
 		remove_log(stream->relid);	/* restored from a dump: another stream's */
 	}
-	else if (execute("SELECT FROM feature_stream.stream_definition WHERE stream = $1"
-					 " AND (slice, source, event_time, column_types)"
-					 " IS DISTINCT FROM ($2, $3, $4, $5) FOR UPDATE",
+	else if (execute("SELECT FROM feature_stream.stream_definition s WHERE stream = $1"
+					 " AND ((slice, source, event_time) IS DISTINCT FROM ($2, $3, $4) OR " TYPES_CHANGED ")"
+					 " FOR UPDATE",
 					 SPI_OK_SELECT, values) > 0)
 		change_definition(stream, values);
+	else
+		(void) execute("UPDATE feature_stream.stream_definition SET column_types = $5"
+					   " WHERE stream = $1 AND column_types IS DISTINCT FROM $5"
+					   " AND (slice, source, event_time) IS NOT DISTINCT FROM ($2, $3, $4)",
+					   SPI_OK_UPDATE, values);
+	fs_contract_version_enter(stream, known >= 0 ? known : stream->natts);
 	if (!OidIsValid(fs_extension_relation(log_name(stream->relid))))
 		create_log(stream);
 	if (stream->kind == FS_SOURCE_TABLE)
@@ -223,8 +258,8 @@ bool
 fs_stream_state_remove(Oid relid)
 {
 	static const char *const tables[] = {
-		"partition_position", "partition_wakeup", "dead_letter_outcome", "dead_letter_overflow",
-		"dead_letter", "stream_state", "stream_definition"
+		"partition_position", "partition_wakeup", "dead_letter_outcome", "dead_letter_overflow", "dead_letter_unsent",
+		"dead_letter", "stream_contract", "stream_state", "stream_definition"
 	};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];

@@ -215,6 +215,10 @@ fs_avro_write_hint(char *out, size_t size, const FsAvroConv *conv, const FsField
 	if (field->type == FS_TYPE_TIMESTAMPTZ && (conv->as == FS_AVRO_INT || conv->as == FS_AVRO_LONG) &&
 		conv->logical == FS_AVRO_PLAIN)
 		snprintf(out, size, "Say what it counts: OPTIONS (unit 's'), 'ms' or 'us'.");
+	else if (conv->as == FS_AVRO_ARRAY)
+		snprintf(out, size, "A column that takes it is one of: an array of what its items are, text, jsonb.");
+	else if (fs_type_is_array(field->type))
+		snprintf(out, size, "It is no array. A column that takes it is one of: %s, jsonb.", columns_for(conv));
 	else
 		snprintf(out, size, "A column that takes it is one of: %s, jsonb.", columns_for(conv));
 }

@@ -56,7 +56,8 @@ typedef enum FsAvroOpCode
 
 /* b of OP_ITEMS */
 #define FS_AVRO_ITEMS_MAP	1	/* a key stands before each item */
-#define FS_AVRO_ITEMS_JSON	2	/* becomes JSON text; else it is skipped */
+#define FS_AVRO_ITEMS_JSON	2	/* becomes JSON text */
+#define FS_AVRO_ITEMS_COLUMN	4	/* becomes the value of 'column', an array; else it is skipped */
 
 typedef struct FsAvroOp
 {
@@ -94,7 +95,7 @@ typedef struct FsAvroDefault
 struct FsAvroProgram
 {
 	int			nfields;
-	FsField    *fields;			/* names in 'memory' */
+	FsField    *fields;			/* names in 'memory'; behind them the same with the types of their elements */
 	int			nops;
 	FsAvroOp   *ops;
 	int			ntargets;
@@ -113,6 +114,7 @@ struct FsAvroDecoder
 {
 	FsScratch	scratch;		/* values, until the next reset */
 	FsBuffer	json;			/* the JSON text being written */
+	FsBuffer	items;			/* the array being read into a column */
 
 	/* The record being read */
 	const FsAvroProgram *program;
@@ -122,7 +124,8 @@ struct FsAvroDecoder
 	FsValue    *values;
 	const char *saved[FS_AVRO_MAX_DEPTH];
 	int			json_column;	/* -1: none */
-	long		items;			/* that may still take no bytes */
+	int			item;			/* of the array being read into a column; -1: none */
+	long		budget;			/* of items that take no bytes, and of defaults */
 	FsDecodeError *error;
 	bool		refused;		/* a value did not fit; *error says so */
 	const char *wrong;			/* malformed: what, in words; NULL: memory is out */

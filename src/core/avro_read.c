@@ -18,6 +18,7 @@ fs_avro_refuse(FsAvroDecoder *decoder, int column, const char *at, const char *f
 	FsDecodeError *error = decoder->error;
 	const FsField *field = &decoder->program->fields[column];
 	char		name[SHOWN_BYTES + 4];
+	char		item[16] = "";
 	char		what[FS_DECODE_MESSAGE_SIZE];
 	va_list		args;
 	size_t		len;
@@ -29,10 +30,12 @@ fs_avro_refuse(FsAvroDecoder *decoder, int column, const char *at, const char *f
 	error->field = column;
 	error->position = fs_avro_position(decoder, at);
 	fs_utf8_print(name, SHOWN_BYTES, field->name, field->name_len);
+	if (decoder->item >= 0)
+		snprintf(item, sizeof(item), "[%d]", decoder->item);
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	len = (size_t) snprintf(error->message, sizeof(error->message), "field \"%s\" %s", name, what);
+	len = (size_t) snprintf(error->message, sizeof(error->message), "field \"%s%s\" %s", name, item, what);
 	if (len >= sizeof(error->message))
 		len = sizeof(error->message) - 1;
 	error->message[fs_utf8_valid_length(error->message, len)] = '\0';

@@ -35,9 +35,11 @@ typedef struct Resolver
 	Target	   *targets;		/* 0 is the root */
 	int		   *next_column;	/* per field: the next one that ends at the same target */
 	int			saves;			/* slots in use */
+	bool		in_items;		/* what is emitted is for an element of the column */
 } Resolver;
 
 static void emit_target(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target);
+static void emit_part(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target, int column);
 
 /*
  * The tree of names
@@ -156,12 +158,21 @@ emit_mismatch(Resolver *resolver, int column, void *arg)
  * A column's value
  */
 
+/* The column, or what its elements are. */
+static const FsField *
+field_of(const Resolver *resolver, int column)
+{
+	const FsAvroProgram *program = resolver->compiler.program;
+
+	return &program->fields[column + (resolver->in_items ? program->nfields : 0)];
+}
+
 /* Notes that the column cannot take the type, and refuses it in records. */
 static void
 emit_misfit(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 {
 	FsAvroCompiler *compiler = &resolver->compiler;
-	const FsField *field = &compiler->program->fields[column];
+	const FsField *field = field_of(resolver, column);
 	FsAvroRef	shown = reader.schema == NULL ? writer : reader;
 	FsAvroProblem *problem = &compiler->problems[column];
 	FsAvroConv	conv;
@@ -174,8 +185,13 @@ emit_misfit(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 	if (problem->kind == FS_AVRO_NO_PROBLEM)
 	{
 		problem->kind = FS_AVRO_MISFIT;
-		snprintf(problem->detail, sizeof(problem->detail), "The schema has it as %s.", type);
-		fs_avro_write_hint(problem->hint, sizeof(problem->hint), &conv, field);
+		snprintf(problem->detail, sizeof(problem->detail), "The schema has %s as %s.",
+				 resolver->in_items ? "its items" : "it", type);
+		if (resolver->in_items)
+			snprintf(problem->hint, sizeof(problem->hint),
+					 "Use a column of type jsonb, or an array of a type that takes them.");
+		else
+			fs_avro_write_hint(problem->hint, sizeof(problem->hint), &conv, field);
 	}
 	len = snprintf(text, sizeof(text), "is %.120s, which the column does not take", type);
 	fs_avro_emit(compiler, FS_AVRO_OP_FAIL, column,
@@ -188,7 +204,7 @@ static void
 emit_scalar(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 {
 	FsAvroCompiler *compiler = &resolver->compiler;
-	const FsField *field = &compiler->program->fields[column];
+	const FsField *field = field_of(resolver, column);
 	FsAvroConv	conv;
 	FsAvroOpCode code = FS_AVRO_OP_VALUE;
 
@@ -207,12 +223,32 @@ emit_scalar(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 				 fs_avro_add_conv(compiler, writer, reader, field), 0);
 }
 
+/* An array into a column of an array type: each item in turn is the column's value. */
+static void
+emit_array(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
+{
+	FsAvroCompiler *compiler = &resolver->compiler;
+	FsAvroRef	item = {writer.schema, fs_avro_item(writer.schema, fs_avro_node(writer))};
+	FsAvroRef	wanted = fs_avro_none;
+	int			op = fs_avro_emit(compiler, FS_AVRO_OP_ITEMS, column, 0, FS_AVRO_ITEMS_COLUMN);
+
+	if (reader.schema != NULL)
+	{
+		wanted.schema = reader.schema;
+		wanted.node = fs_avro_item(reader.schema, fs_avro_node(reader));
+	}
+	resolver->in_items = true;
+	emit_part(resolver, item, wanted, NO_TARGET, column);
+	resolver->in_items = false;
+	fs_avro_end_body(compiler, op);
+}
+
 /* Emits one column's value from one type that is no union, on either side. */
 static void
 emit_plain(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 {
 	FsAvroCompiler *compiler = &resolver->compiler;
-	const FsField *field = &compiler->program->fields[column];
+	const FsField *field = field_of(resolver, column);
 	FsAvroType	type = fs_avro_node(writer)->type;
 	FsAvroConv	conv;
 
@@ -233,6 +269,8 @@ emit_plain(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 		fs_avro_emit_json(compiler, writer, reader);
 		fs_avro_emit(compiler, FS_AVRO_OP_JSON_END, column, 0, 0);
 	}
+	else if (fs_type_is_array(field->type) && type == FS_AVRO_ARRAY)
+		emit_array(resolver, writer, reader, column);
 	else if (fs_avro_fits(&conv, field))
 		emit_scalar(resolver, writer, reader, column);
 	else
@@ -448,7 +486,7 @@ emit_target(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target)
 static bool
 copy_fields(FsAvroProgram *program, const FsField *fields, int nfields)
 {
-	program->fields = calloc((size_t) nfields + 1, sizeof(FsField));
+	program->fields = calloc(2 * (size_t) nfields + 1, sizeof(FsField));
 	if (program->fields == NULL)
 		return false;
 	program->nfields = nfields;
@@ -462,6 +500,8 @@ copy_fields(FsAvroProgram *program, const FsField *fields, int nfields)
 			memcpy(name, fields[i].name, fields[i].name_len);
 		program->fields[i] = fields[i];
 		program->fields[i].name = name;
+		program->fields[nfields + i] = program->fields[i];
+		program->fields[nfields + i].type = fs_type_element(fields[i].type);
 	}
 	return true;
 }

@@ -42,8 +42,13 @@ typedef struct Scalar
 static int
 column_of(const FsAvroDecoder *decoder, const FsAvroConv *conv)
 {
-	return conv->field == NULL ? decoder->json_column :
-		(int) (conv->field - decoder->program->fields);
+	int			nfields = decoder->program->nfields;
+	int			field;
+
+	if (conv->field == NULL)
+		return decoder->json_column;
+	field = (int) (conv->field - decoder->program->fields);
+	return field < nfields ? field : field - nfields;	/* of an element */
 }
 
 /*

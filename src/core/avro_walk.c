@@ -173,8 +173,9 @@ fs_avro_walk_text(FsAvroWalk *walk, int node, FsScratch *memory, const char **te
 	return true;
 }
 
-bool
-fs_avro_walk_block(FsAvroWalk *walk, int64_t *count)
+/* How many elements of an array come next, 0 at its end. */
+static bool
+read_count(FsAvroWalk *walk, int64_t *count)
 {
 	int64_t		size;
 
@@ -191,6 +192,39 @@ fs_avro_walk_block(FsAvroWalk *walk, int64_t *count)
 	return true;
 }
 
+/* See avro_walk.h. */
+bool
+fs_avro_walk_array(FsAvroWalk *walk, int node, FsAvroElement element, void *arg, bool *there)
+{
+	const FsAvroNode *type;
+	int64_t		count;
+
+	*there = false;
+	if (!fs_avro_walk_branch(walk, &node))
+		return false;
+	type = &walk->schema->nodes[node];
+	if (type->type == FS_AVRO_NULL)
+		return true;
+	if (type->type != FS_AVRO_ARRAY)
+		return fs_avro_walk_fail(walk, "a field is no array");
+	*there = true;
+	do
+	{
+		if (!read_count(walk, &count))
+			return false;
+		for (int64_t i = 0; i < count; i++)
+		{
+			const char *before = walk->cursor.p;
+
+			if (!element(arg, fs_avro_item(walk->schema, type)))
+				return false;
+			if (walk->cursor.p == before)
+				return fs_avro_walk_fail(walk, "an array has more elements than bytes");
+		}
+	} while (count > 0);
+	return true;
+}
+
 static bool skip_value(FsAvroWalk *walk, int node, int depth);
 
 /* Reads past the blocks of an array or map. */
@@ -204,7 +238,7 @@ skip_blocks(FsAvroWalk *walk, const FsAvroNode *type, int depth)
 
 	for (;;)
 	{
-		if (!fs_avro_walk_block(walk, &count))
+		if (!read_count(walk, &count))
 			return false;
 		if (count == 0)
 			return true;

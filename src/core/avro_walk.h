@@ -49,9 +49,12 @@ extern bool fs_avro_walk_some(FsAvroWalk *walk, int node, const char **bytes, si
 extern bool fs_avro_walk_text(FsAvroWalk *walk, int node, FsScratch *memory, const char **text);
 
 /*
- * How many elements of an array come next, 0 at its end.  Each takes a byte at
- * least.
+ * An array that may be NULL (and then is not *there): 'element' is called at
+ * each element, whose type is 'item', which it has to read; it returns false to
+ * end with failure.  Elements without bytes are malformed: there could be very
+ * many of them.
  */
-extern bool fs_avro_walk_block(FsAvroWalk *walk, int64_t *count);
+typedef bool (*FsAvroElement) (void *arg, int item);
+extern bool fs_avro_walk_array(FsAvroWalk *walk, int node, FsAvroElement element, void *arg, bool *there);
 
 #endif							/* FS_CORE_AVRO_WALK_H */

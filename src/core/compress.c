@@ -100,7 +100,11 @@ make_room(FsBuffer *out, size_t before, size_t limit, size_t *room)
 	return fs_buffer_reserve(out, *room) ? FS_EXPAND_OK : FS_EXPAND_NO_MEMORY;
 }
 
-/* See compress.h.  One byte more than the limit is asked for, to see whether there is more. */
+/*
+ * See compress.h.  One byte more than the limit is asked for, to see whether
+ * there is more.  Bytes behind the end of the stream are let be: PyIceberg
+ * leaves three of zlib's checksum there.
+ */
 FsExpandStatus
 fs_inflate(FsBuffer *out, const void *bytes, size_t n, size_t limit)
 {
@@ -132,7 +136,7 @@ fs_inflate(FsBuffer *out, const void *bytes, size_t n, size_t limit)
 		return result;
 	if (status == Z_MEM_ERROR)
 		return FS_EXPAND_NO_MEMORY;
-	if (status != Z_STREAM_END || stream.avail_in > 0)
+	if (status != Z_STREAM_END)
 		return FS_EXPAND_MALFORMED;
 	return out->len - before > limit ? FS_EXPAND_TOO_LONG : FS_EXPAND_OK;
 }

@@ -44,7 +44,7 @@ typedef enum FsTimeUnit
 /* One declared column, as far as decoding is concerned. */
 typedef struct FsField
 {
-	const char *name;			/* key in the payload, UTF-8; in Avro a path: a.b.c */
+	const char *name;			/* key in the payload, UTF-8, or a path through objects: a.b.c */
 	size_t		name_len;
 	FsType		type;
 	FsTimeUnit	unit;			/* for timestamptz */

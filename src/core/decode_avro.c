@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array_value.h"
 #include "core/avro_program.h"
 #include "core/avro_read.h"
 #include "core/number.h"
@@ -33,8 +34,8 @@ static const char *run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 static bool
 pay(FsAvroDecoder *decoder, const char *p, size_t cost)
 {
-	decoder->items -= (long) cost;
-	return decoder->items >= 0 ||
+	decoder->budget -= (long) cost;
+	return decoder->budget >= 0 ||
 		fs_avro_malformed(decoder, p, "too many items that take no bytes") != NULL;
 }
 
@@ -82,6 +83,72 @@ take_block(FsAvroDecoder *decoder, const char *p, bool is_skipped, uint64_t *cou
 		return fs_avro_malformed(decoder, start, "block runs beyond the end");
 	*passed = is_skipped;
 	return is_skipped ? p + n : p;
+}
+
+/* The value that the body left in the array's column becomes its next element; false when memory is out. */
+static bool
+put_item(FsAvroDecoder *decoder, int column)
+{
+	FsType		type = fs_type_element(decoder->program->fields[column].type);
+	const FsValue *value = &decoder->values[column];
+
+	if (decoder->refused)
+		return true;
+	if (++decoder->item > FS_ARRAY_MAX_ITEMS)
+	{
+		decoder->item = -1;
+		fs_avro_refuse(decoder, column, NULL, "has more than %d elements", FS_ARRAY_MAX_ITEMS);
+		return true;
+	}
+	return fs_array_append(&decoder->items, type, value) || fs_avro_no_memory(decoder);
+}
+
+/* The elements that were read become the value of their column; false when memory is out. */
+static bool
+end_items(FsAvroDecoder *decoder, int column)
+{
+	FsValue    *value = &decoder->values[column];
+	char	   *copy = fs_scratch_take(&decoder->scratch, decoder->items.len);
+
+	decoder->item = -1;
+	if (copy == NULL)
+		return fs_avro_no_memory(decoder);
+	if (decoder->items.len > 0)
+		memcpy(copy, decoder->items.data, decoder->items.len);
+	value->presence = FS_PRESENT;
+	value->len = (uint32_t) decoder->items.len;
+	value->data = copy;
+	return true;
+}
+
+/* An array into a column of an array type: the body behind the operation reads each item into it. */
+static const char *
+take_array(FsAvroDecoder *decoder, int pc, const char *p, int depth)
+{
+	int			column = decoder->program->ops[pc].column;
+	bool		passed;
+	uint64_t	count;
+
+	fs_buffer_reset(&decoder->items);
+	decoder->item = 0;
+	for (;;)
+	{
+		p = take_block(decoder, p, false, &count, &passed);
+		if (p == NULL)
+			return NULL;
+		if (count == 0)
+			break;
+		for (; count > 0; count--)
+		{
+			const char *before = p;
+
+			decoder->values[column].presence = FS_NULL;
+			p = run(decoder, pc + 1, p, depth + 1);
+			if (p == NULL || (p == before && !pay(decoder, p, 1)) || !put_item(decoder, column))
+				return NULL;
+		}
+	}
+	return end_items(decoder, column) ? p : NULL;
 }
 
 /* An array or map: the body behind the operation for each item of each block. */
@@ -354,7 +421,9 @@ run(FsAvroDecoder *decoder, int pc, const char *p, int depth)
 				p = run(decoder, op->a, p, depth + 1);
 				break;
 			case FS_AVRO_OP_ITEMS:
-				p = take_items(decoder, (int) (op - program->ops), p, depth);
+				p = (op->b & FS_AVRO_ITEMS_COLUMN) != 0 ?
+					take_array(decoder, (int) (op - program->ops), p, depth) :
+					take_items(decoder, (int) (op - program->ops), p, depth);
 				op = &program->ops[op->a] - 1;
 				break;
 			case FS_AVRO_OP_DEFAULT:
@@ -390,16 +459,19 @@ fs_avro_decoder_free(FsAvroDecoder *decoder)
 		return;
 	fs_scratch_free(&decoder->scratch);
 	fs_buffer_free(&decoder->json);
+	fs_buffer_free(&decoder->items);
 	free(decoder);
 }
 
-/* See decode.h; a long JSON text's memory is given back, too. */
+/* See decode.h; the memory of a long JSON text or array is given back, too. */
 void
 fs_avro_decoder_reset(FsAvroDecoder *decoder)
 {
 	fs_scratch_reset(&decoder->scratch);
 	if (decoder->json.cap > 1024 * 1024)
 		fs_buffer_free(&decoder->json);
+	if (decoder->items.cap > 1024 * 1024)
+		fs_buffer_free(&decoder->items);
 }
 
 /* See decode.h; NULL is nothing to free. */
@@ -447,7 +519,8 @@ fs_avro_decode(FsAvroDecoder *decoder, const FsAvroProgram *program, const char 
 	decoder->end = bytes + len;
 	decoder->values = values;
 	decoder->json_column = -1;
-	decoder->items = FS_AVRO_EMPTY_ITEMS + 16 * (long) len;
+	decoder->item = -1;
+	decoder->budget = FS_AVRO_EMPTY_ITEMS + 16 * (long) len;
 	decoder->error = error;
 	decoder->refused = false;
 	for (int i = 0; i < program->nfields; i++)

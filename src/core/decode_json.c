@@ -3,7 +3,8 @@
  *		JSON records, straight from bytes to the declared columns.
  *
  * A record is read once, front to back, without a tree: each value becomes a
- * token, and the token of a declared field becomes its column's value at once.
+ * token, and the token of a declared field becomes its column's value at once (or that of
+ * an array or object is looked into: json_nested.c).
  * Only a record that is wrong costs more than that.
  *
  * Producers write their records all alike, so the decoder remembers what stood
@@ -39,26 +40,6 @@
  * Values
  */
 
-/* Notes what became of a field's value; a later one makes up for a misfit. */
-static void
-note_misfit(FsJsonDecoder *decoder, int index, const FsJsonToken *token,
-			FsMisfit misfit)
-{
-	FsJsonRefusal *refusal = &decoder->refusals[index];
-
-	if (misfit == FS_MISFIT_NO_MEMORY)
-	{
-		decoder->no_memory = true;
-		return;
-	}
-	decoder->nrefusals += (misfit != FS_MISFIT_NONE) -
-		(refusal->misfit != FS_MISFIT_NONE);
-	assert(decoder->nrefusals >= 0);
-	refusal->misfit = misfit;
-	refusal->start = token->start;
-	refusal->end = token->end;
-}
-
 /*
  * Reads the value at 'p' into the columns that read it, 'index' being the first
  * of them or FS_JSON_NO_FIELD.  Returns the byte after it.
@@ -73,26 +54,17 @@ read_value(FsJsonDecoder *decoder, const char *p, int index)
 		return NULL;
 	for (; index != FS_JSON_NO_FIELD; index = decoder->columns[index].same_key)
 	{
-		FsValue    *value = &decoder->values[index];
-		FsMisfit	misfit = FS_MISFIT_NONE;
-
-		value->presence = FS_NULL;
-		if (token.kind != FS_JSON_NULL)
-		{
-			misfit = fs_json_take_value(&decoder->scratch,
-										&decoder->columns[index].field,
-										&token, value);
-			value->presence = FS_PRESENT;
-		}
-		if (misfit != FS_MISFIT_NONE || decoder->nrefusals > 0)
-			note_misfit(decoder, index, &token, misfit);
+		if (decoder->columns[index].is_plain)
+			fs_json_take_plain(decoder, &token, index);
+		else
+			fs_json_take_nested(decoder, &token, index);
 	}
 	return p;
 }
 
 /*
  * The same, first trying what is most common, without a token.  Once a value of
- * the record did not fit, each has to be told to note_misfit().
+ * the record did not fit, each has to be told to fs_json_note_misfit().
  */
 static inline const char *
 read_common_value(FsJsonDecoder *decoder, const char *p, const char *end, FsValue *values,
@@ -185,9 +157,9 @@ learn_gap(FsJsonDecoder *decoder, FsJsonGap *gap, const char *p, const char *end
 	if (len > FS_JSON_MAX_GAP)
 		len = 0;
 	memcpy(gap->bytes, p, len);
-	gap->len = (int16_t) len;
+	gap->len = (int32_t) len;
 	gap->short_mask = len > 0 && len <= 16 ? (UINT32_C(1) << len) - 1 : FS_JSON_NO_MASK;
-	gap->field = (int16_t) field;
+	gap->field = field;
 	gap->guess = guess_of(decoder, field);
 }
 
@@ -225,7 +197,7 @@ read_gap(FsJsonDecoder *decoder, const char *p, int *field, bool *is_closed)
 	}
 	p = fs_json_scan_key(scan, p, &key);
 	if (p != NULL)
-		*field = fs_json_find_field(decoder, &key);
+		*field = fs_json_find_field(decoder, FS_JSON_ROOT, &key);
 	return p;
 }
 
@@ -305,6 +277,7 @@ begin_record(FsJsonDecoder *decoder, const char *bytes, size_t len,
 	decoder->scan.end = bytes + len;
 	decoder->values = values;
 	decoder->no_memory = false;
+	decoder->nrecords++;
 	for (FsValue *value = values; value < values + decoder->ncolumns; value++)
 		value->presence = FS_ABSENT;
 	if (decoder->nrefusals > 0)

@@ -23,6 +23,8 @@ typedef struct FsIcebergEntryReader
 	FsAvroWalk	walk;
 	FsScratch	memory;			/* of the entry at hand */
 	FsBuffer	facts;			/* known of its columns */
+	FsBuffer	numbers;		/* of the array at hand */
+	int			map;			/* the map at hand */
 	FsIcebergValue *partition;
 } FsIcebergEntryReader;
 

@@ -29,41 +29,35 @@ no_memory(FsIcebergEntryReader *reader)
 }
 
 /*
- * Arrays
+ * Arrays of numbers
  */
 
-/* An array of numbers that may be NULL, as long longs; *n is -1 where it is. */
+/* A number of an array. */
 static bool
-read_numbers(FsIcebergEntryReader *reader, int node, FsBuffer *numbers, int *n)
+read_element(void *arg, int item)
 {
-	FsAvroWalk *walk = &reader->walk;
-	int64_t		count;
-	int64_t		value;
+	FsIcebergEntryReader *reader = arg;
+	int64_t		value = 0;
 
-	*n = -1;
-	if (!fs_avro_walk_branch(walk, &node))
+	return fs_avro_walk_number(&reader->walk, item, &value) &&
+		(fs_buffer_append(&reader->numbers, &value, sizeof(value)) || no_memory(reader));
+}
+
+/* An array of numbers that may be NULL: *n is -1 then. */
+static bool
+read_numbers(FsIcebergEntryReader *reader, int node, int64_t **numbers, int *n)
+{
+	bool		there;
+
+	fs_buffer_reset(&reader->numbers);
+	if (!fs_avro_walk_array(&reader->walk, node, read_element, reader, &there))
 		return false;
-	if (reader->walk.schema->nodes[node].type == FS_AVRO_NULL)
-		return true;
-	if (reader->walk.schema->nodes[node].type != FS_AVRO_ARRAY)
-		return fs_avro_walk_fail(walk, "a field is no array");
-	fs_buffer_reset(numbers);
-	for (;;)
-	{
-		if (!fs_avro_walk_block(walk, &count))
-			return false;
-		if (count == 0)
-			break;
-		while (count-- > 0)
-		{
-			value = 0;
-			if (!fs_avro_walk_number(&reader->walk, fs_avro_item(reader->walk.schema, &reader->walk.schema->nodes[node]), &value))
-				return false;
-			if (!fs_buffer_append(numbers, &value, sizeof(value)))
-				return no_memory(reader);
-		}
-	}
-	*n = (int) (numbers->len / sizeof(value));
+	*n = there ? (int) (reader->numbers.len / sizeof(int64_t)) : -1;
+	*numbers = fs_scratch_take_aligned(&reader->memory, reader->numbers.len + 1);
+	if (*numbers == NULL)
+		return no_memory(reader);
+	if (*n > 0)
+		memcpy(*numbers, reader->numbers.data, reader->numbers.len);
 	return true;
 }
 
@@ -71,42 +65,32 @@ read_numbers(FsIcebergEntryReader *reader, int node, FsBuffer *numbers, int *n)
 static bool
 read_offsets(FsIcebergEntryReader *reader, int node, FsIcebergDataFile *file)
 {
-	FsBuffer	numbers = {0};
-	int64_t    *copy = NULL;
-	bool		done = read_numbers(reader, node, &numbers, &file->noffsets);
+	int64_t    *offsets;
 
-	if (done && file->noffsets > 0)
-	{
-		copy = fs_scratch_take_aligned(&reader->memory, numbers.len);
-		if (copy != NULL)
-			memcpy(copy, numbers.data, numbers.len);
-		done = copy != NULL || no_memory(reader);
-	}
-	file->offsets = copy;
-	fs_buffer_free(&numbers);
-	return done;
+	if (!read_numbers(reader, node, &offsets, &file->noffsets))
+		return false;
+	file->offsets = offsets;
+	return true;
 }
 
 /* The columns of equality deletes, which PyIceberg writes as longs. */
 static bool
 read_equality_ids(FsIcebergEntryReader *reader, int node, FsIcebergDataFile *file)
 {
-	FsBuffer	numbers = {0};
-	int32_t    *copy = NULL;
-	bool		done = read_numbers(reader, node, &numbers, &file->nequality_ids);
+	int64_t    *numbers;
+	int32_t    *ids;
+	int			n;
 
-	if (done && file->nequality_ids > 0)
-	{
-		copy = fs_scratch_take_aligned(&reader->memory, sizeof(int32_t) * (size_t) file->nequality_ids);
-		done = copy != NULL || no_memory(reader);
-	}
-	for (int i = 0; i < file->nequality_ids && copy != NULL; i++)
-		copy[i] = (int32_t) ((const int64_t *) (const void *) numbers.data)[i];
-	if (file->nequality_ids < 0)
-		file->nequality_ids = 0;
-	file->equality_ids = copy;
-	fs_buffer_free(&numbers);
-	return done;
+	if (!read_numbers(reader, node, &numbers, &n))
+		return false;
+	ids = fs_scratch_take_aligned(&reader->memory, sizeof(int32_t) * (size_t) (n + 2));
+	if (ids == NULL)
+		return no_memory(reader);
+	for (int i = 0; i < n; i++)
+		ids[i] = (int32_t) numbers[i];
+	file->equality_ids = ids;
+	file->nequality_ids = n < 0 ? 0 : n;
+	return true;
 }
 
 /*
@@ -121,10 +105,11 @@ is_bounds(int map)
 
 /* Reads a pair of a map: an array's item, a record of a key and a value. */
 static bool
-read_pair(FsIcebergEntryReader *reader, int item, int map)
+read_pair(void *arg, int item)
 {
+	FsIcebergEntryReader *reader = arg;
 	const FsAvroNode *record = &reader->walk.schema->nodes[item];
-	Fact		fact = {.map = map, .count = -1};
+	Fact		fact = {.map = reader->map, .count = -1};
 	bool		is_key = true;
 
 	if (record->type != FS_AVRO_RECORD || record->count != 2)
@@ -134,7 +119,7 @@ read_pair(FsIcebergEntryReader *reader, int item, int map)
 		int			node = reader->walk.schema->members[i].node;
 
 		if (is_key ? !fs_avro_walk_int(&reader->walk, node, &fact.field_id) :
-			is_bounds(map) ? !fs_avro_walk_some(&reader->walk, node, &fact.bytes, &fact.len) :
+			is_bounds(reader->map) ? !fs_avro_walk_some(&reader->walk, node, &fact.bytes, &fact.len) :
 			!fs_avro_walk_number(&reader->walk, node, &fact.count))
 			return false;
 		is_key = false;
@@ -146,25 +131,10 @@ read_pair(FsIcebergEntryReader *reader, int item, int map)
 static bool
 read_map(FsIcebergEntryReader *reader, int node, int map)
 {
-	FsAvroWalk *walk = &reader->walk;
-	int64_t		count;
+	bool		there;
 
-	if (!fs_avro_walk_branch(walk, &node))
-		return false;
-	if (reader->walk.schema->nodes[node].type == FS_AVRO_NULL)
-		return true;
-	if (reader->walk.schema->nodes[node].type != FS_AVRO_ARRAY)
-		return fs_avro_walk_fail(walk, "a field is no array");
-	for (;;)
-	{
-		if (!fs_avro_walk_block(walk, &count))
-			return false;
-		if (count == 0)
-			return true;
-		while (count-- > 0)
-			if (!read_pair(reader, fs_avro_item(reader->walk.schema, &reader->walk.schema->nodes[node]), map))
-				return false;
-	}
+	reader->map = map;
+	return fs_avro_walk_array(&reader->walk, node, read_pair, reader, &there);
 }
 
 static int

@@ -168,8 +168,9 @@ read_bytes(ListReader *reader, int node, const char **bytes, size_t *len)
 
 /* Reads what is known of a partition field. */
 static bool
-read_summary(ListReader *reader, int item)
+read_summary(void *arg, int item)
 {
+	ListReader *reader = arg;
 	const FsAvroNode *record = &reader->schema->nodes[item];
 	FsIcebergSummary summary = {.has_null = true, .has_nan = -1};
 	int64_t		flag;
@@ -210,25 +211,14 @@ read_summary(ListReader *reader, int item)
 static bool
 read_partitions(ListReader *reader, int node, FsIcebergManifest *manifest)
 {
-	FsAvroWalk *walk = &reader->walk;
-	int64_t		count;
 	FsIcebergSummary *copy;
+	bool		there;
 
-	if (!fs_avro_walk_branch(walk, &node))
-		return false;
-	if (reader->schema->nodes[node].type == FS_AVRO_NULL)
-		return true;
-	if (reader->schema->nodes[node].type != FS_AVRO_ARRAY)
-		return fs_avro_walk_fail(walk, "a field is no array");
 	fs_buffer_reset(&reader->summaries);
-	do
-	{
-		if (!fs_avro_walk_block(walk, &count))
-			return false;
-		for (int64_t i = 0; i < count; i++)
-			if (!read_summary(reader, fs_avro_item(reader->schema, &reader->schema->nodes[node])))
-				return false;
-	} while (count > 0);
+	if (!fs_avro_walk_array(&reader->walk, node, read_summary, reader, &there))
+		return false;
+	if (!there)
+		return true;
 	copy = fs_scratch_take_aligned(reader->memory, reader->summaries.len + 1);
 	if (copy == NULL)
 		return no_memory(reader);

@@ -128,6 +128,7 @@ fs_iceberg_reader_free(FsIcebergManifestReader *reader)
 	fs_avro_schema_free(reader->schema);
 	fs_scratch_free(&reader->entry.memory);
 	fs_buffer_free(&reader->entry.facts);
+	fs_buffer_free(&reader->entry.numbers);
 	free(reader->entry.partition);
 	free(reader);
 }

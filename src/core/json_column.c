@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "core/array_value.h"
 #include "core/time_text.h"
 
 /*
@@ -243,6 +244,8 @@ type_name(FsType type)
 static const char *
 needed_kind(const FsField *field)
 {
+	if (fs_type_is_array(field->type))
+		return "an array";
 	switch (field->type)
 	{
 		case FS_TYPE_BOOL:
@@ -280,8 +283,10 @@ void
 fs_json_write_misfit(char *out, size_t size, FsMisfit misfit,
 					 const FsField *field)
 {
-	const char *type = type_name(field->type);
+	char		type[24];
 
+	snprintf(type, sizeof(type), "%s%s", type_name(fs_type_element(field->type)),
+			 fs_type_is_array(field->type) ? "[]" : "");
 	assert(misfit != FS_MISFIT_NONE && misfit != FS_MISFIT_NO_MEMORY);
 	switch (misfit)
 	{
@@ -300,6 +305,12 @@ fs_json_write_misfit(char *out, size_t size, FsMisfit misfit,
 			break;
 		case FS_MISFIT_SURROGATE:
 			snprintf(out, size, ", with half of a surrogate pair");
+			break;
+		case FS_MISFIT_LENGTH:
+			snprintf(out, size, ", with more than %d elements", FS_ARRAY_MAX_ITEMS);
+			break;
+		case FS_MISFIT_PATH:
+			snprintf(out, size, " on its path, which is no object");
 			break;
 		default:
 			snprintf(out, size, ", out of range for %s", type);

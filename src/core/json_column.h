@@ -24,6 +24,8 @@ typedef enum FsMisfit
 	FS_MISFIT_RANGE,
 	FS_MISFIT_NUL,				/* \u0000 */
 	FS_MISFIT_SURROGATE,		/* half of a surrogate pair */
+	FS_MISFIT_LENGTH,			/* an array of too many elements */
+	FS_MISFIT_PATH,				/* no object, where a path goes on */
 	FS_MISFIT_NO_MEMORY			/* not the value's fault */
 } FsMisfit;
 

@@ -10,7 +10,6 @@
 
 #include "core/thrift.h"
 
-#define STATISTICS_LENGTH 64	/* characters or bytes of a bound */
 #define CREATED_BY "feature_stream version 1.0.0 (build 0)"
 #define ZSTD 6					/* CompressionCodec */
 
@@ -141,17 +140,6 @@ put_schema(FsThrift *thrift, const FsParquetColumn *columns, int ncolumns)
 	}
 }
 
-/* Encodes a bound, whole where no shorter one bounds. */
-static bool
-encode_bound(const FsParquetBounds *bounds, bool upper, FsBuffer *out, bool *exact)
-{
-	bool		found;
-
-	fs_buffer_reset(out);
-	return fs_parquet_bounds_encode(bounds, upper, STATISTICS_LENGTH, out, exact, &found) &&
-		(found || fs_parquet_bounds_encode(bounds, upper, SIZE_MAX, out, exact, &found));
-}
-
 /* Statistics of a chunk. */
 static bool
 put_statistics(FsThrift *thrift, const FsParquetBounds *bounds)
@@ -161,8 +149,8 @@ put_statistics(FsThrift *thrift, const FsParquetBounds *bounds)
 	bool		least_exact = true;
 	bool		greatest_exact = true;
 	bool		known = fs_parquet_bounds_are_whole(bounds);
-	bool		done = !known || (encode_bound(bounds, false, &least, &least_exact) &&
-								  encode_bound(bounds, true, &greatest, &greatest_exact));
+	bool		done = !known || (fs_parquet_bounds_encode_short(bounds, false, &least, &least_exact) &&
+								  fs_parquet_bounds_encode_short(bounds, true, &greatest, &greatest_exact));
 
 	fs_thrift_begin_field(thrift, 12);
 	fs_thrift_int_field(thrift, 3, FS_THRIFT_I64, bounds->nulls);

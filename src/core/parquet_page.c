@@ -10,7 +10,6 @@
 #include "core/parquet_encode.h"
 #include "core/thrift.h"
 
-#define INDEX_LENGTH 64			/* characters or bytes of a bound in the column index */
 
 /* Page types and orders, as Parquet numbers them. */
 enum
@@ -180,12 +179,9 @@ static bool
 put_bound(FsParquetPageIndex *index, bool upper, size_t *at, size_t *len)
 {
 	bool		exact;
-	bool		found;
 
 	*at = index->bytes.len;
-	if (!fs_parquet_bounds_encode(&index->bounds, upper, INDEX_LENGTH, &index->bytes, &exact, &found))
-		return false;
-	if (!found && !fs_parquet_bounds_encode(&index->bounds, upper, SIZE_MAX, &index->bytes, &exact, &found))
+	if (!fs_parquet_bounds_encode_short(&index->bounds, upper, &index->bytes, &exact))
 		return false;
 	*len = index->bytes.len - *at;
 	return true;

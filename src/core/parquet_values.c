@@ -12,6 +12,8 @@
 
 #include "core/utf8.h"
 
+#define SHORT_LENGTH 64			/* characters or bytes of a bound */
+
 FsParquetPhysical
 fs_parquet_physical(FsParquetType type)
 {
@@ -411,4 +413,14 @@ fs_parquet_bounds_encode(const FsParquetBounds *bounds, bool upper, size_t lengt
 		return encode_float(out, upper ? bounds->greatest_float : bounds->least_float, upper,
 							physical == FS_PHYSICAL_FLOAT);
 	return encode_integer(out, upper ? bounds->greatest : bounds->least, fs_parquet_width(bounds->type));
+}
+
+/* See parquet_values.h. */
+bool
+fs_parquet_bounds_encode_short(const FsParquetBounds *bounds, bool upper, FsBuffer *out, bool *exact)
+{
+	bool		found;
+
+	return fs_parquet_bounds_encode(bounds, upper, SHORT_LENGTH, out, exact, &found) &&
+		(found || fs_parquet_bounds_encode(bounds, upper, SIZE_MAX, out, exact, &found));
 }

@@ -107,4 +107,7 @@ extern int	fs_parquet_bounds_compare(const FsParquetBounds *a, const FsParquetBo
 extern bool fs_parquet_bounds_encode(const FsParquetBounds *bounds, bool upper, size_t length,
 									 FsBuffer *out, bool *exact, bool *found);
 
+/* The same cut to what Parquet's statistics and page index take, and whole where nothing shorter bounds. */
+extern bool fs_parquet_bounds_encode_short(const FsParquetBounds *bounds, bool upper, FsBuffer *out, bool *exact);
+
 #endif							/* FS_CORE_PARQUET_VALUES_H */

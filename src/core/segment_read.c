@@ -33,7 +33,9 @@ is_whole(const char *bytes, size_t len)
 static bool
 is_known_type(uint8_t type)
 {
-	return type >= FS_TYPE_TEXT && type <= FS_TYPE_JSONB;
+	FsType		element = fs_type_element((FsType) type);
+
+	return element >= FS_TYPE_TEXT && element <= FS_TYPE_JSONB;
 }
 
 /*

@@ -48,12 +48,28 @@ typedef enum FsType
 	FS_TYPE_JSONB = 12			/* data/len: the JSON text */
 } FsType;
 
+/* Added to the type of the elements: an array; data/len: see core/array_value.h. */
+#define FS_TYPE_ARRAY		32
+
+static inline bool
+fs_type_is_array(FsType type)
+{
+	return (type & FS_TYPE_ARRAY) != 0;
+}
+
+/* The type of an array's elements; any other type itself. */
+static inline FsType
+fs_type_element(FsType type)
+{
+	return (FsType) (type & ~FS_TYPE_ARRAY);
+}
+
 /* Is a value of this type held in data/len (else in i or f)? */
 static inline bool
 fs_type_is_bytes(FsType type)
 {
 	return type == FS_TYPE_TEXT || type == FS_TYPE_NUMERIC ||
-		type == FS_TYPE_UUID || type == FS_TYPE_JSONB;
+		type == FS_TYPE_UUID || type == FS_TYPE_JSONB || fs_type_is_array(type);
 }
 
 static inline bool

@@ -99,3 +99,11 @@ fs_settings_define(void)
 	fs_clock_define();
 	MarkGUCPrefixReserved("feature_stream");
 }
+
+/* See settings.h. */
+void
+fs_settings_turn_off(const char *const *names, int count)
+{
+	for (int i = 0; i < count; i++)
+		(void) set_config_option(names[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}

@@ -22,4 +22,7 @@ extern int	fs_sink_timeout;		/* ms, Redis */
 
 extern void fs_settings_define(void);
 
+/* Turns Boolean settings off until the caller's nest level of settings ends. */
+extern void fs_settings_turn_off(const char *const *names, int count);
+
 #endif							/* FS_GROUND_SETTINGS_H */

@@ -104,27 +104,6 @@ compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **ev
 	return best;
 }
 
-/* One more value for an aggregate of bits or truths; 'first': there was none before. */
-static inline int64
-add_bits(FsAggKind kind, int64 sum, int64 value, bool first)
-{
-	if (first)
-		return value;
-	switch (kind)
-	{
-		case FS_AGG_BOOL_AND:
-		case FS_AGG_BIT_AND:
-			return sum & value;
-		case FS_AGG_BOOL_OR:
-		case FS_AGG_BIT_OR:
-			return sum | value;
-		case FS_AGG_BIT_XOR:
-			return sum ^ value;
-		default:
-			pg_unreachable();
-	}
-}
-
 /* bool_and, bit_or and the like: nulls left out; NULL over no values. */
 static Datum
 compute_bits(const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull)
@@ -139,7 +118,7 @@ compute_bits(const FsAggregate *aggregate, const FsRingEvent **events, int n, bo
 
 		if (cell->isnull)
 			continue;
-		sum = add_bits(kind, sum, cell->i, *isnull);
+		sum = *isnull ? cell->i : fs_aggregate_add_bits(kind, sum, cell->i);
 		*isnull = false;
 	}
 	switch (aggregate->result_type)

@@ -50,6 +50,25 @@ fs_aggregate_column(const FsRow *row, const FsAggregate *aggregate)
 	return &row->columns[aggregate->kept];
 }
 
+/* One more value for an aggregate of bits or truths. */
+static inline int64
+fs_aggregate_add_bits(FsAggKind kind, int64 sum, int64 value)
+{
+	switch (kind)
+	{
+		case FS_AGG_BOOL_AND:
+		case FS_AGG_BIT_AND:
+			return sum & value;
+		case FS_AGG_BOOL_OR:
+		case FS_AGG_BIT_OR:
+			return sum | value;
+		case FS_AGG_BIT_XOR:
+			return sum ^ value;
+		default:
+			pg_unreachable();
+	}
+}
+
 /* The aggregate cannot be computed; returns its NULL. */
 extern Datum fs_aggregate_fail(FsRow *row, bool *isnull, const char *message);
 
@@ -63,6 +82,12 @@ extern Datum fs_aggregate_variance(FsRow *row, const FsAggregate *aggregate, con
 								   int n, bool *isnull);
 
 /* aggregate_set.c */
+/* Bits that are equal exactly when the values are, for columns with byte_equality (of numeric: for equal codes). */
+extern uint64 fs_aggregate_equality_bits(const FsRowColumn *column, const FsCell *cell);
+/* Empties the row's scratch set, which takes n members then; its size. */
+extern uint32 fs_aggregate_set_begin(FsRow *row, int n);
+/* The slot of a member; a new one's count in row->set_count is 0, and to be set before the next search. */
+extern uint32 fs_aggregate_set_find(FsRow *row, uint32 size, uint64 bits);
 extern int64 fs_aggregate_count_distinct(FsRow *row, const FsAggregate *aggregate,
 										 const FsRingEvent **events, int n);
 extern Datum fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,
@@ -84,5 +109,11 @@ extern Datum fs_aggregate_percentile(FsRow *row, const FsAggregate *aggregate, c
 extern void fs_aggregate_prepare_call(FsRow *row, const FsAggregate *aggregate);
 extern Datum fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,
 							   bool *isnull);
+/*
+ * The same over values of its one argument that went into a state, as its
+ * serialisation function writes it (NULL: there are none), and over 'n' more.
+ */
+extern Datum fs_aggregate_call_state(FsRow *row, const FsAggregate *aggregate, bytea *state, const Datum *values,
+									 int n, bool *isnull);
 
 #endif							/* FS_PIPELINE_AGGREGATE_H */

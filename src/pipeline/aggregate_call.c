@@ -31,6 +31,8 @@ typedef struct FsAggregateCall
 	AggStatePerTransData trans;
 	AggStatePerAggData agg;
 	FunctionCallInfo final;		/* NULL: the state is the result */
+	FmgrInfo	deserial_function;
+	FunctionCallInfo deserial;	/* NULL: the aggregate has none */
 } FsAggregateCall;
 
 /* The state that a group begins with. */
@@ -101,6 +103,18 @@ prepare_final(FsAggregateCall *call, HeapTuple tuple, Oid *types, int ntypes)
 	call->final = make_call(call, &agg->finalfn, agg->numFinalArgs);
 }
 
+/* Looks up the function that reads states, where there is one. */
+static void
+prepare_deserial(FsAggregateCall *call, HeapTuple tuple)
+{
+	Oid			function = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggdeserialfn;
+
+	if (!OidIsValid(function))
+		return;
+	fmgr_info(function, &call->deserial_function);
+	call->deserial = make_call(call, &call->deserial_function, 2);
+}
+
 /* See aggregate.h. */
 void
 fs_aggregate_prepare_call(FsRow *row, const FsAggregate *aggregate)
@@ -121,6 +135,7 @@ fs_aggregate_prepare_call(FsRow *row, const FsAggregate *aggregate)
 	call->agg.aggref = aggregate->aggref;
 	prepare_transition(call, tuple, types, ntypes);
 	prepare_final(call, tuple, types, ntypes);
+	prepare_deserial(call, tuple);
 	ReleaseSysCache(tuple);
 	fs_aggregate_work(row, aggregate)->call = call;
 }
@@ -238,25 +253,70 @@ finish_group(FsAggregateCall *call, AggStatePerGroupData *group, bool *isnull)
 	return result;
 }
 
+/* The result of a group in the current context; the group's memory is free then. */
+static Datum
+end_group(FsAggregateCall *call, AggStatePerGroupData *group, bool *isnull)
+{
+	Datum		result = finish_group(call, group, isnull);
+
+	if (!*isnull)
+		result = datumCopy(result, call->agg.resulttypeByVal, call->agg.resulttypeLen);
+	ReScanExprContext(call->state->curaggcontext);
+	ResetExprContext(call->state->tmpcontext);
+	return *isnull ? (Datum) 0 : result;
+}
+
 /* See aggregate.h. */
 Datum
 fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull)
 {
 	FsAggregateCall *call = fs_aggregate_work(row, aggregate)->call;
 	AggStatePerGroupData group;
-	Datum		result;
 
 	Assert(call != NULL);		/* fs_aggregate_prepare_call() made it */
 	begin_group(call, &group);
 	for (int i = 0; i < n && !row->stale; i++)
 		advance(row, aggregate, call, &group, events[i]);
 	*isnull = true;
-	if (row->stale)
-		return (Datum) 0;
-	result = finish_group(call, &group, isnull);
-	if (!*isnull)
-		result = datumCopy(result, call->agg.resulttypeByVal, call->agg.resulttypeLen);
-	ReScanExprContext(call->state->curaggcontext);
-	ResetExprContext(call->state->tmpcontext);
-	return *isnull ? (Datum) 0 : result;
+	return row->stale ? (Datum) 0 : end_group(call, &group, isnull);
+}
+
+/* Begins a group with a state. */
+static void
+load_state(FsAggregateCall *call, AggStatePerGroupData *group, bytea *state)
+{
+	MemoryContext old = MemoryContextSwitchTo(call->state->curaggcontext->ecxt_per_tuple_memory);
+
+	Assert(call->deserial != NULL);
+	call->deserial->args[0] = (NullableDatum) {PointerGetDatum(state), false};
+	call->deserial->args[1] = (NullableDatum) {(Datum) 0, false};
+	call->deserial->isnull = false;
+	group->transValue = FunctionCallInvoke(call->deserial);
+	group->transValueIsNull = call->deserial->isnull;
+	group->noTransValue = false;
+	MemoryContextSwitchTo(old);
+}
+
+/* See aggregate.h. */
+Datum
+fs_aggregate_call_state(FsRow *row, const FsAggregate *aggregate, bytea *state, const Datum *values, int n,
+						bool *isnull)
+{
+	FsAggregateCall *call = fs_aggregate_work(row, aggregate)->call;
+	AggStatePerGroupData group;
+
+	Assert(call != NULL && aggregate->nargs == 1 && !call->trans.transfn.fn_strict);
+	begin_group(call, &group);
+	if (state != NULL)
+		load_state(call, &group, state);
+	for (int i = 0; i < n; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(call->state->tmpcontext->ecxt_per_tuple_memory);
+
+		call->trans.transfn_fcinfo->args[1] = (NullableDatum) {values[i], false};
+		call_transition(call, &group);
+		MemoryContextSwitchTo(old);
+		ResetExprContext(call->state->tmpcontext);
+	}
+	return end_group(call, &group, isnull);
 }

@@ -13,9 +13,9 @@
 #include "pipeline/aggregate.h"
 #include "pipeline/values.h"
 
-/* Bits that are equal exactly when the values are, for columns with byte_equality. */
-static inline uint64
-equality_bits(const FsRowColumn *column, const FsCell *cell)
+/* See aggregate.h. */
+uint64
+fs_aggregate_equality_bits(const FsRowColumn *column, const FsCell *cell)
 {
 	uint64		bits;
 	double		f;
@@ -53,10 +53,10 @@ prepare_set(FsRow *row, uint32 size)
 			pfree(row->set_count);
 		}
 		row->set = MemoryContextAllocHuge(row->context, sizeof(uint64) * size);
-		row->set_count = MemoryContextAllocHuge(row->context, sizeof(uint32) * size);
+		row->set_count = MemoryContextAllocHuge(row->context, sizeof(uint64) * size);
 		row->set_size = size;
 	}
-	memset(row->set_count, 0, sizeof(uint32) * size);
+	memset(row->set_count, 0, sizeof(uint64) * size);
 }
 
 /* The slot of a member, made its own when it is new (its count is then 0). */
@@ -69,6 +69,23 @@ find_member(FsRow *row, uint32 size, uint64 bits)
 		at = (at + 1) & (size - 1);
 	row->set[at] = bits;
 	return at;
+}
+
+/* See aggregate.h. */
+uint32
+fs_aggregate_set_begin(FsRow *row, int n)
+{
+	uint32		size = set_size_for(n);
+
+	prepare_set(row, size);
+	return size;
+}
+
+/* See aggregate.h. */
+uint32
+fs_aggregate_set_find(FsRow *row, uint32 size, uint64 bits)
+{
+	return find_member(row, size, bits);
 }
 
 /* See aggregate.h. */
@@ -87,7 +104,7 @@ fs_aggregate_count_distinct(FsRow *row, const FsAggregate *aggregate, const FsRi
 		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
 
 		if (!cell->isnull)
-			distinct += ++row->set_count[find_member(row, size, equality_bits(column, cell))] == 1;
+			distinct += ++row->set_count[find_member(row, size, fs_aggregate_equality_bits(column, cell))] == 1;
 	}
 	return distinct;
 }
@@ -135,12 +152,12 @@ mode_by_sort(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **event
 	return *isnull ? (Datum) 0 : best;
 }
 
-#define SEEN PG_UINT32_MAX		/* in set_count: this member was looked at */
+#define SEEN PG_UINT64_MAX		/* in set_count: this member was looked at */
 
 /* The values that are counted most often, of which the sort order's first is the mode. */
 static Datum
 choose_most(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, uint32 size,
-			uint32 most, bool *isnull)
+			uint64 most, bool *isnull)
 {
 	FsRowColumn *column = fs_aggregate_column(row, aggregate);
 	SortSupport order = &fs_aggregate_work(row, aggregate)->keys[0];
@@ -156,7 +173,7 @@ choose_most(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events
 
 		if (cell->isnull)
 			continue;
-		at = find_member(row, size, equality_bits(column, cell));
+		at = find_member(row, size, fs_aggregate_equality_bits(column, cell));
 		if (row->set_count[at] != most)
 			continue;
 		row->set_count[at] = SEEN;
@@ -179,7 +196,7 @@ fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 {
 	FsRowColumn *column = fs_aggregate_column(row, aggregate);
 	uint32		size = set_size_for(n);
-	uint32		most = 0;
+	uint64		most = 0;
 
 	if (!column->byte_equality || fs_type_is_float(column->column->type))
 		return mode_by_sort(row, aggregate, events, n, isnull);
@@ -187,11 +204,11 @@ fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 	for (int i = 0; i < n; i++)
 	{
 		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
-		uint32		count;
+		uint64		count;
 
 		if (cell->isnull)
 			continue;
-		count = ++row->set_count[find_member(row, size, equality_bits(column, cell))];
+		count = ++row->set_count[find_member(row, size, fs_aggregate_equality_bits(column, cell))];
 		most = Max(most, count);
 	}
 	return choose_most(row, aggregate, events, n, size, most, isnull);

@@ -16,7 +16,6 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/queryenvironment.h"
 #include "utils/timestamp.h"
@@ -80,25 +79,6 @@ fs_alterations_meet(const FsShard *shard, const FsView *view)
 				 SPI_OK_UPDATE, 3, types, values, nulls);
 }
 
-/* A name[] of the row at hand as Strings in 'context'. */
-static List *
-get_names(int column, MemoryContext context)
-{
-	MemoryContext old = MemoryContextSwitchTo(context);
-	bool		isnull;
-	Datum	   *elements;
-	int			count;
-	List	   *names = NIL;
-
-	deconstruct_array(DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-														   column, &isnull)),
-					  NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &elements, NULL, &count);
-	for (int i = 0; i < count; i++)
-		names = lappend(names, makeString(pstrdup(NameStr(*DatumGetName(elements[i])))));
-	MemoryContextSwitchTo(old);
-	return names;
-}
-
 /* Reads the alteration with its cursor, and locks it; false when it is done with, or gone. */
 static bool
 read_alteration(const FsBackfill *backfill, Step *step)
@@ -106,7 +86,9 @@ read_alteration(const FsBackfill *backfill, Step *step)
 	MemoryContext context = CurrentMemoryContext;
 	Oid			types[1] = {INT8OID};
 	Datum		values[1] = {Int64GetDatum(backfill->alteration)};
+	MemoryContext old;
 	bool		found;
+	bool		isnull;
 
 	SPI_connect();
 	fs_query_run("SELECT until, done_upto, features FROM feature_stream.view_alteration"
@@ -117,7 +99,9 @@ read_alteration(const FsBackfill *backfill, Step *step)
 	{
 		step->until = fs_query_time(0, 1);
 		step->done_upto = fs_query_time(0, 2);
-		step->features = get_names(3, context);
+		old = MemoryContextSwitchTo(context);
+		step->features = fs_query_names(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
 	return found;

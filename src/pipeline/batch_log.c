@@ -21,6 +21,7 @@
 #include "catalog/stand_in.h"
 #include "core/slice.h"
 #include "pipeline/batch.h"
+#include "pipeline/log_columns.h"
 #include "pipeline/row.h"
 #include "pipeline/values.h"
 #include "state/event_log.h"
@@ -50,6 +51,7 @@ struct FsBatchLog
 	double		sample;
 	const char *key;			/* NULL: any entity of the sample */
 	int			key_len;
+	FsLogColumns *columns;
 	FsValue    *values;			/* by stream column */
 
 	/* Reading sorted events: 'slot' holds the next one */
@@ -150,24 +152,6 @@ put_event(FsBatchLog *log, const FsEventMeta *meta)
 	MemoryContextReset(log->event_context);
 }
 
-/* Where each column of the segment goes; -1: the stream has it no longer. */
-static int *
-map_columns(const FsStreamDef *stream, FsSegmentReader *reader, int *n)
-{
-	const FsSegmentColumn *columns;
-	int		   *map;
-
-	*n = fs_segment_reader_columns(reader, &columns);
-	map = palloc(sizeof(int) * Max(*n, 1));
-	for (int i = 0; i < *n; i++)
-	{
-		map[i] = fs_stream_column_index(stream, columns[i].number);
-		if (map[i] >= 0 && stream->columns[map[i]].type != columns[i].type)
-			map[i] = -1;
-	}
-	return map;
-}
-
 /* Memory context callback: readers of segments are malloc'd. */
 static void
 free_reader_cb(void *reader)
@@ -187,26 +171,17 @@ read_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	FsSegmentReader *reader;
 	FsSegmentStatus status;
 	FsEventMeta meta;
-	FsValue    *values;
-	int		   *map;
-	int			n;
 
 	fs_segment_check(fs_segment_reader_open(bytes, len, &reader), slice);
 	callback->func = free_reader_cb;
 	callback->arg = reader;
 	MemoryContextRegisterResetCallback(context, callback);
-	map = map_columns(log->batch->stream, reader, &n);
-	values = palloc(sizeof(FsValue) * Max(n, 1));
-	memset(log->values, 0, sizeof(FsValue) * log->batch->stream->ncolumns);
-	while ((status = fs_segment_next(reader, &meta, values)) == FS_SEGMENT_OK)
+	fs_log_columns_begin(log->columns, reader, log->values);
+	while ((status = fs_log_columns_next(log->columns, reader, &meta, log->values)) == FS_SEGMENT_OK)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (meta.event_time < log->from || meta.event_time >= log->until)
-			continue;
-		for (int i = 0; i < n; i++)
-			if (map[i] >= 0)
-				log->values[map[i]] = values[i];
-		put_event(log, &meta);
+		if (meta.event_time >= log->from && meta.event_time < log->until)
+			put_event(log, &meta);
 	}
 	fs_segment_check(status, slice);
 	MemoryContextSwitchTo(old);
@@ -222,6 +197,7 @@ read_log(FsBatchLog *log)
 	FsTime		from = fs_time_floor(log->from, log->batch->stream->slice);
 
 	log->read = tuplestore_begin_heap(false, false, work_mem);
+	log->columns = fs_log_columns_create(log->batch->stream);
 	log->values = palloc0(sizeof(FsValue) * log->batch->stream->ncolumns);
 	fs_owner_begin(&scope);
 	if (OidIsValid(log->batch->view->relid))

@@ -28,6 +28,7 @@
 #include "offline/partition.h"
 #include "offline/table_writer.h"
 #include "pipeline/dead_letter_replay.h"
+#include "pipeline/dead_letter_topic.h"
 #include "pipeline/dead_letters.h"
 #include "pipeline/history_writer.h"
 #include "pipeline/pace.h"
@@ -272,9 +273,11 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	write_rows(shard, &checkpoint);
 	write_segments(shard, &checkpoint);
 	fs_dead_letters_write(shard, &checkpoint);
+	fs_dead_letter_topic_note(shard, &checkpoint);
 	fs_checkpoint_write_state(shard, &checkpoint);
 	PopActiveSnapshot();
 	fs_pace_commit(shard, &checkpoint);
+	fs_report(shard);			/* or statistics were behind the tables for a while */
 	FS_FAULT("checkpoint-before-commit");
 	CommitTransactionCommand();
 	FS_FAULT("checkpoint-after-commit");

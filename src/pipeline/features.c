@@ -85,7 +85,9 @@ void
 fs_features_prepare(FsRow *row)
 {
 	Assert(CurrentMemoryContext == row->context);
-	if (!row->view->is_sliced)
+	if (row->view->is_sliced)
+		fs_partial_prepare(row);
+	else
 		fs_aggregates_prepare(row);
 	if (!row->view->may_raise)
 		return;

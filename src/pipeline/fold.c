@@ -152,22 +152,24 @@ count_from(const FsView *view, const FsEventMeta *meta, FsTime *counts_from)
 }
 
 /*
- * Puts the event into the entity's ring, or into the record of its slide.  Such
- * a record stands in the slide's last slice, so that it does not expire before
- * the touch list of any of its events.
+ * Puts the event into the record of its slide.  That stands in the slide's last
+ * slice, so that it does not expire before the touch list of any of its events.
  */
-static inline bool
-keep_event(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *meta, uint32 slice,
-		   FsTime counts_from, const FsCell *cells)
+static bool
+keep_partial(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *meta, FsTime counts_from,
+			 const FsValue *values)
 {
-	FsTime		last_slice;
+	FsTime		last_slice = fs_time_next(meta->event_time, view->def->slide) - shard->def->slice;
+	FsPartialEvent event;
 
-	if (!view->def->is_sliced)
-		return fs_entity_append(&shard->arena, entity, &view->layout, meta->event_time, slice,
-								meta->partition, counts_from, cells);
-	last_slice = fs_time_next(meta->event_time, view->def->slide) - shard->def->slice;
-	return fs_entity_merge(&shard->arena, entity, &view->layout, last_slice, counts_from, cells,
-						   fs_partial_merge, view->def);
+	event.shard = shard;
+	event.view = view;
+	event.entity = entity;
+	event.values = values;
+	event.since = meta->event_time - last_slice;
+	event.partition = meta->partition;
+	event.slice = fs_slice_index(last_slice, shard->def->slice);
+	return fs_partial_keep(&event, last_slice, counts_from);
 }
 
 /* The entity of a key, made if there is none; 0 when memory is out. */
@@ -197,13 +199,15 @@ fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 	Assert(key->len >= 0);
 	if (!count_from(view, meta, &counts_from))
 		return true;
-	if (view->def->is_sliced)
-		fs_partial_of_event(view, values, cells);
-	else if (!make_cells(shard, view, values, key, slice, cells))
+	if (!view->def->is_sliced && !make_cells(shard, view, values, key, slice, cells))
 		return false;
 	handle = get_entity(shard, view, key);
-	return handle != 0 && touch(shard, view, handle, slice, counts_from) &&
-		keep_event(shard, view, fs_arena_ptr(handle), meta, slice, counts_from, cells);
+	if (handle == 0 || !touch(shard, view, handle, slice, counts_from))
+		return false;
+	if (view->def->is_sliced)
+		return keep_partial(shard, view, fs_arena_ptr(handle), meta, counts_from, values);
+	return fs_entity_append(&shard->arena, fs_arena_ptr(handle), &view->layout, meta->event_time, slice,
+							meta->partition, counts_from, cells);
 }
 
 /* See shard.h; for recovery. */

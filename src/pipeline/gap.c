@@ -141,7 +141,7 @@ load_gaps(FsShard *shard, FsView *view)
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
 
-	fs_query_run("SELECT b.after, b.until, b.computed_at, b.reason = 'pause' AND b.state = 'pending' "
+	fs_query_run("SELECT b.after, b.until, b.computed_at, b.reason = 'pause', b.state = 'pending' "
 				 "FROM feature_stream.backfill b "
 				 "WHERE b.view = $1 ORDER BY b.until",
 				 SPI_OK_SELECT, 1, types, values, NULL);
@@ -152,7 +152,8 @@ load_gaps(FsShard *shard, FsView *view)
 		view->gaps[i].after = fs_query_time(i, 1);
 		view->gaps[i].until = fs_query_time(i, 2);
 		view->gaps[i].computed_at = fs_query_time(i, 3);
-		view->gaps[i].unsettled = fs_query_bool(i, 4);
+		view->gaps[i].by_pause = fs_query_bool(i, 4);
+		view->gaps[i].pending = fs_query_bool(i, 5);
 	}
 }
 

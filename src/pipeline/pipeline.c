@@ -29,6 +29,7 @@
 #include "ground/settings.h"
 #include "pipeline/dead_letter_limit.h"
 #include "pipeline/dead_letter_replay.h"
+#include "pipeline/dead_letter_topic.h"
 #include "pipeline/parking.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/row.h"
@@ -305,6 +306,7 @@ report(FsShard *shard)
 	if (now < next)
 		return;
 	next = TimestampTzPlusMilliseconds(now, REPORT_INTERVAL);
+	fs_report_sample_rates(shard);
 	if (shard->exhausted)
 		state = FS_STREAM_MEMORY_EXHAUSTED;
 	else if (!shard->source->connected)
@@ -313,6 +315,8 @@ report(FsShard *shard)
 		fs_shard_set_error(shard, shard->source->error);
 	if (fs_parking_trouble(shard)[0] != '\0' && strcmp(shard->error, fs_parking_trouble(shard)) != 0)
 		fs_shard_set_error(shard, fs_parking_trouble(shard));
+	if (fs_dead_letter_topic_trouble(shard)[0] != '\0' && strcmp(shard->error, fs_dead_letter_topic_trouble(shard)) != 0)
+		fs_shard_set_error(shard, fs_dead_letter_topic_trouble(shard));
 	for (int i = 0; i < shard->source->npartitions; i++)
 		if (shard->source->partitions[i].state == FS_PARTITION_STOPPED &&
 			strcmp(shard->error, shard->source->partitions[i].error) != 0)
@@ -336,7 +340,7 @@ interleave(FsShard *shard)
 static void
 wait_for_work(FsShard *shard)
 {
-	WaitEventSet *set = CreateWaitEventSet(shard->cycle, 3 + FS_HTTP_MAX_SOCKETS + shard->nviews);
+	WaitEventSet *set = CreateWaitEventSet(shard->cycle, 4 + FS_HTTP_MAX_SOCKETS + shard->nviews);
 	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
 	int			nsockets;
 	int			fd = shard->source->ops->wait_fd(shard->source);
@@ -345,6 +349,9 @@ wait_for_work(FsShard *shard)
 
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	if (fd >= 0)
+		AddWaitEventToSet(set, WL_SOCKET_READABLE, fd, NULL, NULL);
+	fd = fs_dead_letter_topic_wait(shard, &timeout);
 	if (fd >= 0)
 		AddWaitEventToSet(set, WL_SOCKET_READABLE, fd, NULL, NULL);
 	nsockets = fs_parking_wait(shard, sockets, &timeout);
@@ -409,6 +416,7 @@ turn(FsShard *shard)
 	}
 	fs_prune_step(shard);
 	busy |= fs_publish_step(shard);
+	busy |= fs_dead_letter_topic_step(shard);
 	fs_dead_letter_limit_check(shard);
 	report(shard);
 	return busy;
@@ -487,6 +495,7 @@ open_peers(FsShard *shard)
 					 &fs_source_table_ops)->open(shard->def);
 	fs_parking_open(shard);
 	fs_publish_open(shard);
+	fs_dead_letter_topic_open(shard);
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -503,6 +512,7 @@ fs_pipeline_cleanup(void)
 		return;
 	pg_atomic_write_u32(&shard->slot->root, 0);
 	fs_parking_close(shard);
+	fs_dead_letter_topic_close(shard);
 	if (shard->source != NULL)
 		shard->source->ops->close(shard->source);
 	shard->source = NULL;

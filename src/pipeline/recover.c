@@ -25,6 +25,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "pipeline/log_columns.h"
 #include "pipeline/recover.h"
 #include "pipeline/row.h"
 #include "state/event_log.h"
@@ -58,6 +59,7 @@ typedef struct Recovery
 	Pass		pass;
 	bool		full;			/* memory is out */
 	uint32		views;			/* bit i: view i counts the events at hand */
+	FsLogColumns *columns;
 	FsValue    *values;			/* by stream column */
 	FiredChunks *fired;			/* by view */
 	int64		bytes_done;
@@ -162,6 +164,25 @@ load_positions(FsShard *shard)
 }
 
 /*
+ * The contract that was loaded is in force from these positions on; so are those
+ * that it has replaced before any was.
+ */
+static void
+note_contract(const FsShard *shard)
+{
+	Oid			types[2] = {OIDOID, INT4OID};
+	Datum		values[2] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(shard->contract_version)};
+
+	fs_query_run("UPDATE feature_stream.stream_contract c SET effective_at = pg_catalog.clock_timestamp(),"
+				 " offsets = COALESCE((SELECT pg_catalog.jsonb_object_agg(p.partition, p.next_offset)"
+				 " FROM feature_stream.partition_position p WHERE p.stream OPERATOR(pg_catalog.=) c.stream"
+				 " AND p.shard OPERATOR(pg_catalog.=) 0), '{}')"
+				 " WHERE c.stream OPERATOR(pg_catalog.=) $1 AND c.version OPERATOR(pg_catalog.<=) $2"
+				 " AND c.offsets IS NULL",
+				 SPI_OK_UPDATE, 2, types, values, NULL);
+}
+
+/*
  * Loads epoch, frontier, cursor and positions, and commits the new epoch.  The
  * shard's views are known already.
  */
@@ -174,6 +195,7 @@ fs_recover_state(FsShard *shard)
 	SPI_connect();
 	load_state_row(shard);
 	load_positions(shard);
+	note_contract(shard);
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -296,15 +318,27 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 		stamp_standing(recovery, v, entity, meta->event_time, enter);
 }
 
-/* A gap whose keys the online store may still have, by a pause; NULL when there is none. */
-static const FsGap *
-find_unsettled(const FsView *view)
+/* How long an empty row is to live in the online store. */
+static int64
+empty_row_life(const FsViewDef *def)
 {
-	if (OidIsValid(view->def->online_server) && !view->paused)
-		for (int i = 0; i < view->ngaps; i++)
-			if (view->gaps[i].unsettled && view->gaps[i].after != FS_TIME_MIN)
-				return &view->gaps[i];
-	return NULL;
+	return def->online_ttl > 0 ? def->online_ttl : fs_view_max_window(def);
+}
+
+/*
+ * May the online store still have keys of before this gap, or lack empty rows
+ * of it?  Filling the gap tells nothing of that: the store may be away, or a
+ * worker die before it has sent them.  After a while keys have expired.
+ */
+static bool
+is_unsettled(const FsShard *shard, const FsView *view, const FsGap *gap)
+{
+	const FsViewDef *def = view->def;
+
+	if (!OidIsValid(def->online_server) || view->paused || !gap->by_pause || gap->after == FS_TIME_MIN)
+		return false;
+	return gap->pending ||
+		shard->frontier - gap->until < Max(empty_row_life(def), fs_view_max_window(def)) + def->slide;
 }
 
 /* The first event time whose window end may have been the last one before the gap. */
@@ -322,14 +356,17 @@ left_from(const FsView *view, const FsGap *gap)
 static bool
 is_left(const FsShard *shard, const FsView *view, FsTime time)
 {
-	const FsGap *gap = find_unsettled(view);
-	int64		life = view->def->online_ttl > 0 ? view->def->online_ttl : fs_view_max_window(view->def);
+	bool		is_recent = view->def->on_empty == FS_ON_EMPTY_SET &&
+		time >= shard->frontier - empty_row_life(view->def) - fs_view_max_window(view->def) - view->def->slide;
 
-	if (gap == NULL || time < left_from(view, gap))
-		return false;
-	return time < gap->after ||
-		(view->def->on_empty == FS_ON_EMPTY_SET &&
-		 time >= shard->frontier - life - fs_view_max_window(view->def) - view->def->slide);
+	for (int i = 0; i < view->ngaps; i++)
+	{
+		const FsGap *gap = &view->gaps[i];
+
+		if (is_unsettled(shard, view, gap) && time >= left_from(view, gap) && (time < gap->after || is_recent))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -383,18 +420,6 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	return true;
 }
 
-/* Where each column of the segment goes; columns the stream no longer has go nowhere. */
-static void
-map_columns(FsShard *shard, const FsSegmentColumn *columns, int n, int *map)
-{
-	for (int i = 0; i < n; i++)
-	{
-		map[i] = fs_stream_column_index(shard->def, columns[i].number);
-		if (map[i] >= 0 && shard->def->columns[map[i]].type != columns[i].type)
-			map[i] = -1;
-	}
-}
-
 /* For stat_progress_recovery. */
 static void
 report_progress(Recovery *recovery)
@@ -415,26 +440,17 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	Recovery   *recovery = arg;
 	FsShard    *shard = recovery->shard;
 	FsSegmentReader *reader;
-	const FsSegmentColumn *columns;
 	FsEventMeta meta;
 	FsSegmentStatus status;
-	int		   *map;
-	int			n;
-	FsValue    *values;
 	FsEvent		event = {0};
 
 	CHECK_FOR_INTERRUPTS();
 	fs_segment_check(fs_segment_reader_open(bytes, len, &reader), slice);
-	n = fs_segment_reader_columns(reader, &columns);
-	map = palloc(sizeof(int) * Max(n, 1));
-	values = palloc(sizeof(FsValue) * Max(n, 1));
-	map_columns(shard, columns, n, map);
 	memset(recovery->values, 0, sizeof(FsValue) * shard->nvalues);
-	while ((status = fs_segment_next(reader, &meta, values)) == FS_SEGMENT_OK && !recovery->full)
+	fs_log_columns_begin(recovery->columns, reader, recovery->values);
+	while ((status = fs_log_columns_next(recovery->columns, reader, &meta, recovery->values)) == FS_SEGMENT_OK &&
+		   !recovery->full)
 	{
-		for (int i = 0; i < n; i++)
-			if (map[i] >= 0)
-				recovery->values[map[i]] = values[i];
 		event.values = recovery->values;
 		event.where_mask = fs_contract_views(shard, &event);
 		for (int v = 0; v < shard->nviews && !recovery->full; v++)
@@ -443,8 +459,6 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	}
 	fs_segment_reader_free(reader);
 	fs_segment_check(status, slice);
-	pfree(map);
-	pfree(values);
 	recovery->bytes_done += len;
 	report_progress(recovery);
 	return !recovery->full;
@@ -513,12 +527,16 @@ scan_left(Recovery *recovery, FsTime until_all)
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		const FsView *view = &shard->views[v];
-		const FsGap *gap = find_unsettled(view);
 
-		if (gap == NULL)
-			continue;
-		from = Min(from, fs_time_floor(left_from(view, gap), shard->def->slice));
-		until = Max(until, view->def->on_empty == FS_ON_EMPTY_SET ? Max(gap->after, until_all) : gap->after);
+		for (int i = 0; i < view->ngaps; i++)
+		{
+			const FsGap *gap = &view->gaps[i];
+
+			if (!is_unsettled(shard, view, gap))
+				continue;
+			from = Min(from, fs_time_floor(left_from(view, gap), shard->def->slice));
+			until = Max(until, view->def->on_empty == FS_ON_EMPTY_SET ? Max(gap->after, until_all) : gap->after);
+		}
 	}
 	if (from < until)
 		scan(recovery, from, until, STAMP_LEFT);
@@ -544,6 +562,7 @@ fs_recover_log(FsShard *shard)
 		live = fs_time_floor(shard->frontier - shard->max_window - shard->max_slide, shard->def->slice);
 		from = live - shard->max_window - shard->max_slide;
 	}
+	recovery.columns = fs_log_columns_create(shard->def);
 	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
 	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
 	fs_gaps_load(shard);

@@ -92,7 +92,7 @@ complete_from(const FsShard *shard, const FsView *view)
  * Takes a sample, unless the last one is too near.  Event time is that of the
  * watermark: a stream that catches up has the rate it had then.
  */
-static double
+static void
 sample_rate(FsRate *rate, FsTime time, int64 count, int64 slide)
 {
 	double		span = rate->started ? (double) (time - rate->time) / USECS_PER_SEC : 0;
@@ -105,10 +105,15 @@ sample_rate(FsRate *rate, FsTime time, int64 count, int64 slide)
 		rate->known = true;
 	}
 	else if (time == FS_TIME_MIN || rate->started)
-		return rate->known ? rate->per_second : -1;
+		return;
 	rate->started = true;
 	rate->time = time;
 	rate->count = count;
+}
+
+static double
+rate_of(const FsRate *rate)
+{
 	return rate->known ? rate->per_second : -1;
 }
 
@@ -121,6 +126,20 @@ count_accepted(const FsShard *shard)
 	for (int i = 0; i < shard->npartitions; i++)
 		count += shard->partitions[i].accepted_count;
 	return count;
+}
+
+/* Samples all rates. */
+void
+fs_report_sample_rates(FsShard *shard)
+{
+	sample_rate(&shard->event_rate, shard->watermark, count_accepted(shard), 0);
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		FsView	   *view = &shard->views[v];
+
+		sample_rate(&view->event_rate, shard->watermark, view->counts.counted, 0);
+		sample_rate(&view->row_rate, shard->watermark, view->counts.rows, view->def->slide);
+	}
 }
 
 /* A view as stat_feature_view and stat_online show it. */
@@ -143,8 +162,8 @@ report_view(FsShard *shard, FsView *view, FsSharedView *out)
 	out->feature_error_count = view->feature_errors;
 	strlcpy(out->feature_error, view->row == NULL ? "" : view->row->error, sizeof(out->feature_error));
 	out->row_count = view->counts.rows;
-	out->events_per_second = sample_rate(&view->event_rate, shard->watermark, view->counts.counted, 0);
-	out->rows_per_second = sample_rate(&view->row_rate, shard->watermark, view->counts.rows, view->def->slide);
+	out->events_per_second = rate_of(&view->event_rate);
+	out->rows_per_second = rate_of(&view->row_rate);
 	out->online_queued = view->queue_count;
 	out->online_written_count = view->online_written;
 	out->online_deleted_count = view->online_deleted;
@@ -171,7 +190,7 @@ fs_report(FsShard *shard)
 	stats->memory_used = shard->arena.used;
 	stats->memory_needed = shard->memory_needed;
 	stats->pending_events = shard->pending.events;
-	stats->events_per_second = sample_rate(&shard->event_rate, shard->watermark, count_accepted(shard), 0);
+	stats->events_per_second = rate_of(&shard->event_rate);
 	stats->checkpoint_time = shard->checkpoint_time;
 	stats->checkpoint_duration = shard->checkpoint_duration;
 	stats->checkpoint_bytes = shard->checkpoint_bytes;

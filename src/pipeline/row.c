@@ -17,7 +17,7 @@
 static bool
 has_byte_equality(const FsColumn *column)
 {
-	if (column->type == FS_TYPE_NUMERIC || column->type == FS_TYPE_JSONB)
+	if (column->type == FS_TYPE_NUMERIC || column->type == FS_TYPE_JSONB || fs_type_is_array(column->type))
 		return false;
 	return !OidIsValid(column->collation) || get_collation_isdeterministic(column->collation);
 }
@@ -53,7 +53,7 @@ fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRo
 		rc->column = fs_view_kept(view, i);
 		rc->collation = rc->column->collation;
 		rc->byte_equality = has_byte_equality(rc->column);
-		if (!view->is_sliced && fs_type_is_bytes(rc->column->type))
+		if (fs_view_keeps_codes(view, i))
 			rc->dictionary = find_dictionary(root, rc->column->attnum);
 		type = lookup_type_cache(rc->column->typid, TYPECACHE_CMP_PROC_FINFO);
 		if (OidIsValid(type->cmp_proc))

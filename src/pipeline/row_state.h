@@ -51,7 +51,7 @@ typedef struct FsRow
 	const FsRingEvent **filtered;	/* those that pass a FILTER */
 	int			max_filtered;
 	uint64	   *set;			/* for distinct and mode: open addressing */
-	uint32	   *set_count;
+	uint64	   *set_count;
 	uint32		set_size;
 	FsAggregateResult *results; /* per aggregate, of the window at hand */
 	struct FsAggregateWork *work;	/* per aggregate, of aggregate.h */

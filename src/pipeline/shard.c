@@ -9,6 +9,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "catalog/contract_version.h"
 #include "ground/settings.h"
 #include "pipeline/history_writer.h"
 #include "pipeline/row.h"
@@ -72,16 +73,19 @@ init_kept(FsShard *shard, FsView *view)
 	for (int i = 0; i < def->nkept; i++)
 	{
 		const FsColumn *column = fs_view_kept(def, i);
-		int			dictionary;
+		int			index;
 
 		view->kept[i].value = view->value_of[def->kept[i]];
 		view->kept[i].is_float = fs_type_is_float(column->type);
-		if (def->is_sliced || view->layout.kinds[i] != FS_CELL_CODE)
+		if (!fs_view_keeps_codes(def, i))
 			continue;
-		dictionary = get_dictionary(shard, column);
-		if (dictionary < 0)
+		index = get_dictionary(shard, column);
+		if (index < 0)
 			return false;
-		view->kept[i].dictionary = &shard->root->dictionaries[dictionary];
+		if (def->is_sliced)
+			view->kept[i].partial = &shard->root->dictionaries[index];
+		else
+			view->kept[i].dictionary = &shard->root->dictionaries[index];
 	}
 	return true;
 }
@@ -217,7 +221,8 @@ fs_shard_create(FsSharedStream *slot)
 	shard->slot = slot;
 	shard->slot_index = slot - fs_shared->streams;
 	Assert(shard->slot_index >= 0 && shard->slot_index < fs_shared->max_streams);
-	shard->def = fs_stream_load(slot->relid);
+	shard->def = fs_stream_load(slot->relid);	/* locks it, so what is read next belongs to it */
+	shard->contract_version = fs_contract_version_newest(slot->relid);
 	shard->nvalues = shard->def->ncolumns;
 	views = fs_view_list(slot->relid);
 	if (views == NIL)

@@ -13,6 +13,7 @@
  *	admit.c			event time, lateness, dead letters
  *	dead_letter_replay.c	those that come back
  *	dead_letter_limit.c	when they are too many
+ *	dead_letter_topic.c	those that are sent to a topic, too
  *	fold.c			event -> log and rings
  *	fire.c			window ends that are due; rows
  *	collect.c		which entities a window end is due for
@@ -124,6 +125,7 @@ typedef struct FsKept
 	int			value;			/* index into FsEvent.values */
 	bool		is_float;
 	FsDictionary *dictionary;	/* of a byte type; NULL: the value itself is stored */
+	FsDictionary *partial;		/* the same in a sliced view, which looks up few values: not ahead */
 } FsKept;
 
 /* What folding an event into a view looks up, and where. */
@@ -229,7 +231,8 @@ typedef struct FsGap
 	FsTime		after;
 	FsTime		until;
 	FsTime		computed_at;
-	bool		unsettled;		/* a pause whose rows are not all in the history yet */
+	bool		by_pause;
+	bool		pending;		/* its rows are not all in the history yet */
 } FsGap;
 
 /* Where expiry stands in a touch list; see prune.c. */
@@ -344,6 +347,7 @@ typedef struct FsShard
 	int64		max_slide;
 	uint64		generation;		/* of the slot, before the definitions were loaded */
 	int64		epoch;
+	int			contract_version;	/* of the stream, as it was loaded */
 
 	/* Parts */
 	FsSource   *source;
@@ -355,6 +359,7 @@ typedef struct FsShard
 	int64		swept_slice;	/* values last used before it are freed */
 	struct FsContract *contract;
 	struct FsParking *parking;	/* NULL: the stream has no registry */
+	struct FsDeadLetterTopic *dead_letter_topic;	/* NULL: the stream has none */
 
 	/* Event time */
 	int			npartitions;
@@ -577,6 +582,7 @@ extern void fs_publish_close(FsShard *shard);
 
 /* report.c */
 extern void fs_report(FsShard *shard);
+extern void fs_report_sample_rates(FsShard *shard);
 extern void fs_shard_set_state(FsShard *shard, FsStreamState state);
 extern void fs_shard_set_error(FsShard *shard, const char *message);
 

@@ -17,6 +17,8 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "catalog/stream_contract.h"
+#include "core/array_value.h"
 #include "pipeline/values.h"
 
 /* Calls an input function on bytes that have no terminator. */
@@ -32,12 +34,9 @@ input_bytes(PGFunction input, const char *data, uint32 len, int32 typmod)
 	return result;
 }
 
-/*
- * Reads a number of at most 18 digits, with or without a point, as digits and
- * how many of them are behind the point; false for any other text.
- */
-static bool
-read_decimal(const char *data, uint32 len, int64 *digits, int *scale)
+/* See values.h. */
+bool
+fs_decimal_read(const char *data, uint32 len, int64 *digits, int *scale)
 {
 	bool		negative = len > 0 && data[0] == '-';
 	bool		has_point = false;
@@ -68,9 +67,108 @@ numeric_datum(const char *data, uint32 len, int32 typmod)
 	int64		digits;
 	int			scale;
 
-	if (typmod == -1 && read_decimal(data, len, &digits, &scale))
+	if (typmod == -1 && fs_decimal_read(data, len, &digits, &scale))
 		return NumericGetDatum(int64_div_fast_to_numeric(digits, scale));
 	return input_bytes(numeric_in, data, len, typmod);
+}
+
+/* One element of a column of an array type, as a column of its own. */
+static FsColumn
+element_column(const FsColumn *column)
+{
+	FsColumn	element = *column;
+
+	element.type = fs_type_element(column->type);
+	element.typid = fs_contract_element(column->type);
+	return element;
+}
+
+/* How many elements an array's bytes have. */
+static int
+count_elements(FsType type, const char *data, uint32 len)
+{
+	FsCursor	cursor = {data, data + len};
+	FsValue		value;
+	int			n = 0;
+
+	while (fs_array_next(&cursor, type, &value))
+		n++;
+	if (fs_cursor_left(&cursor) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("an array of the event log is corrupted")));
+	return n;
+}
+
+/* The bytes of an array as PostgreSQL has it. */
+static Datum
+array_datum(const FsColumn *column, const char *data, uint32 len)
+{
+	FsColumn	element = element_column(column);
+	FsCursor	cursor = {data, data + len};
+	int			n = count_elements(element.type, data, len);
+	int			lower = 1;
+	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	FsValue		value;
+
+	get_typlenbyvalalign(element.typid, &typlen, &typbyval, &typalign);
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(element.typid));
+	for (int i = 0; i < n && fs_array_next(&cursor, element.type, &value); i++)
+	{
+		nulls[i] = value.presence == FS_NULL;
+		datums[i] = nulls[i] ? (Datum) 0 : fs_value_datum(&element, &value);
+	}
+	return PointerGetDatum(construct_md_array(datums, nulls, 1, &n, &lower, element.typid,
+											  typlen, typbyval, typalign));
+}
+
+/* The reverse, for a DEFAULT: throws for an array that no record could have. */
+static void
+set_array_value(const FsColumn *column, ArrayType *array, FsValue *value)
+{
+	FsColumn	element = element_column(column);
+	FsBuffer	buffer = {0};
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	Datum	   *datums;
+	bool	   *nulls;
+	int			n;
+	FsValue    *values;
+	bool		kept = true;
+
+	get_typlenbyvalalign(element.typid, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, element.typid, typlen, typbyval, typalign, &datums, &nulls, &n);
+	if (ARR_NDIM(array) > 1 || (n > 0 && ARR_LBOUND(array)[0] != 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("DEFAULT of column \"%s\" must be an array of one dimension that begins at 1",
+						column->name)));
+	values = palloc0(sizeof(FsValue) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		values[i].presence = FS_NULL;
+		if (!nulls[i])
+			values[i] = fs_datum_value(&element, datums[i]);
+	}
+	/* nothing throws while malloc'd memory has no owner */
+	for (int i = 0; i < n && kept; i++)
+		kept = fs_array_append(&buffer, element.type, &values[i]);
+	value->len = buffer.len;
+	value->data = kept ? MemoryContextAllocExtended(CurrentMemoryContext, Max(buffer.len, 1),
+													MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE) : NULL;
+	if (value->data != NULL)
+		memcpy(unconstify(char *, value->data), buffer.data, buffer.len);
+	fs_buffer_free(&buffer);
+	if (value->data == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
 }
 
 /*
@@ -82,6 +180,8 @@ bytes_datum(const FsColumn *column, const char *data, uint32 len)
 {
 	pg_uuid_t  *uuid;
 
+	if (fs_type_is_array(column->type))
+		return array_datum(column, data, len);
 	switch (column->type)
 	{
 		case FS_TYPE_TEXT:
@@ -164,6 +264,11 @@ fs_datum_value(const FsColumn *column, Datum datum)
 {
 	FsValue		value = {.presence = FS_PRESENT};
 
+	if (fs_type_is_array(column->type))
+	{
+		set_array_value(column, DatumGetArrayTypeP(datum), &value);
+		return value;
+	}
 	switch (column->type)
 	{
 		case FS_TYPE_TEXT:

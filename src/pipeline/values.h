@@ -15,6 +15,12 @@
 extern Datum fs_value_datum(const FsColumn *column, const FsValue *value);
 
 /*
+ * Reads a number of at most 18 digits, with or without a point, as digits and
+ * how many of them are behind the point; false for any other text.
+ */
+extern bool fs_decimal_read(const char *data, uint32 len, int64 *digits, int *scale);
+
+/*
  * A Datum as a value; byte types point into palloc'd memory of the current
  * context.
  */

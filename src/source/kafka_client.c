@@ -31,24 +31,19 @@ get_number(FsKafkaSource *k, const char *name)
 	return strtoll(text, NULL, 10);
 }
 
-/*
- * Builds k->conf or throws; a secret's value is in no message.  librdkafka
- * from 2.2 on has a property against the sleep that nudge() ends from outside.
- */
-static void
-build_conf(FsKafkaSource *k, int npartitions)
+/* See kafka_client.h. */
+void
+fs_kafka_client_configure(rd_kafka_conf_t *conf, const FsStreamDef *stream, int npartitions)
 {
-	const FsStreamDef *stream = k->watch.base.stream;
 	char		text[512];
 	int			n;
 	FsKafkaProperty *properties = fs_kafka_config(stream, npartitions, &n);
 
-	k->conf = rd_kafka_conf_new();
 	for (int i = 0; i < n; i++)
 	{
 		const FsKafkaProperty *p = &properties[i];
 
-		if (rd_kafka_conf_set(k->conf, p->name, p->value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+		if (rd_kafka_conf_set(conf, p->name, p->value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("invalid Kafka property \"%s\" of stream %s", p->name, stream->name),
@@ -56,6 +51,19 @@ build_conf(FsKafkaSource *k, int npartitions)
 					 errdetail("%s", text)));
 	}
 	pfree(properties);
+}
+
+/*
+ * Builds k->conf or throws.  librdkafka from 2.2 on has a property against the
+ * sleep that nudge() ends from outside.
+ */
+static void
+build_conf(FsKafkaSource *k, int npartitions)
+{
+	char		text[512];
+
+	k->conf = rd_kafka_conf_new();
+	fs_kafka_client_configure(k->conf, k->watch.base.stream, npartitions);
 	k->may_sleep = rd_kafka_conf_set(k->conf, "fetch.queue.backoff.ms", "10",
 									 text, sizeof(text)) != RD_KAFKA_CONF_OK;
 	k->queue_messages = get_number(k, "queued.min.messages");
@@ -64,22 +72,28 @@ build_conf(FsKafkaSource *k, int npartitions)
 	rd_kafka_conf_set_events(k->conf, RD_KAFKA_EVENT_ERROR);
 }
 
-/*
- * Makes a handle of k->conf, with all signals blocked in its threads.  False,
- * with the reason in 'text', when librdkafka refuses.
- */
-static bool
-make_handle(FsKafkaSource *k, char *text, size_t size)
+/* See kafka_client.h. */
+rd_kafka_t *
+fs_kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
 {
-	const uint64 one = 1;
 	sigset_t	all;
 	sigset_t	saved;
 	rd_kafka_t *rk;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &saved);
-	rk = rd_kafka_new(RD_KAFKA_CONSUMER, k->conf, text, size);
+	rk = rd_kafka_new(type, conf, text, size);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	return rk;
+}
+
+/* Makes a handle of k->conf.  False, with the reason in 'text', when librdkafka refuses. */
+static bool
+make_handle(FsKafkaSource *k, char *text, size_t size)
+{
+	const uint64 one = 1;
+	rd_kafka_t *rk = fs_kafka_client_new(RD_KAFKA_CONSUMER, k->conf, text, size);
+
 	if (rk == NULL)
 		return false;
 	k->conf = NULL;				/* the handle's now */

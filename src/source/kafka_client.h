@@ -4,8 +4,9 @@
  *
  * Files: kafka.c the operations of source.h but for reading; kafka_client.c
  * makes librdkafka's handle and lets go of it; kafka_read.c takes records from
- * it; kafka_question.c asks the broker, in the asker's thread.  No other file
- * includes this one, which alone includes librdkafka's header.
+ * it; kafka_question.c asks the broker, in the asker's thread; kafka_producer.c
+ * sends.  No other file includes this one, which alone includes librdkafka's
+ * header.
  *
  * rd_kafka_destroy() waits for ever while a message, event, topic or queue of
  * the handle is alive.  Every message handed out is therefore in 'held', and
@@ -66,6 +67,18 @@ fs_kafka_source(FsSource *source)
 }
 
 /* --- kafka_client.c --- */
+
+/*
+ * Sets the properties of a stream's client, for so many partitions; throws for a
+ * wrong value.  A secret's value is in no message.
+ */
+extern void fs_kafka_client_configure(rd_kafka_conf_t *conf, const FsStreamDef *stream, int npartitions);
+
+/*
+ * Makes a handle, which then has the configuration, with all signals blocked in
+ * its threads.  NULL, with the reason in 'text', when librdkafka refuses.
+ */
+extern rd_kafka_t *fs_kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size);
 
 /*
  * Opens the handle and starts the asker, or throws: a wrong value, a certificate

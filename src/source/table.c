@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "ground/settings.h"
 #include "source/source.h"
 
 /* An idle table is looked at this often. */
@@ -274,8 +275,7 @@ begin_poll_settings(void)
 {
 	int			level = NewGUCNestLevel();
 
-	for (int i = 0; i < lengthof(poll_settings); i++)
-		(void) set_config_option(poll_settings[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	fs_settings_turn_off(poll_settings, lengthof(poll_settings));
 	return level;
 }
 

@@ -4,8 +4,8 @@
  *
  * The log holds every accepted event, late ones too, in segments of one slice
  * and one checkpoint each.  Here they become rows again, with the declared
- * columns as one jsonb object.  Segments name columns by their numbers, so a
- * column appears under the name it has now; one that was dropped is left out.
+ * columns as one jsonb object: those that the stream has now, under their names
+ * of now.
  */
 #include "postgres.h"
 
@@ -27,6 +27,7 @@
 #include "catalog/stream.h"
 #include "core/segment.h"
 #include "core/slice.h"
+#include "pipeline/log_columns.h"
 #include "pipeline/values.h"
 #include "sql/arguments.h"
 
@@ -40,50 +41,16 @@ typedef struct LogReader
 	FsTime		since;			/* FS_TIME_MIN: all */
 	ReturnSetInfo *result;
 	FmgrInfo	to_jsonb;		/* of a record */
+	TupleDesc	desc;			/* of the stream's columns */
+	FsLogColumns *columns;
+	FsValue    *values;			/* of an event, by stream column */
 
 	/* The segment at hand; all in segment_context */
 	FsSegmentReader *segment;
 	int64		checkpoint;
-	int			ncolumns;		/* of the segment */
-	FsColumn   *columns;		/* 'name' is NULL for a dropped one */
-	TupleDesc	desc;			/* of the columns that are left */
 	MemoryContext segment_context;
 	MemoryContext event_context;	/* of one event */
 } LogReader;
-
-/* SQL's type for values of a segment's column. */
-static Oid
-type_oid(FsType type)
-{
-	switch (type)
-	{
-		case FS_TYPE_TEXT:
-			return TEXTOID;
-		case FS_TYPE_INT2:
-			return INT2OID;
-		case FS_TYPE_INT4:
-			return INT4OID;
-		case FS_TYPE_INT8:
-			return INT8OID;
-		case FS_TYPE_FLOAT4:
-			return FLOAT4OID;
-		case FS_TYPE_FLOAT8:
-			return FLOAT8OID;
-		case FS_TYPE_NUMERIC:
-			return NUMERICOID;
-		case FS_TYPE_BOOL:
-			return BOOLOID;
-		case FS_TYPE_TIMESTAMPTZ:
-			return TIMESTAMPTZOID;
-		case FS_TYPE_DATE:
-			return DATEOID;
-		case FS_TYPE_UUID:
-			return UUIDOID;
-		case FS_TYPE_JSONB:
-			return JSONBOID;
-	}
-	elog(ERROR, "unexpected column type %d", (int) type);
-}
 
 static void
 report_corrupt(const LogReader *reader)
@@ -99,37 +66,6 @@ static void
 free_segment_cb(void *arg)
 {
 	fs_segment_reader_free(arg);
-}
-
-/*
- * Maps the segment's columns to the stream's: name by number, type as it was
- * stored.
- */
-static void
-map_columns(LogReader *reader)
-{
-	const FsSegmentColumn *stored;
-	int			left = 0;
-
-	reader->ncolumns = fs_segment_reader_columns(reader->segment, &stored);
-	reader->columns = palloc0(sizeof(FsColumn) * Max(reader->ncolumns, 1));
-	reader->desc = CreateTemplateTupleDesc(reader->ncolumns);
-	for (int i = 0; i < reader->ncolumns; i++)
-	{
-		int			index = fs_stream_column_index(reader->stream, stored[i].number);
-		FsColumn   *column = &reader->columns[i];
-
-		if (index < 0)
-			continue;
-		*column = reader->stream->columns[index];
-		if (column->type != stored[i].type)
-			column->typmod = -1;
-		column->type = stored[i].type;
-		column->typid = type_oid(column->type);
-		TupleDescInitEntry(reader->desc, ++left, column->name, column->typid, column->typmod, 0);
-	}
-	reader->desc->natts = left;
-	reader->desc = BlessTupleDesc(reader->desc);
 }
 
 /* Opens one segment.  It is closed by resetting segment_context, also after an error. */
@@ -149,34 +85,30 @@ open_segment(LogReader *reader, bytea *bytes)
 	callback->func = free_segment_cb;
 	callback->arg = reader->segment;
 	MemoryContextRegisterResetCallback(reader->segment_context, callback);
-	map_columns(reader);
+	fs_log_columns_begin(reader->columns, reader->segment, reader->values);
 }
 
 /* The columns of an event as a jsonb object, in the current context. */
 static Datum
 event_jsonb(LogReader *reader, const FsValue *values)
 {
-	Datum	   *datums = palloc0(sizeof(Datum) * Max(reader->desc->natts, 1));
-	bool	   *nulls = palloc(sizeof(bool) * Max(reader->desc->natts, 1));
-	int			left = 0;
+	int			n = reader->stream->ncolumns;
+	Datum	   *datums = palloc0(sizeof(Datum) * n);
+	bool	   *nulls = palloc(sizeof(bool) * n);
 
-	for (int i = 0; i < reader->ncolumns; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (reader->columns[i].name == NULL)
-			continue;
-		nulls[left] = values[i].presence != FS_PRESENT;
-		if (!nulls[left])
-			datums[left] = fs_value_datum(&reader->columns[i], &values[i]);
-		left++;
+		nulls[i] = values[i].presence != FS_PRESENT;
+		if (!nulls[i])
+			datums[i] = fs_value_datum(&reader->stream->columns[i], &values[i]);
 	}
-	Assert(left == reader->desc->natts);
 	return FunctionCall1(&reader->to_jsonb,
 						 HeapTupleGetDatum(heap_form_tuple(reader->desc, datums, nulls)));
 }
 
 /* Gives one event as a row. */
 static void
-emit_event(LogReader *reader, const FsEventMeta *meta, const FsValue *event)
+emit_event(LogReader *reader, const FsEventMeta *meta)
 {
 	Datum		values[8];
 	bool		nulls[8] = {false};
@@ -191,7 +123,7 @@ emit_event(LogReader *reader, const FsEventMeta *meta, const FsValue *event)
 	values[5] = Int64GetDatum(meta->late_bound);
 	nulls[5] = meta->late_bound == FS_TIME_MIN;
 	values[6] = Int64GetDatum(reader->checkpoint);
-	values[7] = event_jsonb(reader, event);
+	values[7] = event_jsonb(reader, reader->values);
 	tuplestore_putvalues(reader->result->setResult, reader->result->setDesc, values, nulls);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(reader->event_context);
@@ -205,16 +137,14 @@ read_segment(LogReader *reader, HeapTuple tuple, TupleDesc desc)
 	bool		isnull;
 	FsSegmentStatus status;
 	FsEventMeta meta;
-	FsValue    *values;
 
 	reader->checkpoint = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
 	open_segment(reader, DatumGetByteaP(SPI_getbinval(tuple, desc, 2, &isnull)));
-	values = palloc0(sizeof(FsValue) * Max(reader->ncolumns, 1));
-	while ((status = fs_segment_next(reader->segment, &meta, values)) == FS_SEGMENT_OK)
+	while ((status = fs_log_columns_next(reader->columns, reader->segment, &meta, reader->values)) == FS_SEGMENT_OK)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (meta.event_time >= reader->since)
-			emit_event(reader, &meta, values);
+			emit_event(reader, &meta);
 	}
 	if (status != FS_SEGMENT_END)
 		report_corrupt(reader);
@@ -268,6 +198,21 @@ check_stream(Oid relid)
 		aclcheck_error(right, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
 }
 
+/* What to_jsonb() is to make objects of. */
+static TupleDesc
+make_desc(const FsStreamDef *stream)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(stream->ncolumns);
+
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		const FsColumn *column = &stream->columns[i];
+
+		TupleDescInitEntry(desc, i + 1, column->name, column->typid, column->typmod, 0);
+	}
+	return BlessTupleDesc(desc);
+}
+
 /* to_jsonb() decides by the argument's type what to do, and finds that in its call's expression. */
 static void
 prepare_to_jsonb(FmgrInfo *to_jsonb)
@@ -304,6 +249,9 @@ fs_read_event_log(PG_FUNCTION_ARGS)
 	reader.event_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream event",
 												 ALLOCSET_DEFAULT_SIZES);
 	prepare_to_jsonb(&reader.to_jsonb);
+	reader.desc = make_desc(reader.stream);
+	reader.columns = fs_log_columns_create(reader.stream);
+	reader.values = palloc0(sizeof(FsValue) * reader.stream->ncolumns);
 	fs_owner_begin(&scope);
 	read_segments(&reader);
 	fs_owner_end(&scope);

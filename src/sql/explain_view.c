@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(fs_explain_candidate);
 PG_FUNCTION_INFO_V1(fs_estimate_feature_view);
 PG_FUNCTION_INFO_V1(fs_estimate_candidate);
 
-#define EXPLAIN_COLUMNS 7
+#define EXPLAIN_COLUMNS 8
 #define ESTIMATE_COLUMNS 8
 
 typedef struct Explain
@@ -53,9 +53,9 @@ round_datum(double value, int digits)
 /* Gives a row; texts may be NULL. */
 static void
 put_row(Explain *explain, const char *feature, const char *aggregate, const char *strategy,
-		const char *reason, const FsCost *cost)
+		const char *keeps, const char *reason, const FsCost *cost)
 {
-	const char *texts[] = {feature, aggregate, strategy, reason};
+	const char *texts[] = {feature, aggregate, strategy, keeps, reason};
 	Datum		values[EXPLAIN_COLUMNS];
 	bool		nulls[EXPLAIN_COLUMNS] = {false};
 
@@ -64,10 +64,22 @@ put_row(Explain *explain, const char *feature, const char *aggregate, const char
 		nulls[i] = texts[i] == NULL;
 		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(texts[i]);
 	}
-	values[4] = round_datum(cost->bytes_per_key, 0);
-	values[5] = round_datum(cost->bytes_per_event, 1);
-	values[6] = round_datum(cost->row_us, 2);
+	values[5] = round_datum(cost->bytes_per_key, 0);
+	values[6] = round_datum(cost->bytes_per_event, 1);
+	values[7] = round_datum(cost->row_us, 2);
 	tuplestore_putvalues(explain->result->setResult, explain->result->setDesc, values, nulls);
+}
+
+/* Why the view keeps events for an aggregate, or a state of each slide. */
+static const char *
+reason_of(const FsViewDef *view, const FsAggregate *aggregate)
+{
+	if (aggregate->kind == FS_AGG_REPLAY)
+		return aggregate->reason;
+	if (view->is_sliced)
+		return "a state of each slide is kept, not events";
+	return aggregate->events_reason != NULL ? aggregate->events_reason :
+		"events are there, for other aggregates of the view";
 }
 
 /* Gives one aggregate of a feature; one that was given before costs nothing more. */
@@ -76,19 +88,18 @@ put_aggregate(Explain *explain, const FsFeature *feature, int index)
 {
 	const FsViewDef *view = explain->view;
 	const FsAggregate *aggregate = &view->aggregates[index];
-	const char *reason = aggregate->reason;
+	const char *reason = reason_of(view, aggregate);
 	FsCost		cost = {0};
 
 	if (!explain->given[index])
 		cost = fs_cost_aggregate(view, explain->stream, index, explain->events, explain->kept);
 	else
 		reason = "computed once, see above";
-	if (reason == NULL && view->is_sliced)
-		reason = "sums of slides are kept, not events";
 	explain->given[index] = true;
 	put_row(explain, feature->name,
 			deparse_expression((Node *) aggregate->aggref, explain->context, false, false),
-			aggregate->kind == FS_AGG_REPLAY ? "replay" : "native", reason, &cost);
+			aggregate->kind == FS_AGG_REPLAY ? "replay" : "native", view->is_sliced ? "partials" : "events", reason,
+			&cost);
 }
 
 typedef struct AggregateSearch
@@ -140,7 +151,7 @@ explain_view(FunctionCallInfo fcinfo, const FsViewDef *view, const FsStreamDef *
 			put_aggregate(&explain, &view->features[i], view->features[i].aggregate);
 	}
 	base = fs_cost_base(view, stream, explain.events);
-	put_row(&explain, NULL, NULL, NULL,
+	put_row(&explain, NULL, NULL, NULL, NULL,
 			psprintf("keys, order of events, and rows; for %.0f events in the longest window%s", explain.events,
 					 explain.load.known ? "" : " (assumed: no live rate yet)"), &base);
 }

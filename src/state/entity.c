@@ -9,6 +9,7 @@
 #include "core/hash.h"
 #include "core/slice.h"
 #include "state/entity.h"
+#include "state/value_set.h"
 
 static Size
 entity_size(uint16 key_len)
@@ -123,10 +124,10 @@ copy_event(FsChunk *chunk, const uint8 *bytes, int len)
 		memcpy(end, bytes, len);
 }
 
-/* See entity.h. */
-bool
-fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
-				 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells)
+/* Appends an event; a chunk made for it has so many bytes more than it needs. */
+static inline bool
+append_event(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time, uint32 slice,
+			 int32 partition, FsTime counts_from, const FsCell *cells, int spare)
 {
 	uint8		bytes[FS_RING_MAX_EVENT];
 	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
@@ -144,7 +145,7 @@ fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 		FsTime		start = fs_slice_start(slice, layout->slice);
 
 		len = fs_ring_encode(layout, start, time, partition, counts_from, cells, bytes);
-		chunk = add_chunk(arena, entity, slice, len);
+		chunk = add_chunk(arena, entity, slice, len + spare);
 	}
 	if (chunk != NULL)
 	{
@@ -156,6 +157,14 @@ fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 	}
 	fs_entity_end_change(entity);
 	return chunk != NULL;
+}
+
+/* See entity.h. */
+bool
+fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
+				 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells)
+{
+	return append_event(arena, entity, layout, time, slice, partition, counts_from, cells, 0);
 }
 
 /* The records of a chunk, as bytes; returns their length, which is more than 'room' when they do not fit. */
@@ -180,39 +189,99 @@ encode_records(const FsRingLayout *layout, const FsChunk *chunk, const FsRingEve
 	return len;
 }
 
+/*
+ * Chunks of records: their greatest size, and the most cells that a chunk of
+ * FS_CHUNK_MAX can hold: a record takes two bytes and its bitmap of nulls.
+ */
+#define MERGE_CHUNK 1024
+#define MERGE_CELLS (FS_CHUNK_MAX / (2 + FS_RING_MAX_CELLS / 8) * FS_RING_MAX_CELLS)
+
+/* Decodes a chunk into records[FS_CHUNK_MAX / 2] and space[MERGE_CELLS]; their number, -1 when there is no room. */
+static int
+decode_records(const FsRingLayout *layout, const FsChunk *chunk, FsRingEvent *records, FsCell *space)
+{
+	int			n = 0;
+
+	if (!fs_ring_decode(layout, chunk, records, space, &n,
+						Min(FS_CHUNK_MAX / 2, MERGE_CELLS / Max(layout->ncells, 1))))
+		return -1;
+	return n;
+}
+
+/* Tries to add to a record of the newest chunk; refused when there is none, or no room. */
+static FsMergeResult
+merge_in_place(FsEntity *entity, const FsRingLayout *layout, FsTime time, FsTime counts_from,
+			   FsMergeFunction merge, void *arg)
+{
+	FsRingEvent records[FS_CHUNK_MAX / 2];
+	FsCell		space[MERGE_CELLS];
+	uint8		bytes[MERGE_CHUNK];
+	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
+	int			i;
+	int			n;
+	int			len;
+	FsMergeResult result;
+
+	if (chunk == NULL || chunk->size > MERGE_CHUNK)
+		return FS_MERGE_REFUSED;
+	n = decode_records(layout, chunk, records, space);
+	for (i = n - 1; i >= 0; i--)
+		if (records[i].time == time && records[i].counts_from == counts_from)
+			break;
+	if (i < 0)
+		return FS_MERGE_REFUSED;
+	result = merge(arg, records[i].cells, false);
+	if (result != FS_MERGE_DONE)
+		return result;
+	len = encode_records(layout, chunk, records, n, bytes, chunk->size - offsetof(FsChunk, data));
+	if (len > chunk->size - (int) offsetof(FsChunk, data))
+		return FS_MERGE_REFUSED;
+	fs_entity_begin_change(entity);
+	memcpy(chunk->data, bytes, len);
+	chunk->used = len;
+	fs_entity_end_change(entity);
+	return FS_MERGE_DONE;
+}
+
 /* See entity.h. */
 bool
 fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time,
-				FsTime counts_from, const FsCell *cells,
-				bool (*merge) (void *arg, FsCell *into, const FsCell *from), void *arg)
+				FsTime counts_from, FsMergeFunction merge, void *arg)
 {
-	FsRingEvent records[FS_CHUNK_MAX / 2];
-	FsCell		space[FS_CHUNK_MAX];
-	uint8		bytes[FS_CHUNK_MAX];
-	FsChunk    *chunk = entity->tail != 0 ? fs_arena_ptr(entity->tail) : NULL;
-	int			n = 0;
-	int			len;
+	FsCell		cells[FS_RING_MAX_CELLS];
+	FsMergeResult result = merge_in_place(entity, layout, time, counts_from, merge, arg);
 
-	/* Chunks larger than a record usually takes are made for one record alone. */
-	if (chunk != NULL && chunk->size <= FS_CHUNK_MAX &&
-		fs_ring_decode(layout, chunk, records, space, &n, FS_CHUNK_MAX / Max(layout->ncells, 2)))
-		for (int i = n - 1; i >= 0; i--)
-		{
-			if (records[i].time != time || records[i].counts_from != counts_from)
-				continue;
-			if (!merge(arg, records[i].cells, cells))
-				break;
-			len = encode_records(layout, chunk, records, n, bytes, chunk->size - offsetof(FsChunk, data));
-			if (len > chunk->size - (int) offsetof(FsChunk, data))
-				break;
-			fs_entity_begin_change(entity);
-			memcpy(chunk->data, bytes, len);
-			chunk->used = len;
-			fs_entity_end_change(entity);
-			return true;
-		}
-	return fs_entity_append(arena, entity, layout, time, fs_slice_index(time, layout->slice), 0,
-							counts_from, cells);
+	if (result == FS_MERGE_REFUSED)
+		result = merge(arg, cells, true);
+	else if (result == FS_MERGE_DONE)
+		return true;
+	Assert(result != FS_MERGE_REFUSED);
+	if (result != FS_MERGE_DONE)
+		return false;
+
+	/* Numbers grow: the record is to stay where it is. */
+	return append_event(arena, entity, layout, time, fs_slice_index(time, layout->slice), 0, counts_from, cells,
+						2 * layout->ncells);
+}
+
+#define MAX_RECORDS (MERGE_CHUNK / 4)	/* with sets, in the largest chunk */
+
+/* Frees the sets of a chunk's records. */
+static void
+free_sets(FsArena *arena, const FsRingLayout *layout, const FsChunk *chunk)
+{
+	FsRingEvent *records = palloc(sizeof(FsRingEvent) * MAX_RECORDS);
+	FsCell	   *space = palloc(sizeof(FsCell) * MAX_RECORDS * layout->ncells);
+	int			n = 0;
+
+	if (!fs_ring_decode(layout, chunk, records, space, &n, MAX_RECORDS))
+		elog(ERROR, "could not decode the records of an entity in shared memory");
+	for (int i = 0; i < n; i++)
+		for (int c = 0; c < layout->ncells; c++)
+			if (layout->kinds[c] == FS_CELL_SET)
+				fs_value_set_free(arena, records[i].cells[c].set);
+	pfree(records);
+	pfree(space);
 }
 
 /* See entity.h. */
@@ -231,6 +300,8 @@ fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uin
 		entity->head = chunk->next;
 		if (entity->head == 0)
 			entity->tail = 0;
+		if (layout->has_sets)
+			free_sets(arena, layout, chunk);
 		fs_arena_free(arena, handle, chunk->size);
 		fs_entity_end_change(entity);
 	}

@@ -89,18 +89,22 @@ extern void fs_entity_remove(FsArena *arena, FsTable *table, FsHandle handle);
 extern bool fs_entity_append(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
 							 FsTime time, uint32 slice, int32 partition, FsTime counts_from, const FsCell *cells);
 
+/* Adds to the cells, which it may spoil unless it is done; those of a new record are still to be set. */
+typedef FsMergeResult (*FsMergeFunction) (void *arg, FsCell *cells, bool is_new);
+
 /*
- * Adds a record at 'time' to the one in the newest chunk that has the same time
- * and counts_from, where there is one, merge() agrees and the chunk has room;
- * else appends it.  merge() says false when it cannot: nothing was changed then.
+ * Adds something to the record of 'time' in the newest chunk that has the same
+ * counts_from, where there is one, merge() agrees and the chunk has room; else
+ * to a new record, which is appended.  False when memory is out: nothing was
+ * changed then.
  */
 extern bool fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, FsTime time,
-							FsTime counts_from, const FsCell *cells,
-							bool (*merge) (void *arg, FsCell *into, const FsCell *from), void *arg);
+							FsTime counts_from, FsMergeFunction merge, void *arg);
 
 /*
  * Frees the chunks at the head that hold nothing newer than slice 'oldest'
- * (exclusive).  Events of younger chunks stay until their chunk dies.
+ * (exclusive), with the sets of their records.  Events of younger chunks stay
+ * until their chunk dies.
  */
 extern void fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest);
 

@@ -4,7 +4,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "nodes/value.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "state/query.h"
@@ -108,4 +112,18 @@ fs_query_oid(uint64 row, int column)
 	Datum		value = get_value(row, column, &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+/* See query.h. */
+List *
+fs_query_names(Datum array)
+{
+	List	   *names = NIL;
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(array), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+		names = lappend(names, makeString(pstrdup(NameStr(*DatumGetName(elements[i])))));
+	return names;
 }

@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #include "core/value.h"
 
 /* Runs a command that must end with SPI result 'expected', else throws; it sees what was done before it. */
@@ -28,5 +30,8 @@ extern int32 fs_query_int32(uint64 row, int column);	/* 0 for NULL */
 extern int64 fs_query_int64(uint64 row, int column, int64 otherwise);	/* 'otherwise' for NULL */
 extern bool fs_query_bool(uint64 row, int column);	/* false for NULL */
 extern Oid	fs_query_oid(uint64 row, int column);	/* InvalidOid for NULL */
+
+/* A name[], not NULL, as a list of Strings in the current memory context. */
+extern List *fs_query_names(Datum array);
 
 #endif							/* FS_STATE_QUERY_H */

@@ -109,6 +109,9 @@ put_cell(uint8 *p, FsCellKind kind, const FsCell *cell)
 				return p;
 			memcpy(p, &cell->f, 8);
 			return p + 8;
+		case FS_CELL_SET:
+			memcpy(p, &cell->set, 4);
+			return p + 4;
 	}
 	pg_unreachable();
 }
@@ -180,6 +183,12 @@ get_cell(const uint8 *p, const uint8 *end, FsCellKind kind, bool isnull, FsCell 
 				return NULL;
 			memcpy(&cell->f, p, 8);
 			return p + 8;
+		case FS_CELL_SET:
+			if (end - p < 4)
+				return NULL;
+			cell->isnull = false;
+			memcpy(&cell->set, p, 4);
+			return p + 4;
 	}
 	return NULL;
 }
@@ -265,7 +274,7 @@ skip_cells(const FsRingLayout *layout, const uint8 *p, const uint8 *bitmap)
 	{
 		if (bitmap != NULL && (bitmap[i / 8] & (1 << (i % 8))) != 0 && layout->kinds[i] != FS_CELL_CODE)
 			continue;
-		if (layout->kinds[i] == FS_CELL_FLOAT4)
+		if (layout->kinds[i] == FS_CELL_FLOAT4 || layout->kinds[i] == FS_CELL_SET)
 			p += 4;
 		else if (layout->kinds[i] == FS_CELL_FLOAT8)
 			p += 8;

@@ -14,7 +14,7 @@
  *				at the first window end the event may count in
  *		bytes	null bitmap, when the layout has nullable columns outside
  *				dictionaries
- *		cells	dictionary code (0 null), zigzag varint, or 4 or 8 raw bytes
+ *		cells	dictionary code (0 null), zigzag varint, or 4 or 8 raw bytes (4 of a handle)
  */
 #ifndef FS_STATE_RING_H
 #define FS_STATE_RING_H
@@ -31,7 +31,8 @@ typedef enum FsCellKind
 	FS_CELL_CODE,				/* dictionary code */
 	FS_CELL_INT,				/* zigzag varint */
 	FS_CELL_FLOAT4,
-	FS_CELL_FLOAT8
+	FS_CELL_FLOAT8,
+	FS_CELL_SET					/* handle of a set of values (value_set.h), which is the record's own; never null */
 } FsCellKind;
 
 typedef struct FsRingLayout
@@ -40,6 +41,7 @@ typedef struct FsRingLayout
 	int			ncells;
 	FsCellKind	kinds[FS_RING_MAX_CELLS];
 	bool		has_nulls;		/* a null bitmap is stored */
+	bool		has_sets;
 } FsRingLayout;
 
 /* One kept value. */
@@ -49,6 +51,7 @@ typedef struct FsCell
 	union
 	{
 		uint32		code;
+		FsHandle	set;
 		int64		i;
 		double		f;
 	};
@@ -77,6 +80,14 @@ typedef struct FsChunk
 
 #define FS_CHUNK_FIRST 48		/* bytes of an entity's first chunk */
 #define FS_CHUNK_MAX 256
+
+/* What became of adding something to a record. */
+typedef enum FsMergeResult
+{
+	FS_MERGE_DONE,
+	FS_MERGE_REFUSED,			/* it does not go together with what is there; never of a new record */
+	FS_MERGE_NO_MEMORY
+} FsMergeResult;
 
 /* Encodes one event after one at 'previous'; returns the bytes written to 'out' (FS_RING_MAX_EVENT). */
 extern int	fs_ring_encode(const FsRingLayout *layout, FsTime previous, FsTime time, int32 partition,

@@ -252,6 +252,20 @@ plan_stream(void *arg)
 	fs_transaction_end(round->context);
 }
 
+/* Dead letters that are still to be sent to a topic stay: the oldest of them, or 'before' when that is older. */
+static FsTime
+find_unsent(FsTime before)
+{
+	FsTime		oldest;
+
+	SPI_connect();
+	fs_query_read("SELECT pg_catalog.min(recorded_at) FROM feature_stream.dead_letter_unsent WHERE error IS NULL",
+				  0, NULL, NULL);
+	oldest = fs_query_time(0, 1);
+	SPI_finish();
+	return oldest == FS_TIME_MIN ? before : Min(oldest, before);
+}
+
 /*
  * Plans the dead letters: all streams share them, so the longest retention
  * counts.  One that is not known, since its stream is broken, keeps them all.
@@ -266,11 +280,11 @@ plan_dead_letters(void *arg)
 
 	fs_transaction_begin();
 	table = find_own_relation("dead_letter");
+	if (OidIsValid(table) && round->streams != NIL && round->complete && round->longest_dead_letters > 0)
+		before = find_unsent(time_minus(now, round->longest_dead_letters));
 	fs_transaction_end(round->context);
 	if (!OidIsValid(table))
 		return;
-	if (round->streams != NIL && round->complete && round->longest_dead_letters > 0)
-		before = time_minus(now, round->longest_dead_letters);
 	round->dead_letters_before = before;
 	add_chore(round, table, FS_DEAD_LETTER_PARTITION_SPAN, now - FS_USEC_PER_DAY, 4, before);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array_value.h"
 #include "core/number.h"
 #include "core/utf8.h"
 #include "core/value.h"
@@ -35,6 +36,16 @@ check_value(FsType type, const FsValue *value)
 {
 	if (value->presence != FS_PRESENT)
 		return;
+	if (fs_type_is_array(type))
+	{
+		FsCursor	cursor = {value->data, value->data + value->len};
+		FsValue		item;
+
+		while (fs_array_next(&cursor, fs_type_element(type), &item))
+			check_value(fs_type_element(type), &item);
+		require(fs_cursor_left(&cursor) == 0, "array");
+		return;
+	}
 	switch (type)
 	{
 		case FS_TYPE_TEXT:
@@ -137,6 +148,16 @@ mutate_seed(uint8_t *data, const char *seed, size_t size, uint32_t most,
 	for (int n = (int) next_random(most); n > 0; n--)
 		size = mutate(data, size);
 	return size;
+}
+
+/* One of 'count' texts, changed likewise. */
+static inline size_t
+mutate_text(uint8_t *data, const char *const *texts, uint32_t count, uint32_t most,
+			size_t (*mutate) (uint8_t *data, size_t size))
+{
+	const char *text = texts[next_random(count)];
+
+	return mutate_seed(data, text, strlen(text), most, mutate);
 }
 
 /* A piece of at most 'most' bytes at 'at', cut to what there is. */

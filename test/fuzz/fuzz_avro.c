@@ -16,7 +16,7 @@
 #include "fuzz.h"
 
 #define MAX_FIELDS 16
-#define NPAIRS 5
+#define NPAIRS 6
 
 /* A writer's schema, a reader's (or NULL), and columns. */
 typedef struct Pair
@@ -27,6 +27,8 @@ typedef struct Pair
 } Pair;
 
 #define FIELD(name, type, unit) {name, sizeof(name) - 1, FS_TYPE_##type, FS_UNIT_##unit}
+
+#define ITEMS(name, type, unit) {name, sizeof(name) - 1, (FsType) (FS_TYPE_##type | FS_TYPE_ARRAY), FS_UNIT_##unit}
 
 static const Pair pairs[NPAIRS] = {
 	{"{\"type\":\"record\",\"name\":\"C\",\"fields\":[{\"name\":\"u\",\"type\":\"string\"},{\"name\":\"i\",\"type\":[\"null\",\"string\"]},"
@@ -53,6 +55,11 @@ static const Pair pairs[NPAIRS] = {
 		"{\"type\":\"record\",\"name\":\"W\",\"fields\":[{\"name\":\"a\",\"type\":[\"null\",{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"b\",\"type\":[\"null\",\"bytes\"]},"
 		"{\"name\":\"now\",\"aliases\":[\"old\"],\"type\":\"float\"},{\"name\":\"c\",\"type\":\"int\",\"default\":7}]}]},{\"name\":\"e\",\"type\":\"string\"}]}",
 	{FIELD("a.b", TEXT, NONE), FIELD("a", JSONB, NONE), FIELD("a.now", FLOAT4, NONE), FIELD("a.c", INT4, NONE), FIELD("e", TEXT, NONE)}},
+	{"{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"s\",\"type\":{\"type\":\"array\",\"items\":[\"null\",\"string\"]}},"
+		"{\"name\":\"l\",\"type\":[\"null\",{\"type\":\"array\",\"items\":\"long\"}]},{\"name\":\"z\",\"type\":{\"type\":\"array\",\"items\":\"null\"}},"
+		"{\"name\":\"r\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"map\",\"values\":\"float\"}}}]}", NULL,
+	{ITEMS("s", TEXT, NONE), ITEMS("l", INT2, NONE), ITEMS("l", TIMESTAMPTZ, MS), ITEMS("l", NUMERIC, NONE), ITEMS("z", UUID, NONE),
+	ITEMS("r", TEXT, NONE), FIELD("l", JSONB, NONE)}},
 };
 
 static int

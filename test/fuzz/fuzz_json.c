@@ -15,7 +15,7 @@
 
 #include "fuzz.h"
 
-#define NFIELDS 16
+#define NFIELDS 21
 
 static const FsField fields[NFIELDS] = {
 	{"t", 1, FS_TYPE_TEXT, FS_UNIT_NONE},
@@ -33,7 +33,12 @@ static const FsField fields[NFIELDS] = {
 	{"d", 1, FS_TYPE_DATE, FS_UNIT_NONE},
 	{"u", 1, FS_TYPE_UUID, FS_UNIT_NONE},
 	{"j", 1, FS_TYPE_JSONB, FS_UNIT_NONE},
-	{"j", 1, FS_TYPE_JSONB, FS_UNIT_NONE}
+	{"j", 1, FS_TYPE_JSONB, FS_UNIT_NONE},
+	{"j.t", 3, FS_TYPE_TEXT, FS_UNIT_NONE},
+	{"j.j.i4", 6, FS_TYPE_INT4, FS_UNIT_NONE},
+	{"j.j.a", 5, (FsType) (FS_TYPE_TEXT | FS_TYPE_ARRAY), FS_UNIT_NONE},
+	{"a", 1, (FsType) (FS_TYPE_FLOAT8 | FS_TYPE_ARRAY), FS_UNIT_NONE},
+	{"a", 1, (FsType) (FS_TYPE_TIMESTAMPTZ | FS_TYPE_ARRAY), FS_UNIT_S}
 };
 
 /* Decodes with a new decoder and with one that has seen much. */
@@ -87,6 +92,8 @@ static const char *const seeds[] = {
 	"{\"iso\":\"2023-11-14T22:13:20.123+01:30\",\"d\":\"2024-02-29\",\"i2\":-32768}",
 	"{\"u\":\"00112233-4455-6677-8899-aabbccddeeff\",\"f4\":3.4e38,\"ms\":-1.5}",
 	"{\"j\":{\"a\":[1,{\"b\":null}],\"c\":\"\\u0041\"},\"us\":1e15,\"i8\":9223372036854775807}",
+	"{\"j\":{\"t\":\"x\",\"j\":{\"i4\":-7,\"a\":[\"a\",null,\"\\u0041\"]}},\"a\":[1,2.5,null]}",
+	"{\"j\":null,\"j\":{\"j\":{\"a\":[]},\"t\":null},\"j.t\":\"flat\",\"a\":[]}",
 	"{\"x\":[[[{}]]],\"t\":null,\"t\":\"\xd0\xb6\",\"i4\":1.5,\"i4\":2}"
 };
 
@@ -134,9 +141,7 @@ mutate(uint8_t *data, size_t size)
 static size_t
 make_record(uint8_t *data)
 {
-	const char *seed = seeds[next_random(LENGTH_OF(seeds))];
-
-	return mutate_seed(data, seed, strlen(seed), 4, mutate);
+	return mutate_text(data, seeds, LENGTH_OF(seeds), 4, mutate);
 }
 
 int

@@ -109,9 +109,7 @@ mutate(uint8_t *data, size_t size)
 static size_t
 make_answer(uint8_t *data)
 {
-	const char *seed = seeds[next_random(LENGTH_OF(seeds))];
-
-	return mutate_seed(data, seed, strlen(seed), 6, mutate);
+	return mutate_text(data, seeds, LENGTH_OF(seeds), 6, mutate);
 }
 
 int

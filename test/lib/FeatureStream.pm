@@ -24,6 +24,7 @@ use Time::HiRes ();
 
 use FeatureStream::Apicurio;
 use FeatureStream::BlackHole;
+use FeatureStream::Faults;
 use FeatureStream::Kafka;
 use FeatureStream::ObjectStore;
 use FeatureStream::Process qw(wait_until);
@@ -31,14 +32,14 @@ use FeatureStream::Redis;
 use FeatureStream::Registry;
 use FeatureStream::Session;
 
-our @EXPORT = qw(
+our @EXPORT = (@FeatureStream::Faults::EXPORT, qw(
   new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_object_store new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
-  answer_of crash_count crash_at_point kill_backend_process wait_for_server hold_clock set_fault end_crashes
-  query_is seconds_of rows_differ random_from
-  create_example_servers create_stream create_example create_session_view create_wide_view generate oracle_agrees verifies
+  wait_for_online redis_rows
+  query_is query_becomes seconds_of rows_differ random_from
+  create_example_servers create_stream create_example create_session_view create_wide_view create_summed_view generate oracle_agrees verifies
   avro_long avro_bytes
-);
+));
 
 my $scratch;
 my @nodes;
@@ -93,10 +94,8 @@ sub ingest_pid
 	wait_until(
 		"an ingest worker of $stream",
 		sub {
-			my ($rc, $out) = $node->psql('postgres',
-				"SELECT pid FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass AND state = 'running'");
-			$pid = $out;
-			return $rc == 0 && $out =~ /^\d+$/ && $out != $but;
+			$pid = answer_of($node, "SELECT pid FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass AND state = 'running'");
+			return defined $pid && $pid != $but;
 		});
 	return $pid;
 }
@@ -112,25 +111,29 @@ sub wait_for_state
 	return;
 }
 
-# Waits until that many records of a stream were read, and are durable.
+# Waits until that many records of a stream were read, are durable, and its statistics know them.
 sub wait_for_read
 {
 	my ($node, $stream, $count) = @_;
 
-	$node->poll_query_until('postgres',
-		"SELECT sum(read_count) = $count FROM feature_stream.partition_position WHERE stream = '$stream'::regclass")
+	$node->poll_query_until('postgres', qq(
+		SELECT bool_and(n = $count) FROM (
+			SELECT sum(read_count) FROM feature_stream.partition_position WHERE stream = '$stream'::regclass
+			UNION ALL SELECT sum(read_count) FROM feature_stream.stat_partition WHERE stream = '$stream'::regclass) r (n)))
 	  or die "stream $stream: "
 	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_partition WHERE stream = '$stream'::regclass");
 	return;
 }
 
-# Waits until the windows that end at or before a time are fired and durable.
+# Waits until the windows that end at or before a time are fired and durable, and the worker that runs shows their rows.
 sub wait_for_frontier
 {
 	my ($node, $stream, $time) = @_;
 
-	$node->poll_query_until('postgres',
-		"SELECT frontier >= '$time' AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = '$stream'::regclass")
+	$node->poll_query_until('postgres', qq(
+		SELECT d.frontier >= '$time' AND d.fire_window_end IS NULL AND s.state = 'running' AND s.durable_frontier >= '$time'
+		  FROM feature_stream.stream_state d JOIN feature_stream.stat_get_stream() s ON s.stream = d.stream
+		 WHERE d.stream = '$stream'::regclass))
 	  or die "stream $stream: "
 	  . $node->safe_psql('postgres', "SELECT * FROM feature_stream.stat_stream WHERE stream = '$stream'::regclass");
 	return;
@@ -151,91 +154,6 @@ sub wait_for_offsets
 	return;
 }
 
-# One answer of a server that may be down: undef then.
-sub answer_of
-{
-	my ($node, $query) = @_;
-	my ($rc, $out) = $node->psql('postgres', $query);
-
-	return $rc == 0 && $out ne '' ? $out : undef;
-}
-
-# How often a process was killed, by the server's log.
-sub crash_count
-{
-	my ($node) = @_;
-	my @found = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /terminated by signal 9/g;
-
-	return scalar @found;
-}
-
-# The server dies when a checkpoint comes to a point for the nth time, perhaps over and over, until it is told not
-# to.  Checkpoints are asked for, as an idle stream has none.
-sub crash_at_point
-{
-	my ($node, $point, $nth) = @_;
-	my $before = crash_count($node);
-
-	set_fault($node, "$point:crash:$nth");
-	wait_until("a crash at $point", sub {
-		answer_of($node, "SET statement_timeout = '10s'; SELECT feature_stream.checkpoint_stream('clicks')");
-		return crash_count($node) > $before;
-	});
-	set_fault($node, '');
-	return;
-}
-
-# Kills a process of a server, and waits until the server has restarted all of them.
-sub kill_backend_process
-{
-	my ($node, $pid) = @_;
-
-	kill('KILL', $pid) or return 0;
-	wait_until("process $pid to be gone", sub { !kill(0, $pid) });
-	wait_for_server($node);
-	return 1;
-}
-
-sub wait_for_server
-{
-	my ($node) = @_;
-
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
-	return;
-}
-
-# Sets the fault that processes meet; '' for none.
-sub set_fault
-{
-	my ($node, $fault) = @_;
-
-	$node->append_conf('postgresql.conf', "feature_stream.fault = '$fault'");
-	$node->reload;
-	return;
-}
-
-# Sets the test clock, of this server and of one that starts again after a crash.
-sub hold_clock
-{
-	my ($node, $time) = @_;
-
-	my $seconds = $node->safe_psql('postgres', "SELECT extract(epoch FROM $time) FROM feature_stream.set_test_clock($time)");
-	$node->append_conf('postgresql.conf', "feature_stream.first_clock = $seconds");
-	$node->reload;
-	return;
-}
-
-# Ends a fault that kills: a process that has not heard of it yet would bring the server down once more, so none is left.
-sub end_crashes
-{
-	my ($node) = @_;
-
-	set_fault($node, '');
-	$node->stop('immediate');
-	$node->start;
-	return;
-}
-
 # Tests that a query gives these rows (psql -At).
 sub query_is
 {
@@ -243,6 +161,22 @@ sub query_is
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is($node->safe_psql('postgres', $query), $expected, $name);
+}
+
+# Tests that a query comes to give these rows: for what another process says or does a while after the test knows that
+# it must.  Until then it may fail, as SELECT does from a feature view whose worker recovers.
+sub query_becomes
+{
+	my ($node, $query, $expected, $name, $database) = @_;
+	my $rows;
+
+	eval { wait_until($name, sub {
+		my ($rc, $out, $err) = try_psql($node, $query, $database);
+		$rows = $rc == 0 ? $out : $err;
+		return $rc == 0 && $out eq $expected;
+	}) };
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($rows, $expected, $name);
 }
 
 # Rows that only one of two queries gives, a few of them; empty when they are equal.
@@ -367,6 +301,28 @@ sub create_wide_view
 	return;
 }
 
+# Another one, "summed_features", which keeps partial aggregates of slides instead of events; the same holds.
+sub create_summed_view
+{
+	my ($node, $windows, $slide) = @_;
+
+	$node->safe_psql('postgres', qq(
+		SELECT feature_stream.create_feature_view('summed_features', \$\$
+			SELECT user_id,
+			       count(*)                                                   AS n,
+			       sum(length(item_id)) AS total, stddev(length(item_id)) AS spread,
+			       avg(length(item_id) / 7::numeric(1))                       AS mean,
+			       var_pop((length(category) - 9) / 2.50) FILTER (WHERE item_id LIKE '%1') AS wide,
+			       min(item_id) AS least, max(category) AS most, max(clicked_at) AS newest,
+			       max(length(item_id) / 2::float8) AS half, min((length(category) % 3)::numeric) AS rest,
+			       bool_or(category = 'toys') AS toys, bit_xor(length(item_id)) AS parity
+			  FROM clicks GROUP BY user_id \$\$,
+			windows => '$windows', slide => '$slide')));
+	query_is($node, "SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('summed_features') WHERE feature IS NOT NULL",
+		'partials', 'a view keeps partial aggregates alone');
+	return;
+}
+
 # Runs generate.py; options as it takes them: generate($kafka, '--events', 1000 ...).
 # Returns what can be given to IPC::Run's finish(): it goes on beside the test.
 sub generate
@@ -386,13 +342,38 @@ sub oracle_agrees
 	my $right = IPC::Run::run(
 		[ $FeatureStream::Kafka::python, "$FindBin::Bin/../lib/oracle.py", '--bootstrap', $kafka->brokers,
 		  '--topic', $topic, '--dsn', $node->connstr('postgres'), '--redis-port', $redis->port,
-		  '--wait', 120, '--frontier', $frontier ],
+		  '--wait', 600, '--patience', 120, '--frontier', $frontier ],
 		'<', \undef, '>&', \$out);
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	note($out);
 	return ok($right, $name) || diag($out, $node->safe_psql('postgres', q(
 		SELECT * FROM feature_stream.stat_online; SELECT * FROM feature_stream.stat_stream)));
+}
+
+# What Redis has under the keys of a feature view of default names: {key => "window end/its feature n_30m"}.
+sub redis_rows
+{
+	my ($redis, $view) = @_;
+	my %rows = map { ($_ => $redis->hash($_)) } $redis->keys("$view:*");
+
+	return { map { ($_ => $rows{$_}{window_end} . '/' . ($rows{$_}{n_30m} // '')) } keys %rows };
+}
+
+# Waits until the online store of such a feature view has its rows in force, of which there are some, and besides at
+# most empty ones.
+sub wait_for_online
+{
+	my ($node, $redis, $view) = @_;
+
+	wait_until("the rows in force of $view online", sub {
+		my $answer = answer_of($node, "SELECT format('%s:%s %s/%s', '$view', user_id, extract(epoch FROM window_end)::bigint, n_30m) FROM $view");
+		my $rows = redis_rows($redis, $view);
+
+		delete @$rows{ grep { $rows->{$_} =~ m{/0$} } keys %$rows };
+		return defined $answer && join("\n", sort map { "$_ $rows->{$_}" } keys %$rows) eq join("\n", sort split /\n/, $answer);
+	});
+	return;
 }
 
 # Tests that a feature view verifies, and that there was something to verify.

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array_value.h"
 #include "core/avro_resolve.h"
 
 #define MAX_COLUMNS 64
@@ -43,20 +44,43 @@ read_string(size_t *len)
 }
 
 static void
-print_value(const FsField *field, const FsValue *value)
+print_scalar(FsType type, const FsValue *value)
 {
 	if (value->presence != FS_PRESENT)
 		printf("%s", value->presence == FS_ABSENT ? "A" : "N");
-	else if (fs_type_is_bytes(field->type))
+	else if (fs_type_is_bytes(type))
 	{
 		printf("B ");
 		for (uint32_t i = 0; i < value->len; i++)
 			printf("%02x", (unsigned char) value->data[i]);
 	}
-	else if (fs_type_is_float(field->type))
+	else if (fs_type_is_float(type))
 		printf("F %a", value->f);
 	else
 		printf("I %" PRId64, value->i);
+}
+
+static void
+print_value(const FsField *field, const FsValue *value)
+{
+	FsCursor	cursor;
+	FsValue		item;
+	const char *before = "L ";
+
+	if (!fs_type_is_array(field->type) || value->presence != FS_PRESENT)
+		print_scalar(field->type, value);
+	else if (value->len == 0)
+		printf("%s", before);
+	else
+	{
+		cursor.p = value->data;
+		cursor.end = value->data + value->len;
+		for (; fs_array_next(&cursor, fs_type_element(field->type), &item); before = "|")
+		{
+			printf("%s", before);
+			print_scalar(fs_type_element(field->type), &item);
+		}
+	}
 	printf("\n");
 }
 

@@ -23,6 +23,7 @@ import sys
 import fastavro
 
 TEXT, INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC, BOOL, TIMESTAMPTZ, DATE, UUID, JSONB = range(1, 13)
+ARRAY = 32  # and the type of the elements
 ISO, UNIT_S = 4, 1
 EPOCH = datetime.datetime(2000, 1, 1)
 NAMED = ("record", "enum", "fixed")
@@ -325,6 +326,13 @@ def column_type(rng, schema):
     logical = None if isinstance(schema, (str, list)) else schema.get("logicalType")
     if rng.random() < 0.3:
         return JSONB, 0
+    if k == "array" and rng.random() < 0.7:
+        items = schema["items"]
+        if isinstance(items, list) and len(items) == 2 and "null" in items:
+            items = items[1 - items.index("null")]
+        typ, unit = column_type(rng, items) if kind(items) not in ("array", "bytes", "union") else (JSONB, 0)
+        if typ != JSONB:
+            return typ | ARRAY, unit
     if logical:
         return {"date": DATE, "uuid": UUID, "decimal": NUMERIC, "time-millis": TEXT, "time-micros": TEXT}.get(logical, TIMESTAMPTZ), ISO
     fits = {"boolean": [BOOL], "int": [INT2, INT4, INT8, FLOAT8, NUMERIC], "long": [INT2, INT4, INT8, FLOAT4, FLOAT8, NUMERIC],
@@ -424,6 +432,10 @@ def matches(column, expected, line):
         return line == "N"
     if line in ("A", "N"):
         return False
+    if typ & ARRAY:
+        items = line[2:].split("|") if line != "L " else []
+        return line.startswith("L ") and isinstance(expected, list) and len(items) == len(expected) and \
+            all(matches((column[0], typ & ~ARRAY, column[2]), e, i) for e, i in zip(expected, items))
     tag, text = (line + " ").split(" ", 1)
     text = text.strip()
     if tag == "I":
@@ -466,6 +478,15 @@ def out_of_range(typ, value):
     return False
 
 
+def scalars(cols, wanted):
+    """Columns with their values; the elements of arrays, each as one."""
+    for c, w in zip(cols, wanted):
+        if c[1] & ARRAY and isinstance(w, list):
+            yield from (((c[0], c[1] & ~ARRAY, c[2]), v) for v in w)
+        else:
+            yield c, w
+
+
 def check(case, lines, named):
     """None when both say the same, else what fastavro says."""
     writer, reader, cols, datum = case
@@ -481,10 +502,10 @@ def check(case, lines, named):
         return None if lines[0].startswith("bad_value") else ("skip" if text_of_bytes(value, cols) else "what no column holds")
     wanted = [walk(expected, c[0]) for c in cols]
     if lines[0].startswith("bad_value"):
-        if any(out_of_range(c[1], w) for c, w in zip(cols, wanted)):
+        if any(out_of_range(c[1], w) for c, w in scalars(cols, wanted)):
             return None
         if "not UTF-8" in lines[0]:
-            return None if any(c[1] == TEXT and isinstance(w, str) and not_utf8(w) for c, w in zip(cols, wanted)) else f"{value!r}"
+            return None if any(c[1] == TEXT and isinstance(w, str) and not_utf8(w) for c, w in scalars(cols, wanted)) else f"{value!r}"
         return f"{value!r}"
     if len(lines) != len(cols):
         return f"{value!r}"

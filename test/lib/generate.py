@@ -269,7 +269,7 @@ def create_topic(args):
     from confluent_kafka.admin import AdminClient, NewTopic
     admin = AdminClient({'bootstrap.servers': args.bootstrap})
     topic = NewTopic(args.topic, num_partitions=args.partitions, replication_factor=1)
-    for future in admin.create_topics([topic], operation_timeout=30).values():
+    for future in admin.create_topics([topic], operation_timeout=60).values():
         future.result()
 
 

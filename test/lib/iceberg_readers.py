@@ -23,7 +23,6 @@ import uuid
 import duckdb
 import fastavro
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg import expressions as ex
 from pyiceberg.table import StaticTable
@@ -70,9 +69,9 @@ def draw(rnd, kind):
         x = rnd.choice([0.0, -0.0, 1.5, -2.25, math.inf, -math.inf, math.nan, rnd.gauss(0, 1), rnd.uniform(-1e30, 1e30)])
         return single(x) if kind == FLOAT else x
     if kind == DATE:
-        return rnd.choice([0, -1, -719162, 2932896, rnd.randrange(19000, 21000)])
+        return rnd.choice([0, -1, -700_000, 2_930_000, rnd.randrange(19000, 21000)])
     if kind in (TIMESTAMP, TIMESTAMPTZ):
-        return rnd.choice([0, -1, -62135596800 * 10**6, 253402300799999999, START + rnd.randrange(100 * DAY)])
+        return rnd.choice([0, -1, -700_000 * DAY + 1, 2_930_000 * DAY - 1, START + rnd.randrange(100 * DAY)])
     if kind == STRING:
         alphabet = rnd.choice(["abc", "aé€😀\uffff\U0010ffff", "z\U0010ffff", "\x01~"])
         return "".join(rnd.choice(alphabet) for _ in range(rnd.choice([0, 1, 4, 15, 16, 17, 40])))
@@ -90,7 +89,7 @@ def make_rows(rnd, columns, first, n, days=3, step=1):
     nulls = {c.name: rnd.choice([0.0, 0.1, 0.9, 1.0]) for c in columns}
     rows = []
     for i in range(n):
-        row = Row(id=first + i, user_id="u%d" % rnd.randrange(9),
+        row = Row(id=first + i, user_id="u%d" % rnd.randrange(6),
                   window_end=START + rnd.randrange(days * step) * DAY + rnd.randrange(1440) * 60_000_000)
         for c in columns[3:]:
             if rnd.random() < nulls[c.name]:
@@ -246,15 +245,16 @@ def check_filters(rnd, table, columns):
     """Filtered = unfiltered, then filtered; and the files that statistics let readers skip, counted."""
     reader = table.open()
     total = len(list(reader.scan().plan_files()))
-    planned = skipped = 0
+    skipped = 0
     for c, word, predicate, fits, _ in filters(rnd, table, columns):
         scan = reader.scan(row_filter=predicate, selected_fields=("id",))
         got = sorted(scan.to_arrow().column("id").to_pylist())
         want = sorted(i for i, row in table.rows.items() if fits(row.get(c.name)))
         check(got == want, "filter", table.location, str(predicate), len(got), len(want), set(got) ^ set(want))
-        planned += len(list(scan.plan_files()))
-        skipped += total - planned if planned < total else 0
-    return total, planned, skipped
+        planned = len(list(scan.plan_files()))
+        check(planned <= total, "planned", planned, total)
+        skipped += total - planned
+    return skipped
 
 
 def quoted(name):
@@ -331,7 +331,7 @@ def decode(bound, kind):
     return bound if kind in (BINARY, UUID) else struct.unpack(FORMS[kind], bound)[0]
 
 
-def check_data_file(file, metadata, columns, con):
+def check_data_file(file, metadata, columns):
     """What the manifest says of a file, against the file."""
     path = local(file["file_path"])
     table = pq.read_table(path)
@@ -342,14 +342,16 @@ def check_data_file(file, metadata, columns, con):
                                     for g in range(parquet.num_row_groups)] or parquet.num_row_groups == 0, path)
     maps = {key: {p["key"]: p["value"] for p in file[key] or []} for key in
             ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds")}
-    by_name = {f["name"]: f for schema in metadata["schemas"] for f in schema["fields"]}
+    by_id = {int(f.metadata[b"PARQUET:field_id"]): i for i, f in enumerate(table.schema)}
+    by_name = {f["name"]: f for schema in metadata["schemas"] if schema["schema-id"] == metadata["current-schema-id"]
+               for f in schema["fields"]}
     for c in columns:
-        if c.name not in table.column_names:
-            continue
         field = by_name[c.name]
+        if field["id"] not in by_id:
+            continue
         number = field["type"]["element-id"] if c.is_list else field["id"]
         check(number in maps["column_sizes"], c.name)
-        cells = plain(table.column(c.name), c.kind)
+        cells = plain(table.column(by_id[field["id"]]), c.kind)
         if c.is_list:
             check(number not in maps["lower_bounds"] and field["id"] not in maps["value_counts"])
             continue
@@ -376,7 +378,7 @@ def check_data_file(file, metadata, columns, con):
         check(high is None or key(decode(high, c.kind)) >= max(map(key, values)), c.name, "upper", high)
 
 
-def check_manifests(table, con=None, foreign=False):
+def check_manifests(table, foreign=False):
     """Every list, manifest and data file of every snapshot, by fastavro."""
     with open(local(table.metadata)) as file:
         metadata = json.load(file)
@@ -409,7 +411,7 @@ def check_manifests(table, con=None, foreign=False):
                     live["rows"] += e["data_file"]["record_count"]
                     live["bytes"] += e["data_file"]["file_size_in_bytes"]
                     if e["data_file"]["file_path"] not in seen and not foreign:
-                        check_data_file(e["data_file"], metadata, table.columns, con)
+                        check_data_file(e["data_file"], metadata, table.columns)
                     seen.add(e["data_file"]["file_path"])
             check([m[k] for k in ("added_files_count", "added_rows_count")] == count[1], m, count)
             check([m[k] for k in ("existing_files_count", "existing_rows_count")] == count[0], m, count)
@@ -445,18 +447,17 @@ def main_table(program, directory, rnd, con):
     check(schema.find_field("neu").field_id == len(COLUMNS) + 3, schema)
     check([s.schema_id for s in table.open().schemas().values()] == [0, 1])
 
-    merged = table.commit(make_rows(rnd, table.columns, 3000, 50), merge=True)
+    table.commit(make_rows(rnd, table.columns, 3000, 50), merge=True)
     check(len(table.open().inspect.manifests()) == 1)
     check_snapshots(table)
     metadata = check_manifests(table)
     check(len(metadata["metadata-log"]) <= 3 and
           all(os.path.exists(local(e["metadata-file"])) for e in metadata["metadata-log"]))
     check(len(glob.glob(local(table.location) + "/metadata/*.metadata.json")) == len(metadata["metadata-log"]) + 1)
-    everything = check_filters(rnd, table, table.columns)
-    check(everything[1] < everything[0] * 50 and everything[2] > 0, "nothing was skipped", everything)
+    check(check_filters(rnd, table, table.columns) > 0, "nothing was skipped")
 
     # partitions that readers plan are those the specification says
-    for user in ("u1", "u7"):
+    for user in ("u1", "u4"):
         for day in range(20_000, 20_003):
             low = to_iceberg(day * DAY, TIMESTAMPTZ)
             tasks = list(table.open().scan(row_filter=ex.And(
@@ -490,7 +491,7 @@ def main_table(program, directory, rnd, con):
         row["i"] = None
     table.columns.append(again)
     table.commit(make_rows(rnd, table.columns, 4000, 30))
-    check(table.open().schema().find_field("i").field_id == len(COLUMNS) + 5)
+    check(table.open().schema().find_field("i").field_id == len(COLUMNS) + 6)
     check_snapshots(table)
 
     # only what expired snapshots alone lead to is deleted
@@ -499,13 +500,13 @@ def main_table(program, directory, rnd, con):
     left = [s.snapshot_id for s in table.open().snapshots()]
     check(left == list(table.history)[-2:] and before > 2 and answer["deleted"] > 0, left)
     check_snapshots(table)
-    metadata = check_manifests(table, foreign=False)
+    metadata = check_manifests(table)
     check([e["snapshot-id"] for e in metadata["snapshot-log"]] == left)
     files = {local(task.file.file_path) for s in left for task in table.open().scan(snapshot_id=s).plan_files()}
     check(set(glob.glob(local(table.location) + "/data/**/*.parquet", recursive=True)) == files)
     if con:
         check_duckdb(con, rnd, table, table.columns)
-    return len(table.rows), merged
+    return len(table.rows)
 
 
 SPECS = [[], ["identity(s)"], ["truncate(4, s)"], ["truncate(3, bin)"], ["year(dt)"], ["month(ts)"], ["hour(window_end)"],
@@ -514,18 +515,28 @@ SPECS = [[], ["identity(s)"], ["truncate(4, s)"], ["truncate(3, bin)"], ["year(d
          ["bucket(5, dt)", "bucket(5, ts)"], ['"größe ""x"".y"', "bin"]]
 
 
+def not_least(rows):
+    """Without numbers that truncation would take below what there is: Java wraps around, PyIceberg does not."""
+    for row in rows:
+        for name, least in (("i", -2**31 + 8), ("l", -2**63 + 8)):
+            if row[name] is not None:
+                row[name] = max(row[name], least)
+    return rows
+
+
 def transform_tables(program, directory, rnd, con):
     """Each transform in a table of its own: what a filter finds does not depend on it."""
     skipped = 0
     for n, partitions in enumerate(SPECS):
         table = Table(program, os.path.join(directory, f"spec-{n}"))
         table.create(COLUMNS, partitions)
-        table.commit(make_rows(rnd, COLUMNS, 0, 40))
-        table.commit(make_rows(rnd, COLUMNS, 100, 40), merge=rnd.random() < 0.5)
+        table.commit(not_least(make_rows(rnd, COLUMNS, 0, 25)))
+        table.commit(not_least(make_rows(rnd, COLUMNS, 100, 25)), merge=rnd.random() < 0.5)
         check_snapshots(table)
         check_manifests(table)
-        # PyIceberg compares binary partitions and uuids wrongly, or not at all: only whole
-        skipped += check_filters(rnd, table, COLUMNS)[2]
+        # what the partitions are made of; PyIceberg compares a partition's uuid with bytes and finds none, and reads a double as a float
+        asked = [c for c in COLUMNS if any(c.name in p.replace("(", " ").replace(")", " ").split(" ") for p in partitions)]
+        skipped += check_filters(rnd, table, [c for c in asked if partitions not in (["u"], ["d"])] or COLUMNS[:1])
         if con:
             got = con.execute(f"SELECT * FROM iceberg_scan('{table.metadata}')").arrow()
             same(got if isinstance(got, pa.Table) else got.read_all(), table.rows, COLUMNS, ("duckdb", partitions))
@@ -546,6 +557,9 @@ def foreign_table(program, directory, rnd):
 
     other = catalog.register_table("x.t", table.metadata)
     rows = make_rows(rnd, columns, 100, 40)
+    for row in rows:                # pyarrow does not find a NaN again that it wrote beside a single number
+        for name in ("f", "d"):
+            row[name] = row[name] if is_number(row[name]) else None
     arrays = []
     arrow = other.schema().as_arrow()
     for c in columns:
@@ -567,11 +581,11 @@ def foreign_table(program, directory, rnd):
     table.rows.update({r["id"]: r for r in rows})
     tagged = other.current_snapshot().snapshot_id
     table.history[tagged] = (dict(table.rows), columns)
-    added = pa.table({"id": pa.array([900], pa.int64()), "user_id": ["u1"], "price": pa.array([decimal.Decimal("1.25")], pa.decimal128(10, 2)),
-                      "window_end": pa.array([START], pa.int64()).cast(pa.timestamp("us", tz="UTC"))},
-                     schema=pa.schema([pa.field("id", pa.int64(), False), pa.field("user_id", pa.large_string(), False),
-                                       pa.field("price", pa.decimal128(10, 2)),
-                                       pa.field("window_end", pa.timestamp("us", tz="UTC"), False)]))
+    kinds = [("id", pa.int64(), False), ("user_id", pa.large_string(), False), ("window_end", pa.timestamp("us", tz="UTC"), False),
+             ("i", pa.int32(), True), ("price", pa.decimal128(10, 2), True)]
+    added = pa.table([pa.array([900], pa.int64()), pa.array(["u1"], pa.large_string()),
+                      pa.array([START], pa.int64()).cast(pa.timestamp("us", tz="UTC")), pa.array([None], pa.int32()),
+                      pa.array([decimal.Decimal("1.25")], pa.decimal128(10, 2))], schema=pa.schema([pa.field(*k) for k in kinds]))
     other.append(added)
     table.rows[900] = Row({c.name: None for c in columns}, id=900, user_id="u1", window_end=START)
 
@@ -581,6 +595,7 @@ def foreign_table(program, directory, rnd):
     metadata["snapshots"][0]["x-key"] = 9223372036854775807
     changed = other.metadata_location.replace(".metadata.json", "-x.metadata.json")
     json.dump(metadata, open(local(changed), "w"))
+    table.now = metadata["last-updated-ms"]
     table.tell(do="open", metadata=changed)
     table.columns = columns
     table.commit(make_rows(rnd, columns, 1000, 50))
@@ -638,7 +653,7 @@ def main():
     directory = os.path.abspath(sys.argv[2])
     con = open_duckdb()
     with subprocess.Popen([sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
-        rows, _ = main_table(program, directory, rnd, con)
+        rows = main_table(program, directory, rnd, con)
         tables, skipped = transform_tables(program, directory, rnd, con)
         foreign = foreign_table(program, directory, rnd)
         program.stdin.close()

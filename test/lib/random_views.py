@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random feature views over random events, compared with PostgreSQL's executor.
 
-    random_views.py --dsn DSN --seed N [--views N] [--events N] [--own] [--both]
+    random_views.py --dsn DSN --seed N [--views N] [--events N] [--own] [--both] [--partials SHARE]
 
 Makes a table stream and N random feature views, lets the engine compute their
 history, and compares every row of it with the same query run by PostgreSQL
@@ -33,7 +33,7 @@ COLUMNS = """user_id text NOT NULL, shop int NOT NULL, item text, price numeric,
 class Query:
     """One random query: SQL for the view, SQL for the executor, and which events it cannot count."""
 
-    def __init__(self, rnd, own):
+    def __init__(self, rnd, own, partials):
         self.rnd = rnd
         self.own = own
         self.raises = []                # conditions on an event: it is not counted
@@ -50,8 +50,9 @@ class Query:
             self.raises.append("qty = 0")
         slide = rnd.choice([60, 60, 120, 300])
         self.slide = slide
-        self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide], rnd.randint(1, 3)))
-        sliced = rnd.random() < 0.3     # all of them of the kind that needs no events
+        sliced = rnd.random() < partials        # all of them of the kind that needs no events
+        self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide] + [86400] * sliced, rnd.randint(1, 3)))
+        self.sliced = sliced
         self.features = [self.mergeable() if sliced else self.feature() for _ in range(rnd.randint(1, 8))]
 
     def filter(self):
@@ -170,10 +171,21 @@ class Query:
         """An aggregate that can be put together from partial ones."""
         r = self.rnd
         clause, condition = self.filter()
-        text, raises = self.argument(r.choice([INTEGERS, INTEGERS, ["at", "day"]]))
-        over = ["count(*)", f"count({text})", f"min({text})", f"max({text})"]
-        if not text.startswith(("at", "day")):
-            over += [f"sum({text})", f"avg({text})"]
+        text, raises = self.argument(r.choice([INTEGERS, INTEGERS, ["price"], ["price"], ["at", "day"], ["item"], ["score", "score4"]]))
+        over = [f"count({text})", f"min({text})", f"max({text})"]
+        if not any(c in text for c in ("at", "day", "item", "score")):
+            over += [f"{f}({text})" for f in ("sum", "avg", "sum", "avg", "stddev", "stddev_pop", "variance", "var_pop", "var_samp")]
+        if self.windows[-1] >= 3600:
+            over += [f"count(DISTINCT {text})"] * 2
+            if not any(c in text for c in ("score", "price")):
+                over += [f"mode() WITHIN GROUP (ORDER BY {text}{r.choice(['', ' DESC'])})"] * 2
+        over += ["count(*)", r.choice(["bool_and(flag)", "bool_or(flag)", "every(flag)"]),
+                 f"{r.choice(['bit_and', 'bit_or', 'bit_xor'])}({r.choice(INTEGERS)})"]
+        if "sum(" in over[3] and r.random() < 0.2:      # several that share a state
+            parts = [f"{f}({text}){clause}" for f in ("count", "sum", "avg", "var_samp", "max")]
+            if raises:
+                self.raises.append(f"({condition}) AND {raises}" if condition else raises)
+            return "ARRAY[" + ", ".join(f"({p})::numeric" for p in r.sample(parts, r.randint(2, 5))) + "]"
         aggregate = r.choice(over)
         if raises and text in aggregate:
             self.raises.append(f"({condition}) AND {raises}" if condition else raises)
@@ -219,6 +231,8 @@ def events(rnd, n):
 
     def price():
         """Equal numbers come in several scales."""
+        if rnd.random() < 0.03:     # more digits than 64 bits take, far apart
+            return rnd.choice(["123456789012345678901234.5", "-0.00000000000000000000012", "999999999999999999", "-0.123456789012345678"])
         if rnd.random() < 0.3:
             return f"{rnd.randint(0, 5)}{rnd.choice(['', '.0', '.00'])}"
         return str(round(rnd.uniform(0, 100), rnd.randint(0, 3)))
@@ -240,7 +254,7 @@ def events(rnd, n):
                      maybe(wildly(rnd.randint(-40, 40) / 8, [3e38, -3e38])), maybe(rnd.random() < 0.5), maybe(f"2024-01-{rnd.randint(1, 28):02d}"),
                      maybe(f"00000000-0000-4000-8000-{rnd.randint(0, 12):012d}"),
                      maybe('{"a": "%s", "n": %d}' % (rnd.choice("xyz"), rnd.randint(0, 9))), round(t, 3)))
-    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + n * 2 + 45 * 60,))
+    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + n * 2 + 160 * 60,))
     return rows
 
 
@@ -333,7 +347,7 @@ def read_rows(cursor, q, table, extra=""):
     return {tuple(r[:n + 1]): r[n + 1] for r in cursor.fetchall()}
 
 
-def wait(cursor, sql, seconds=120):
+def wait(cursor, sql, seconds=180):
     for _ in range(seconds * 20):
         cursor.execute(sql)
         if cursor.fetchone()[0]:
@@ -383,6 +397,9 @@ def compare(cursor, view, q, expected):
     for key, row in read_rows(cursor, q, view).items():
         if newest.get(key[:-1]) != key[-1] or found[key] != row:
             lines.append(f"{key}: {view} has {row}\n    history {found.get(key)}")
+    if q.sliced and view.startswith("view_"):
+        cursor.execute(f"SELECT feature, aggregate, reason FROM feature_stream.explain_feature_view('{view}') WHERE keeps <> 'partials'")
+        lines += [f"{view} keeps events: {row}" for row in cursor.fetchall()]
     cursor.execute(f"SELECT * FROM feature_stream.verify_feature_view('{view}')")
     lines += [f"verify_feature_view: {row}" for row in cursor.fetchall()]
     return lines
@@ -416,7 +433,10 @@ def create(cursor, name, q):
 
 
 def send_new(cursor, n):
-    """Sends the rows of truth that were not sent yet, and waits until n in all have been read."""
+    """Sends the rows of truth that were not sent yet, to a worker that knows all views, and waits until n in all have been read."""
+    wait(cursor, """SELECT state = 'running' AND NOT EXISTS (
+            SELECT FROM feature_stream.feature_view f LEFT JOIN feature_stream.stat_get_feature_view() l ON l.view = f.view::oid WHERE l.view IS NULL)
+        FROM feature_stream.stat_stream""")
     cursor.execute("""INSERT INTO outbox (id, value)
         SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
                'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
@@ -444,6 +464,7 @@ def main():
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--events", type=int, default=800)
     parser.add_argument("--both", action="store_true", help="make each view twice, with native aggregates and without")
+    parser.add_argument("--partials", type=float, default=0.5, help="share of views whose aggregates need no events")
     parser.add_argument("--own", action="store_true", help="use the extension's own aggregates too")
     args = parser.parse_args()
     rnd = random.Random(args.seed)
@@ -452,7 +473,7 @@ def main():
     queries = []
     failed = 0
     for v in range(args.views):
-        q = Query(rnd, args.own)
+        q = Query(rnd, args.own, args.partials)
         try:
             for name in names(args, v):
                 create(cursor, name, q)

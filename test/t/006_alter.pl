@@ -111,7 +111,7 @@ $node->safe_psql('postgres', q(
 $history = 'tallies_history';
 click('c');
 click('d');
-query_is($node, q(SELECT max(n_1h) FROM tallies WHERE user_id = 'd'), 1, 'a view of a new name and owner goes on');
+query_becomes($node, q(SELECT max(n_1h) FROM tallies WHERE user_id = 'd'), 1, 'a view of a new name and owner goes on');
 
 query_is($node, q(SELECT count(*), sum(n) FROM (SELECT max(n_1h) AS n FROM tallies_history GROUP BY user_id) h), "4|$sent",
 	'every event counts once throughout');

@@ -60,7 +60,7 @@ my $detacher = new_session($node, 'postgres');
 cmp_ok($before, '>', 0, 'there is history');
 $reader->run('BEGIN; SELECT count(*) FROM counts_history');
 $detacher->send('ALTER TABLE counts_history DETACH PARTITION counts_history_p20240115 CONCURRENTLY');
-$node->poll_query_until('postgres', "SELECT EXISTS ($pending)");
+$node->poll_query_until('postgres', "SELECT EXISTS ($pending)") or die 'the detach does not begin';
 $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $detacher->pid . ')');
 $detacher->finish;
 like($detacher->errors, qr/canceling statement/, 'a detach was interrupted');
@@ -106,8 +106,8 @@ wait_until('the key in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 6 })
 $node->safe_psql('postgres', 'ALTER SERVER first_name RENAME TO second_name');
 send_events('12:32:00', 1);
 send_events('12:33:00', 1);
-ok(eval { wait_until('the new value in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 7 }, 30) }, 'a renamed server is written to');
-query_is($node, 'SELECT server, connected FROM feature_stream.stat_online', 'second_name|t', 'and shown by its name');
+ok(eval { wait_until('the new value in Redis', sub { ($redis->hash('n:u')->{n_10m} // 0) == 7 }) }, 'a renamed server is written to');
+query_becomes($node, 'SELECT server, connected FROM feature_stream.stat_online', 'second_name|t', 'and shown by its name');
 like(($node->psql('postgres', 'DROP SERVER second_name'))[2], qr/online_counts depends on server second_name/, 'and not dropped under its views');
 $node->safe_psql('postgres', q(
 	DELETE FROM pg_depend WHERE refobjid = (SELECT oid FROM pg_foreign_server WHERE srvname = 'second_name') AND objid = 'online_counts'::regclass;

@@ -116,6 +116,7 @@ query_is($node, q(SELECT sum(read_count), sum(accepted_count) FROM feature_strea
 my $pid = ingest_pid($node, 'avro_clicks');
 (my $wider = $schema) =~ s/\]\}$/, {"name": "device", "type": "string"}]}/;
 $node->safe_psql('postgres', "ALTER FOREIGN TABLE avro_clicks OPTIONS (SET schema '$wider')");
+ingest_pid($node, 'avro_clicks', $pid);
 $kafka->produce_records('avro_clicks',
 	[ map { { partition => $_, value => avro_click(user => 'new', item => 'i', amount => 1, labels => ['l'], time => $now) . avro_bytes('phone') } } 0, 1 ]);
 wait_for_read($node, 'avro_clicks', 2002 + @bad + 2);

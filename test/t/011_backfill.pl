@@ -44,36 +44,19 @@ sub create_view
 {
 	my ($name, $more) = @_;
 
-	$node->safe_psql('postgres', qq(SELECT feature_stream.create_feature_view('$name', '
+	psql_before_crash($node, qq(SELECT feature_stream.create_feature_view('$name', '
 		SELECT user_id, count(*) AS n, array_agg(item) AS items, sum(price) AS spent, count(DISTINCT item) AS kinds
 		  FROM clicks GROUP BY user_id', windows => '{10 min, 30 min}', slide => '1 min' $more)));
 	return;
 }
 
-# Moves the clock to so many seconds after midnight, and waits until all is read that arrived before and fired.
+# Moves the clock to so many seconds after midnight; back, too, so that keys outlive the test: Redis has a clock of its own.
 sub go_on
 {
 	my ($second) = @_;
 
 	hold_clock($node, "(timestamptz '2024-01-15 00:00:10+00' + $second * interval '1 s')");
 	return;
-}
-
-# One answer of a server that may be down: undef then.
-sub ask
-{
-	my ($query) = @_;
-	my ($rc, $out) = $node->psql('postgres', $query);
-
-	return $rc == 0 && $out ne '' ? $out : undef;
-}
-
-# How often a process was killed, by the server's log.
-sub crashes
-{
-	my @found = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /terminated by signal 9/g;
-
-	return scalar @found;
 }
 
 # Columns that do not say when a row was computed.
@@ -83,7 +66,7 @@ sub is_filled
 {
 	my ($view) = @_;
 
-	wait_until("a history of $view", sub { (ask("SELECT state FROM feature_stream.stat_progress_backfill WHERE view = '$view'::regclass") // '') eq 'done' });
+	wait_until("a history of $view", sub { (answer_of($node, "SELECT state FROM feature_stream.stat_progress_backfill WHERE view = '$view'::regclass") // '') eq 'done' });
 	return;
 }
 
@@ -96,14 +79,14 @@ wait_for_frontier($node, 'clicks', '2024-01-15 05:59:00+00');
 # --- A backfill that dies at each point of a step, and of any process's death, while the stream goes on.
 my @kills = (
 	(map { my $point = $_; sub {
-		my $before = crashes();
+		my $before = crash_count($node);
 		set_fault($node, "$point:crash:2");
-		wait_until("a crash at $point", sub { ask('SELECT 1'); crashes() > $before
-			|| (ask("SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE state <> 'done'") // 1) eq '0' });
+		wait_until("a crash at $point", sub { crash_count($node) > $before
+			|| (answer_of($node, "SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE state <> 'done'") // 1) eq '0' });
 		end_crashes($node);
 	} } qw(backfill-before-commit backfill-after-commit)),
 	sub {
-		my $pid = ask("SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'feature_stream backfill worker'");
+		my $pid = answer_of($node, "SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'feature_stream backfill worker'");
 		kill_backend_process($node, $pid) if defined $pid;
 	},
 	sub { $node->stop('immediate'); $node->start; go_on(7 * 3600) },
@@ -114,10 +97,10 @@ for my $i (reverse 1 .. $#kills)
 	@kills[ $i, $j ] = @kills[ $j, $i ];
 }
 
-my $crashes = crashes();
+my $crashes = crash_count($node);
 set_fault($node, 'backfill-before-commit:crash:3');	# the first one cannot be missed
 create_view('after', '');
-wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
+wait_until('a crash of the backfill worker', sub { crash_count($node) > $crashes });
 end_crashes($node);
 go_on(7 * 3600);
 $node->safe_psql('postgres', "CALL send(6 * 3600, 7 * 3600, ($events / 6)::int)");
@@ -129,8 +112,8 @@ for my $kill (@kills)
 go_on(7 * 3600);
 is_filled('after');
 wait_for_frontier($node, 'clicks', '2024-01-15 06:59:00+00');
-note(crashes() . ' crashes');
-cmp_ok(crashes(), '>', $crashes, 'processes were killed');
+note(crash_count($node) . ' crashes');
+cmp_ok(crash_count($node), '>', $crashes, 'processes were killed');
 is(rows_differ($node, "SELECT $columns FROM after_history", "SELECT $columns FROM before_history"), '',
 	"the history of a view that came later is that of one that was there (seed $seed)");
 query_is($node, q(SELECT backfilled, count(*) > 1000, min(available_at - window_end) = '30 s' AND max(available_at - window_end) = '30 s'
@@ -143,54 +126,24 @@ is(rows_differ($node, 'SELECT user_id, n_30m, window_end FROM after', 'SELECT us
 
 # --- A stream without a worker does not keep a backfill from its end; what is online is the row in force.
 create_view('online', ", online => 'redis'");
-wait_until('the state of a view', sub { ask("SELECT 1 FROM feature_stream.backfill WHERE view = 'online'::regclass") });
+wait_until('the state of a view', sub { answer_of($node, "SELECT 1 FROM feature_stream.backfill WHERE view = 'online'::regclass") });
 $node->safe_psql('postgres', "SELECT feature_stream.pause_stream('clicks')");
 is_filled('online');
+go_on(6 * 3600);
 $node->safe_psql('postgres', "SELECT feature_stream.resume_stream('clicks')");
 is(rows_differ($node, "SELECT $columns FROM online_history", "SELECT $columns FROM before_history"), '', 'a paused stream is backfilled, too');
 note($node->safe_psql('postgres', "SELECT format('%s rows in %s', row_count, finished_at - started_at)
 	FROM feature_stream.stat_progress_backfill WHERE view = 'online'::regclass"));
-ingest_pid($node, 'clicks');
-wait_until('the rows in force online', sub {
-	my $rows = ask("SELECT count(*) FROM online");
-	my @keys = $redis->keys('online:*');
-	return defined $rows && $rows > 0 && @keys == $rows;
-});
+wait_for_online($node, $redis, 'online');
 verifies($node, 'online', 'and verifies, its online store included');
 
 # --- A pause: the online store stays as it is, whoever dies, and then has what is in force.
 create_view('kept', ", online => 'redis', on_empty => 'set'");
 is_filled('kept');
-sub online_rows
-{
-	my ($view) = @_;
-	my %rows = map { ($_ => $redis->hash($_)) } $redis->keys("$view:*");
-
-	return map { ($_ => $rows{$_}{window_end} . '/' . ($rows{$_}{n_30m} // '')) } keys %rows;
-}
-sub in_force
-{
-	my ($view) = @_;
-
-	return map { /(.*)\|(.*)/ ? ("$view:$1" => $2) : () }
-		split /\n/, ask("SELECT user_id, extract(epoch FROM window_end)::bigint || '/' || n_30m FROM $view") // '';
-}
-sub is_online
-{
-	my ($view) = @_;
-
-	wait_until("the rows in force of $view online", sub {
-		my %rows = online_rows($view);
-		my %expected = in_force($view);
-		delete @rows{ grep { $rows{$_} =~ m{/0$} } keys %rows };
-		return %expected && join(' ', map { "$_ $rows{$_}" } sort keys %rows) eq join(' ', map { "$_ $expected{$_}" } sort keys %expected);
-	});
-	return;
-}
-is_online($_) for qw(online kept);
+wait_for_online($node, $redis, $_) for qw(online kept);
 $node->safe_psql('postgres', "SELECT feature_stream.pause_feature_view('online'), feature_stream.pause_feature_view('kept')");
-wait_until('the pause', sub { (ask('SELECT count(*) FROM feature_stream.view_state WHERE paused') // 0) eq '2' });
-my %paused = (online_rows('online'), online_rows('kept'));
+wait_until('the pause', sub { (answer_of($node, 'SELECT count(*) FROM feature_stream.view_state WHERE paused') // 0) eq '2' });
+my %paused = map { %{ redis_rows($redis, $_) } } qw(online kept);
 $node->safe_psql('postgres', "CALL send(7 * 3600, 8 * 3600, ($events / 10)::int)");
 go_on(8 * 3600);
 kill_backend_process($node, ingest_pid($node, 'clicks'));
@@ -198,68 +151,78 @@ go_on(8 * 3600);
 wait_for_frontier($node, 'clicks', '2024-01-15 07:59:00+00');
 query_is($node, "SELECT count(*), max(window_end) <= '2024-01-15 06:59:00+00' FROM online_history HAVING count(*) > 0",
 	$node->safe_psql('postgres', "SELECT count(*), true FROM before_history WHERE window_end <= '2024-01-15 06:59:00+00'"), 'a paused view fires no more');
-is_deeply({ online_rows('online'), online_rows('kept') }, \%paused, 'and its online store stays as it is');
-$crashes = crashes();
+is_deeply({ map { %{ redis_rows($redis, $_) } } qw(online kept) }, \%paused, 'and its online store stays as it is');
+$crashes = crash_count($node);
+$redis->freeze;		# nothing is sent before all is filled, and by another worker
 set_fault($node, 'backfill-before-commit:crash:1');
-$node->safe_psql('postgres', "SELECT feature_stream.resume_feature_view('online'), feature_stream.resume_feature_view('kept')");
-wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
+psql_before_crash($node, "SELECT feature_stream.resume_feature_view('online'), feature_stream.resume_feature_view('kept')");
+wait_until('a crash of the backfill worker', sub { crash_count($node) > $crashes });
 end_crashes($node);
-go_on(8 * 3600);
+go_on(7 * 3600);
 for my $view (qw(online kept))
 {
 	wait_until("the resumption of $view", sub {
-		(ask("SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE view = '$view'::regclass AND reason = 'pause' AND state = 'done'") // 0) eq '1' });
+		(answer_of($node, "SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE view = '$view'::regclass AND reason = 'pause' AND state = 'done'") // 0) eq '1' });
+}
+kill_backend_process($node, ingest_pid($node, 'clicks'));
+$redis->thaw;
+my $emptied_rows = q(SELECT string_agg(format('kept:%s %s/%s', user_id, extract(epoch FROM window_end)::bigint, n_30m), ' ' ORDER BY format('kept:%s', user_id) COLLATE "C")
+	FROM (SELECT DISTINCT ON (user_id) * FROM kept_history ORDER BY user_id, window_end DESC) h WHERE n_30m = 0 AND window_end > '2024-01-15 06:59:00+00');
+sub emptied_online
+{
+	my $rows = redis_rows($redis, 'kept');
+
+	return join(' ', map { "$_ $rows->{$_}" } sort grep { $rows->{$_} =~ m{^(\d+)/0$} && $1 > 1705301940 } keys %$rows);
+}
+eval { wait_until('the empty rows online', sub { emptied_online() eq (answer_of($node, $emptied_rows) // '') }) };
+for my $view (qw(online kept))
+{
 	is(rows_differ($node, "SELECT $columns FROM ${view}_history", "SELECT $columns FROM before_history"), '', "the history of $view is that of a view that was not paused");
-	is_online($view);
+	wait_for_online($node, $redis, $view);
 	pass("the online store of $view has what is in force");
 	verifies($node, $view, "$view verifies");
 }
-my %emptied = online_rows('kept');
-my @left = grep { !exists $emptied{$_} } grep { /^kept:/ } keys %paused;
-is(scalar(@left), 0, 'on_empty set: no key is gone');
-cmp_ok(scalar(grep { m{/0$} } values %emptied), '>', 0, 'and some have the empty row');
-is($node->safe_psql('postgres', q(SELECT string_agg(format('kept:%s %s/%s', user_id, extract(epoch FROM window_end)::bigint, n_30m), ' ' ORDER BY format('kept:%s', user_id) COLLATE "C")
-	FROM (SELECT DISTINCT ON (user_id) * FROM kept_history ORDER BY user_id, window_end DESC) h WHERE n_30m = 0 AND window_end > '2024-01-15 06:59:00+00')),
-	join(' ', map { "$_ $emptied{$_}" } sort grep { $emptied{$_} =~ m{^(\d+)/0$} && $1 > 1705301940 } keys %emptied), 'of the last window end');
+my $kept = redis_rows($redis, 'kept');
+is(scalar(grep { /^kept:/ && !exists $kept->{$_} } keys %paused), 0, 'on_empty set: no key is gone');
+is(emptied_online(), $node->safe_psql('postgres', $emptied_rows), 'and some have the empty row of the last window end');
+isnt(emptied_online(), '', 'of which there are some');
 
 # --- Features are added and dropped, whoever dies: history and online store are those of a view that had them from the start.
 sub alter
 {
 	my ($features) = @_;
 
-	$node->safe_psql('postgres', "SELECT feature_stream.alter_feature_view('few', 'SELECT user_id, $features FROM clicks GROUP BY user_id')");
+	psql_before_crash($node, "SELECT feature_stream.alter_feature_view('few', 'SELECT user_id, $features FROM clicks GROUP BY user_id')");
 	return;
 }
 sub is_altered
 {
 	my ($times) = @_;
 
-	wait_until("alteration $times", sub { (ask("SELECT count(*) FROM feature_stream.stat_progress_backfill
+	wait_until("alteration $times", sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_progress_backfill
 		WHERE view = 'few'::regclass AND reason = 'alteration' AND state = 'done'") // 0) eq $times });
 	return;
 }
 $node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('few', 'SELECT user_id, count(*) AS n, min(price) AS least
 	FROM clicks GROUP BY user_id', windows => '{10 min, 30 min}', slide => '1 min', online => 'redis')));
 is_filled('few');
-is_online('few');
+wait_for_online($node, $redis, 'few');
 is(scalar(grep { exists $redis->hash($_)->{items_30m} } $redis->keys('few:*')), 0, 'a view with few features');
-$crashes = crashes();
+$crashes = crash_count($node);
 set_fault($node, 'backfill-before-commit:crash:2');
 alter('array_agg(item) AS items, count(*) AS n');
-wait_until('a crash of the backfill worker', sub { ask('SELECT 1'); crashes() > $crashes });
+wait_until('a crash of the backfill worker', sub { crash_count($node) > $crashes });
 end_crashes($node);
 go_on(9 * 3600);
 $node->safe_psql('postgres', "CALL send(8 * 3600, 9 * 3600, ($events / 10)::int)");
 is_altered(1);
-$crashes = crashes();
-set_fault($node, 'checkpoint-before-commit:crash:1');
-alter('sum(price) AS spent, array_agg(item) AS items, count(*) AS n');
-wait_until('a crash of the ingest worker', sub { ask('SELECT feature_stream.checkpoint_stream(\'clicks\')'); crashes() > $crashes });
-end_crashes($node);
+wait_for_read($node, 'clicks', $node->safe_psql('postgres', 'SELECT count(*) FROM outbox'));
+wait_for_frontier($node, 'clicks', '2024-01-15 08:59:00+00');
+crash_at_point($node, 'checkpoint-before-commit', 1, sub { alter('sum(price) AS spent, array_agg(item) AS items, count(*) AS n') });
 go_on(9 * 3600);
 alter('sum(price) AS spent, count(DISTINCT item) AS kinds, array_agg(item) AS items, count(*) AS n');
+go_on(8 * 3600);
 kill_backend_process($node, ingest_pid($node, 'clicks'));
-go_on(9 * 3600);
 wait_for_frontier($node, 'clicks', '2024-01-15 08:59:00+00');
 is_altered(3);
 is(rows_differ($node, "SELECT $columns FROM few_history", "SELECT $columns FROM before_history"), '',
@@ -267,7 +230,7 @@ is(rows_differ($node, "SELECT $columns FROM few_history", "SELECT $columns FROM 
 is(rows_differ($node, 'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM few',
 	'SELECT user_id, n_30m, items_30m, kinds_10m, spent_10m, window_end FROM before'), '', 'its rows in force are the same');
 query_is($node, 'SELECT count(*) > 0 FROM few_history WHERE least_30m IS NOT NULL', 't', 'the history keeps a dropped feature');
-is_online('few');
+wait_for_online($node, $redis, 'few');
 my @few = map { $redis->hash($_) } $redis->keys('few:*');
 is(scalar(grep { exists $_->{items_30m} && exists $_->{kinds_30m} && !exists $_->{least_30m} } @few), scalar(@few),
 	'the online store has the new fields, and the dropped ones no more');

@@ -55,15 +55,6 @@ sub send_events
 	return;
 }
 
-sub set_timeout
-{
-	my ($timeout) = @_;
-
-	$node->append_conf('postgresql.conf', "feature_stream.expression_timeout = '$timeout'");
-	$node->reload;
-	return;
-}
-
 my @good = map { "u$_" } 1 .. $users;
 
 # --- Features: NULL in the row of whom it takes too long, for each window; everything else is right.
@@ -119,7 +110,7 @@ like($err, qr/canceling statement due to statement timeout/, 'statement_timeout 
 
 # --- A worker that is in the middle of it: cancelling it is no error of the expression, stopping it is not put off.
 for my $view (qw(features late many)) { $node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('$view', drop_history => true)"); }
-set_timeout('1h');
+set_and_reload($node, 'feature_stream.expression_timeout', '1h');
 create_view('last', q(user_id NOT LIKE 'loops%'));
 send_events(400, 'sleeps', 'u1');
 sub sleeping_worker

@@ -9,6 +9,7 @@ use warnings;
 use FeatureStream;
 use JSON::PP ();
 use Test::More;
+use Time::HiRes ();
 
 my $kafka = new_kafka();
 my $registry = new_registry(user => 'streams:s3cret');
@@ -57,6 +58,17 @@ sub wait_for_parked
 	return;
 }
 
+# Changes the server's options, and waits for a worker that has them.
+sub alter_server
+{
+	my ($options) = @_;
+	my $old = ingest_pid($node, 'clicks');
+
+	$node->safe_psql('postgres', "ALTER SERVER kafka OPTIONS ($options)");
+	ingest_pid($node, 'clicks', $old);
+	return;
+}
+
 my $reader = '{"type": "record", "name": "Click", "fields": [{"name": "user_id", "aliases": ["uid"], "type": "string"},
 	{"name": "item_id", "type": "string"}, {"name": "category", "type": "string", "default": "none"},
 	{"name": "device", "type": "string", "default": "unknown"},
@@ -64,7 +76,7 @@ my $reader = '{"type": "record", "name": "Click", "fields": [{"name": "user_id",
 $kafka->create_topic('clicks', 2);
 $node->safe_psql('postgres', sprintf(q(
 	SELECT feature_stream.set_test_clock(to_timestamp(%d));
-	CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s', registry '%s/', registry_timeout '500ms');
+	CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s', registry '%s/', registry_timeout '60s');
 	CREATE USER MAPPING FOR postgres SERVER kafka OPTIONS (registry_username 'streams', registry_password 's3cret');
 	CREATE FOREIGN TABLE clicks (
 		user_id text NOT NULL CHECK (user_id <> ''), item_id text NOT NULL, category text, device text,
@@ -111,15 +123,17 @@ wait_for_parked('cannot be asked');
 my $others = $read - 2;
 produce('clicks', map { [ 1, framed(1, click('other', 'i', 'c')) ] } 1 .. 10);
 wait_for_read($node, 'clicks', $others + 10);
-like($node->safe_psql('postgres', q(SELECT last_error FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass)),
-	qr/^the registry cannot be asked/, 'stat_stream says what is the matter');
+query_becomes($node, q(SELECT last_error ~ '^the registry cannot be asked' FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass), 't',
+	'stat_stream says what is the matter');
 ok($node->poll_query_until('postgres', q(SELECT error ~ '^waits for schema 5: the registry cannot be asked' AND pending_offset = end_offset - 2
 	FROM feature_stream.stat_partition WHERE stream = 'clicks'::regclass AND partition = 0)), 'so does stat_partition; the other partition goes on');
 
 # --- It is back, but not itself.
 my %complaints = (error => 'answers with status 500 (error code 50001)', slow => 'does not answer in time', huge => 'too great a length',
 	redirect => 'sends us elsewhere', malformed => 'no JSON object', lost => 'answers with status 404 (error code 404)');
+alter_server("SET registry_timeout '500ms'");
 my $since = $registry->requests;
+my $begun = Time::HiRes::time();
 $registry->set_mode('error');
 $registry->start;
 for my $mode (qw(error slow huge redirect malformed lost))
@@ -129,12 +143,14 @@ for my $mode (qw(error slow huge redirect malformed lost))
 	pass("waits: $complaints{$mode}");
 }
 is(asked('/elsewhere'), 0, 'a redirect is not followed');
-my @times = map { $_->[0] } ($registry->requests)[ $since .. $registry->requests - 1 ];
-is(scalar(grep { $times[$_] - $times[ $_ - 1 ] < 0.9 } 1 .. $#times), 0, 'at most a request a second (' . scalar(@times) . ')');
+# In all: they may be held up on their way.
+my $requests = $registry->requests - $since;
+cmp_ok($requests - 1, '<=', Time::HiRes::time() - $begun, "at most a request a second ($requests)");
 query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'no dead letters meanwhile');
 add_schema(5, click_schema('Click', qw(user_id item_id category device)));
 $registry->set_mode('ok');
 wait_for_read($node, 'clicks', $read);
+alter_server("SET registry_timeout '60s'");
 query_is($node, q(SELECT string_agg(event ->> 'user_id', ' ' ORDER BY "offset") FROM feature_stream.read_event_log('clicks')
 	WHERE partition = 0 AND event ->> 'user_id' IN ('before', 'w', 'behind')), 'before w behind', 'nothing was skipped, and the order is kept');
 
@@ -190,8 +206,9 @@ $kafka->produce_records('nested', [ { partition => 0, value => framed(21, click(
 wait_for_read($node, 'nested', 1);
 my ($nested_reason) = $node->safe_psql('postgres', q(SELECT reason || ': ' || message FROM feature_stream.dead_letter WHERE stream = 'nested'::regclass));
 like($nested_reason, qr/^bad_value: field "user_id" is /, 'a schema in pieces is put together; a column that it does not go with refuses the record');
+my $nested_pid = ingest_pid($node, 'nested');
 $node->safe_psql('postgres', 'ALTER FOREIGN TABLE nested DROP COLUMN flat');
-ingest_pid($node, 'nested');
+ingest_pid($node, 'nested', $nested_pid);
 $kafka->produce_records('nested', [ { partition => 0, value => framed(21, click('owner', 'thing', 'user')) } ]);
 wait_for_read($node, 'nested', 2);
 query_is($node, q(SELECT event ->> 'user_id', event ->> 'item', event ->> 'owner' FROM feature_stream.read_event_log('nested')), 'user|thing|owner', 'without that column it counts');
@@ -211,7 +228,7 @@ query_is($node, "SELECT verdict, detail FROM feature_stream.test_event('clicks',
 is(asked('/schemas/ids/77'), 0, 'without asking the registry');
 
 # --- Where nobody is to be sent; and what cannot be an option.
-$node->safe_psql('postgres', q(ALTER SERVER kafka OPTIONS (SET registry 'http://169.254.1.1:1')));
+alter_server("SET registry 'http://169.254.1.1:1'");
 produce('clicks', [ 0, framed(1, click('last', 'i', 'c')) ]);
 wait_for_parked('link-local address');
 pass('a link-local address is not asked');
@@ -227,7 +244,7 @@ isnt($node->psql('postgres', q(ALTER SERVER kafka OPTIONS (ADD registry_password
 my $secure = new_registry(user => 'streams:s3cret', tls => 1);
 $secure->add('/schemas/ids/1', schema => click_schema('Click', qw(user_id item_id category)));
 $secure->add('/schemas/ids/8', schema => click_schema('Click', qw(user_id item_id category)));
-$node->safe_psql('postgres', sprintf(q(ALTER SERVER kafka OPTIONS (SET registry '%s', SET registry_timeout '5s')), $secure->url));
+alter_server(sprintf(q(SET registry '%s', SET registry_timeout '5s'), $secure->url));
 produce('clicks', [ 0, framed(8, click('secure', 'i', 'c')) ]);
 wait_for_parked('cannot be asked: SSL');
 is(scalar(() = $secure->requests), 0, 'a certificate that nobody vouches for is not believed');
@@ -237,7 +254,7 @@ query_is($node, q(SELECT count(*) FROM feature_stream.read_event_log('clicks') W
 
 # --- A registry that hangs keeps nobody.
 $registry->set_mode('slow');
-$node->safe_psql('postgres', sprintf(q(ALTER SERVER kafka OPTIONS (SET registry '%s', SET registry_timeout '60s')), $registry->url));
+alter_server(sprintf(q(SET registry '%s', SET registry_timeout '60s'), $registry->url));
 produce('clicks', [ 0, framed(6, click('x', 'i', 'c')) ]);
 add_schema(6, click_schema('Click', qw(user_id item_id category)));
 wait_until('the registry to be asked', sub { asked('/schemas/ids/6') > 0 });

@@ -1,6 +1,6 @@
 
 # A real schema registry and a real serializer: producers evolve their schema
-# while events flow, the registry is away for a while, and features are right.
+# while events flow, and so does the stream in the middle of it; the registry is away for a while; and features are right.
 
 use strict;
 use warnings;
@@ -57,22 +57,36 @@ $kafka->create_topic('clicks', 2);
 $node->safe_psql('postgres', sprintf(q(
 	SELECT feature_stream.set_test_clock(to_timestamp(%d));
 	CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s', registry '%s');
-	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text DEFAULT 'no item', device text, clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text DEFAULT 'no item', clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
 	SERVER kafka OPTIONS (topic 'clicks', event_time 'clicked_at', idle_after '1 day', start 'earliest', format 'avro', reader_schema '
 		{"type": "record", "name": "Click", "fields": [{"name": "user_id", "aliases": ["who"], "type": "string"}, {"name": "item", "type": ["null", "string"], "default": null},
 			{"name": "device", "type": ["string", "null"], "default": "none"}, %s]}');
-	SELECT feature_stream.create_feature_view('click_features', 'SELECT user_id, count(*) AS n, count(item) AS items, count(DISTINCT device) AS devices
-		FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min')), $now, $kafka->brokers, $registry->url, $time));
+	SELECT feature_stream.create_feature_view('click_features', 'SELECT user_id, count(*) AS n, count(item) AS items FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min')), $now, $kafka->brokers, $registry->url, $time));
 my $pid = ingest_pid($node, 'clicks');
 for my $version (1 .. 4)
 {
 	produce(map { serialize($_, map { my $i = $_; [ 'u' . $i % 7, 'd' . $i % 3 ] } 1 .. 20) } 1 .. $version);
+	if ($version == 2)
+	{
+		is(ingest_pid($node, 'clicks'), $pid, 'no restart for a new version');
+		# what they write now becomes a column, with some of it read and some not
+		$node->safe_psql('postgres', q(
+			ALTER FOREIGN TABLE clicks ADD COLUMN device text DEFAULT 'unknown';
+			SELECT feature_stream.create_feature_view('device_features', 'SELECT user_id, count(DISTINCT device) AS devices, array_agg(device) AS list
+				FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min')));
+		$pid = ingest_pid($node, 'clicks', $pid);
+	}
 	wait_for_read($node, 'clicks', $read);
 }
-query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'a field more, a field dropped, a field renamed: no dead letters');
+query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'a field more, a column more, a field dropped, a field renamed: no dead letters');
 is(ingest_pid($node, 'clicks'), $pid, 'no restart');
-query_is($node, q(SELECT count(*), count(event ->> 'item'), count(*) FILTER (WHERE event ->> 'device' = 'none'), count(DISTINCT event ->> 'user_id')
-	FROM feature_stream.read_event_log('clicks')), '200|140|80|7', 'each version is read by its own schema');
+query_is($node, q(SELECT count(*), count(event ->> 'item'), count(DISTINCT event ->> 'user_id')
+	FROM feature_stream.read_event_log('clicks')), '200|140|7', 'each version is read by its own schema');
+query_is($node, q(SELECT bool_and((e.event ->> 'device' = 'unknown') = (e."offset" < (c.offsets ->> e.partition::text)::bigint)),
+		count(*) FILTER (WHERE e."offset" >= (c.offsets ->> e.partition::text)::bigint AND e.event ->> 'device' = 'none') >= 40,
+		count(*) FILTER (WHERE e.event ->> 'device' ~ '^d') >= 100
+	FROM feature_stream.read_event_log('clicks') e, feature_stream.stream_contract c WHERE c.stream = 'clicks'::regclass AND c.version = 2), 't|t|t',
+	'the new column has its DEFAULT below the offsets that are recorded, and what was written from there on');
 query_is($node, 'SELECT count(*) FROM feature_stream.registry_schema', 4, 'the registry was asked for each schema once');
 
 # --- The registry is gone: those known go on, also after a restart; a new one waits.
@@ -110,7 +124,7 @@ $kafka->produce_records('visits', [ { partition => 0, value => pack('CN', 0, 471
 wait_for_read($node, 'visits', 2);
 query_is($node, 'SELECT reason, message FROM feature_stream.dead_letter', 'unknown_schema|the registry does not know schema 4711', 'a number that is none is a dead letter');
 query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.partition_position), 't|1', 'all is accounted for');
-query_is($node, q(SELECT count(*) FROM feature_stream.verify_feature_view('click_features') WHERE problem IS NOT NULL), 0, 'features are right');
+query_is($node, qq(SELECT count(*) FROM feature_stream.verify_feature_view('$_')), 0, "features of $_ are right") for qw(click_features device_features);
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC|ERROR/, 'and the log knows of no error');
 
 done_testing();

@@ -43,7 +43,7 @@ sub repair
 my %actions = (
 	'the ingest worker' => sub {
 		my $pid = answer_of($node, "SELECT pid FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass");
-		kill 'KILL', $pid if defined $pid;
+		kill_backend_process($node, $pid) if defined $pid;
 	},
 	'the server (immediate shutdown)' => sub { $node->stop('immediate'); $node->start },
 	map { my $point = $_; ($point => sub { crash_at_point($node, $point, 1 + int($random->() * 3)) }) }

@@ -185,4 +185,22 @@ sub produce_records
 	return;
 }
 
+# All records of a topic, as produce_records takes them.
+sub records
+{
+	my ($self, $topic) = @_;
+	my $decode = sub { $_[0] eq '-' ? undef : pack('H*', substr($_[0], 1)) };
+	my @records;
+
+	for my $line (split /\n/, $self->admin('', 'consume', $topic))
+	{
+		my ($partition, $timestamp, $key, $value, $headers) = split /\t/, $line, -1;
+		my %headers = map { my ($name, $content) = split /=/, $_, 2; ($name => $decode->($content)) } split /,/, $headers;
+
+		push @records, { partition => $partition, timestamp => $timestamp, key => $decode->($key), value => $decode->($value),
+			headers => \%headers };
+	}
+	return @records;
+}
+
 1;

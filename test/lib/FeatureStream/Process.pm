@@ -47,7 +47,7 @@ sub free_port
 sub wait_until
 {
 	my ($what, $condition, $seconds) = @_;
-	my $end = Time::HiRes::time() + ($seconds // 60) * ($ENV{FS_PATIENCE} || 1);
+	my $end = Time::HiRes::time() + ($seconds // 180) * ($ENV{FS_PATIENCE} || 1);
 
 	until ($condition->())
 	{
@@ -136,7 +136,7 @@ sub stop
 
 	return if !$self->is_alive;
 	kill 'TERM', $self->{pid};
-	eval { wait_until("$self->{name} to stop", sub { !$self->is_alive }, 30); 1 } or $self->kill9;
+	eval { wait_until("$self->{name} to stop", sub { !$self->is_alive }); 1 } or $self->kill9;
 	return;
 }
 

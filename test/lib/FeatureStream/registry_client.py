@@ -24,7 +24,7 @@ def frame_with_references(client, url, subject, schema, references, records):
         newest = client.get_latest_version(other)
         fastavro.parse_schema(json.loads(newest.schema.schema_str), named)
         known.append({"name": name, "subject": other, "version": newest.version})
-    answer = requests.post(f"{url}/subjects/{subject}/versions", timeout=30,
+    answer = requests.post(f"{url}/subjects/{subject}/versions", timeout=120,
                            json={"schema": schema, "schemaType": "AVRO", "references": known})
     answer.raise_for_status()
     parsed = fastavro.parse_schema(json.loads(schema), named)
