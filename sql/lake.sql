@@ -1,4 +1,4 @@
--- Lakes: options of servers, what create_feature_view and alter_feature_view say of them.  Exports: 018_lake.
+-- Lakes: options of servers, what create_feature_view and alter_feature_view say of them.  Exports: test/t/020_lake.pl.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS feature_stream;
 CREATE ROLE fs_lake_owner;
