@@ -12,7 +12,6 @@ plans.
 """
 import collections
 import datetime
-import decimal
 import sys
 import uuid
 
@@ -28,8 +27,6 @@ def plain(value):
     """One value as both sides have it."""
     if isinstance(value, (list, tuple)):
         return tuple(plain(v) for v in value)
-    if isinstance(value, decimal.Decimal):
-        return str(value)
     if isinstance(value, memoryview):
         return bytes(value)
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
@@ -53,7 +50,7 @@ def read_history(cursor, history, columns):
                    (history,))
     types = dict(cursor.fetchall())
     assert set(types) == set(columns), (types, columns)
-    cursor.execute("SELECT %s FROM %s" % (", ".join('"%s"%s' % (c, "::text" if types[c] in (114, 3802) else "") for c in columns), history))
+    cursor.execute("SELECT %s FROM %s" % (", ".join('"%s"%s' % (c, "::text" if types[c] in (114, 1700, 3802) else "") for c in columns), history))
     return [tuple(map(plain, row)) for row in cursor.fetchall()]
 
 
