@@ -764,11 +764,11 @@ COMMENT ON FUNCTION feature_stream.register_schema(text, text, text) IS
     'adds an Avro schema to a subject, whose compatibility it must meet (given here, it is set first), and gives its version; a schema that the subject has gives the version it has';
 
 CREATE FUNCTION feature_stream.check_schema(subject text, schema text)
-RETURNS TABLE (path text, rule text, reader_version int, writer_version int, problem text)
+RETURNS TABLE (path text, rule text, reader_version int, writer_version int, problem text, features text[])
 AS 'MODULE_PATHNAME', 'fs_check_schema' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10;
 REVOKE ALL ON FUNCTION feature_stream.check_schema(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.check_schema(text, text) IS
-    'why register_schema() would refuse the schema, which is the version that is null: one row a problem; no row: it would not';
+    'why register_schema() would refuse the schema, which is the version that is null: one row a problem; and, with neither version, what streams of Avro over the topic "<topic>-value" could not read of it any more, with the features that depend on it; no row: neither';
 
 CREATE FUNCTION feature_stream.set_compatibility(subject text, mode text) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_set_compatibility' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;

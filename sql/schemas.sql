@@ -71,6 +71,50 @@ SELECT feature_stream.register_schema('gone', '"int"');
 ROLLBACK;
 SELECT count(*) FROM feature_stream.schema_subject WHERE subject = 'gone';
 
+-- Features that a change breaks: of streams over the topic, columns that a schema of records does not serve any more.
+RESET ROLE;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '127.0.0.1:1');
+\set v1 '{"name": "id", "type": "string"}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}, {"name": "price", "type": "double"}, {"name": "shop", "type": {"type": "record", "name": "Shop", "fields": [{"name": "city", "type": "string"}]}}'
+SELECT set_config('test.v1', :'v1', false) IS NOT NULL AS set;
+DO $$
+BEGIN
+	EXECUTE format($s$CREATE FOREIGN TABLE orders (id text NOT NULL, at timestamptz NOT NULL, price float8,
+		city text OPTIONS (field 'shop.city'), coupon text DEFAULT 'none')
+		SERVER nowhere OPTIONS (topic 'orders', format 'avro', schema %L, event_time 'at')$s$, click(current_setting('test.v1')));
+END $$;
+SELECT feature_stream.create_feature_view('order_features', $$
+	SELECT id, sum(price) FILTER (WHERE coupon = 'none') AS spent, count(DISTINCT city) AS cities FROM orders GROUP BY id $$,
+	windows => '{1 hour, 24 hours}', slide => '1 hour');
+SELECT feature_stream.register_schema('orders-value', click(:'v1'), 'NONE');
+SELECT path, rule, problem, features FROM feature_stream.check_schema('orders-value',
+	click('{"name": "id", "type": "string"}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}, {"name": "price", "type": "string"}'));
+SELECT path, rule, problem, features FROM feature_stream.check_schema('orders-value',
+	click(:'v1' || ', {"name": "coupon", "type": "string"}'));
+SELECT feature_stream.register_schema('orders-value', click(:'v1' || ', {"name": "coupon", "type": "string"}'));
+SELECT path, rule, problem, features FROM feature_stream.check_schema('orders-value', click(:'v1'));
+SELECT feature_stream.register_schema('orders-value', click('{"name": "id", "type": "int"}'), 'FULL');
+SELECT count(*) FROM feature_stream.check_schema('other-value', click('{"name": "id", "type": "int"}'));
+SELECT feature_stream.drop_feature_view('order_features', drop_history => true);
+DROP FOREIGN TABLE orders;
+-- The same of a stream that resolves all records to a schema of its own.
+ALTER SERVER nowhere OPTIONS (ADD registry 'http://127.0.0.1:1');
+DO $$
+BEGIN
+	EXECUTE format($s$CREATE FOREIGN TABLE orders (id text NOT NULL, at timestamptz NOT NULL, price float8,
+		city text OPTIONS (field 'shop.city'))
+		SERVER nowhere OPTIONS (topic 'orders', format 'avro', reader_schema %L, event_time 'at')$s$, click(current_setting('test.v1')));
+END $$;
+SELECT feature_stream.create_feature_view('order_features', $$
+	SELECT id, sum(price) AS spent, count(DISTINCT city) AS cities FROM orders GROUP BY id $$,
+	windows => '{1 hour, 24 hours}', slide => '1 hour');
+SELECT path, rule, problem, features FROM feature_stream.check_schema('orders-value',
+	click('{"name": "id", "type": "string"}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}, {"name": "price", "type": "float"}'));
+SELECT feature_stream.drop_feature_view('order_features', drop_history => true);
+DROP FOREIGN TABLE orders;
+DROP SERVER nowhere;
+DELETE FROM feature_stream.schema_subject WHERE subject = 'orders-value';
+SET ROLE fs_schema_owner;
+
 -- Errors.
 SELECT feature_stream.register_schema('bad', '{"type": "record"}');
 SELECT feature_stream.register_schema('bad', 'int');

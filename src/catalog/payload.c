@@ -23,9 +23,9 @@ throw_no_memory(const FsStreamDef *def)
 			 errdetail("Could not create the decoder of stream %s.", def->name)));
 }
 
-/* The columns as the decoders want them; palloc'd, pointing into 'def'. */
-static FsField *
-make_fields(const FsStreamDef *def)
+/* See payload.h. */
+FsField *
+fs_payload_fields(const FsStreamDef *def)
 {
 	FsField    *fields = palloc0(sizeof(FsField) * Max(def->ncolumns, 1));
 
@@ -82,7 +82,7 @@ parse_schema(const FsStreamDef *def)
 static FsAvroProgram *
 make_program(const FsStreamDef *def)
 {
-	FsField    *fields = make_fields(def);
+	FsField    *fields = fs_payload_fields(def);
 	FsAvroProblem *problems = palloc0(sizeof(FsAvroProblem) * Max(def->ncolumns, 1));
 	FsAvroSchema *schema = parse_schema(def);
 	bool		too_long;
@@ -100,9 +100,7 @@ make_program(const FsStreamDef *def)
 		throw_no_memory(def);
 	for (int i = 0; i < def->ncolumns; i++)
 	{
-		/* a column with a DEFAULT may wait for its field */
-		if (problems[i].kind == FS_AVRO_NO_PROBLEM ||
-			(problems[i].kind == FS_AVRO_UNKNOWN_FIELD && def->columns[i].default_expr != NULL))
+		if (fs_column_is_served(&def->columns[i], &problems[i]))
 			continue;
 		fs_avro_program_free(program);
 		throw_problem(def, &def->columns[i], &problems[i]);
@@ -134,7 +132,7 @@ fs_payload_check(const FsStreamDef *def)
 	if (def->format != FS_FORMAT_AVRO)
 		return;
 	check_origin(def);
-	fields = make_fields(def);
+	fields = fs_payload_fields(def);
 	if (def->registry != NULL)
 		fs_writer_schemas_check(def, fields);
 	else
@@ -159,7 +157,7 @@ fs_payload_create(const FsStreamDef *def)
 {
 	FsPayloadDecoder *decoder = palloc0(sizeof(FsPayloadDecoder));
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
-	FsField    *fields = make_fields(def);
+	FsField    *fields = fs_payload_fields(def);
 
 	callback->func = free_decoder_cb;
 	callback->arg = decoder;

@@ -23,6 +23,9 @@ typedef struct FsPayloadDecoder
  */
 extern void fs_payload_check(const FsStreamDef *def);
 
+/* The columns as the decoders want them; palloc'd, pointing into 'def'. */
+extern FsField *fs_payload_fields(const FsStreamDef *def);
+
 /* Makes the decoder, which lives as long as the current memory context.  Throws. */
 extern FsPayloadDecoder *fs_payload_create(const FsStreamDef *def);
 

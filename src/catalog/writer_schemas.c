@@ -149,8 +149,7 @@ check_columns(const FsStreamDef *def, const FsField *fields, FsAvroSchema *reade
 	fs_avro_program_free(program);
 	for (int i = 0; i < def->ncolumns && is_made; i++)
 	{
-		if (problems[i].kind == FS_AVRO_NO_PROBLEM ||
-			(problems[i].kind == FS_AVRO_UNKNOWN_FIELD && def->columns[i].default_expr != NULL))
+		if (fs_column_is_served(&def->columns[i], &problems[i]))
 			continue;
 		fs_avro_schema_free(reader);
 		throw_problem(def, &def->columns[i], &problems[i]);

@@ -11,11 +11,20 @@
 #define FS_CATALOG_WRITER_SCHEMAS_H
 
 #include "catalog/stream_def.h"
+#include "core/avro_resolve.h"
 #include "core/wire_header.h"
 
 #define FS_SCHEMA_NAME_SIZE 48	/* of "schema 4294967295" or "schema <GUID>" */
 
 typedef struct FsWriterSchemas FsWriterSchemas;
+
+/* Does a schema serve a column, whatever it has against it?  One with a DEFAULT may wait for its field. */
+static inline bool
+fs_column_is_served(const FsColumn *column, const FsAvroProblem *problem)
+{
+	return problem->kind == FS_AVRO_NO_PROBLEM ||
+		(problem->kind == FS_AVRO_UNKNOWN_FIELD && column->default_expr != NULL);
+}
 
 /* One schema, as this process knows it. */
 typedef struct FsWriterSchema

@@ -97,9 +97,9 @@ throw_no_memory(void)
 			 errdetail("Could not read or compare Avro schemas.")));
 }
 
-/* The schema, which is then the work's; throws when it is none.  'what' names it. */
-static FsAvroSchema *
-parse_schema(const char *text, const char *what)
+/* See schemas.h. */
+FsAvroSchema *
+fs_schema_parse(const char *text, const char *what)
 {
 	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
 	FsAvroSource source = {utf8, strlen(utf8)};
@@ -138,7 +138,7 @@ fs_schema_read(const char *text, FsSchemaForms *forms)
 {
 	Work	   *work = make_work();
 
-	work->given = parse_schema(text, "argument \"schema\"");
+	work->given = fs_schema_parse(text, "argument \"schema\"");
 	forms->parsing = make_form(work, false);
 	forms->whole = make_form(work, true);
 	free_work_cb(work);
@@ -219,6 +219,15 @@ load_versions(const char *subject, bool all)
 	return versions;
 }
 
+/* See schemas.h. */
+char *
+fs_schema_newest(const char *subject)
+{
+	List	   *versions = load_versions(subject, false);
+
+	return versions == NIL ? NULL : ((Version *) linitial(versions))->text;
+}
+
 /* Judges one pair; appends what is wrong.  A version of 0 is the new schema. */
 static List *
 compare_pair(Work *work, int reader_version, int writer_version, List *problems)
@@ -241,7 +250,7 @@ compare_pair(Work *work, int reader_version, int writer_version, List *problems)
 	for (int i = 0; i < work->conflicts.count; i++)
 	{
 		const FsAvroConflict *conflict = &work->conflicts.items[i];
-		FsSchemaProblem *problem = palloc(sizeof(FsSchemaProblem));
+		FsSchemaProblem *problem = palloc0(sizeof(FsSchemaProblem));
 
 		problem->path = pstrdup(conflict->path);
 		problem->rule = fs_avro_rule_name(conflict->rule);
@@ -263,7 +272,7 @@ fs_schema_check(const char *subject, const char *text, const FsCompatibility *co
 	List	   *versions = NIL;
 	ListCell   *lc;
 
-	work->given = parse_schema(text, "argument \"schema\"");
+	work->given = fs_schema_parse(text, "argument \"schema\"");
 	if (compatibility->backward || compatibility->forward)
 		versions = load_versions(subject, compatibility->transitive);
 	foreach(lc, versions)
@@ -271,7 +280,7 @@ fs_schema_check(const char *subject, const char *text, const FsCompatibility *co
 		Version    *version = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		work->version = parse_schema(version->text, psprintf("version %d", version->number));
+		work->version = fs_schema_parse(version->text, psprintf("version %d", version->number));
 		if (compatibility->backward)
 			problems = compare_pair(work, 0, version->number, problems);
 		if (compatibility->forward)

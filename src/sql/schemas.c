@@ -18,6 +18,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "catalog/extension.h"
@@ -30,7 +31,7 @@ PG_FUNCTION_INFO_V1(fs_set_compatibility);
 
 #define MAX_SUBJECT		255		/* characters */
 #define DETAIL_PROBLEMS 50		/* in an error's detail */
-#define PROBLEM_COLUMNS 5
+#define PROBLEM_COLUMNS 6
 
 /* A subject's row. */
 typedef struct Subject
@@ -170,6 +171,18 @@ add_version(const char *name, const char *text, const FsSchemaForms *forms)
 	return version;
 }
 
+/* Says which features depend on something. */
+static void
+append_features(StringInfo detail, ArrayType *features)
+{
+	Datum	   *names;
+	int			count;
+
+	deconstruct_array(features, TEXTOID, -1, false, TYPALIGN_INT, &names, NULL, &count);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(detail, "%s%s", i == 0 ? " Features: " : ", ", TextDatumGetCString(names[i]));
+}
+
 /* Throws the problems: the first one is the message, all are the detail. */
 static void
 throw_problems(const char *name, const FsCompatibility *compatibility, List *problems)
@@ -184,9 +197,12 @@ throw_problems(const char *name, const FsCompatibility *compatibility, List *pro
 	{
 		FsSchemaProblem *problem = lfirst(lc);
 
-		if (told++ < DETAIL_PROBLEMS)
-			appendStringInfo(&detail, "%s%s %s: %s.", told > 1 ? "\n" : "", problem->rule,
-							 problem->path, problem->sentence);
+		if (told++ >= DETAIL_PROBLEMS)
+			continue;
+		appendStringInfo(&detail, "%s%s %s: %s.", told > 1 ? "\n" : "", problem->rule,
+						 problem->path, problem->sentence);
+		if (problem->features != (Datum) 0)
+			append_features(&detail, DatumGetArrayTypeP(problem->features));
 	}
 	if (told > DETAIL_PROBLEMS)
 		appendStringInfo(&detail, "\nThere are %d more.", told - DETAIL_PROBLEMS);
@@ -224,13 +240,14 @@ fs_register_schema(PG_FUNCTION_ARGS)
 		List	   *problems = fs_schema_check(name, schema, subject.compatibility);
 
 		if (problems != NIL)
-			throw_problems(name, subject.compatibility, problems);
+			throw_problems(name, subject.compatibility,
+						   list_concat(problems, fs_schema_impact(name, schema, fs_schema_newest(name))));
 		version = add_version(name, schema, &forms);
 	}
 	PG_RETURN_INT32(version);
 }
 
-/* check_schema(subject, schema) returns table (path, rule, reader_version, writer_version, problem) */
+/* check_schema(subject, schema) returns table (path, rule, reader_version, writer_version, problem, features) */
 Datum
 fs_check_schema(PG_FUNCTION_ARGS)
 {
@@ -250,6 +267,7 @@ fs_check_schema(PG_FUNCTION_ARGS)
 				 errdetail("The schema would be its first version.")));
 	else if (fs_schema_find(name, &forms) == 0)
 		problems = fs_schema_check(name, schema, subject.compatibility);
+	problems = list_concat(problems, fs_schema_impact(name, schema, fs_schema_newest(name)));
 	foreach(lc, problems)
 	{
 		FsSchemaProblem *problem = lfirst(lc);
@@ -263,6 +281,8 @@ fs_check_schema(PG_FUNCTION_ARGS)
 		values[3] = Int32GetDatum(problem->writer_version);
 		nulls[3] = problem->writer_version == 0;
 		values[4] = CStringGetTextDatum(problem->sentence);
+		values[5] = problem->features;
+		nulls[5] = problem->features == (Datum) 0;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

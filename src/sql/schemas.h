@@ -11,6 +11,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "core/avro_schema.h"
+
 /* What a subject asks of a new schema; NONE asks nothing. */
 typedef struct FsCompatibility
 {
@@ -20,7 +22,7 @@ typedef struct FsCompatibility
 	bool		transitive;		/* all of them, not only the newest */
 } FsCompatibility;
 
-/* One schema against one version. */
+/* One schema against one version, or against a stream. */
 typedef struct FsSchemaProblem
 {
 	char	   *path;			/* in the reader's schema */
@@ -28,6 +30,7 @@ typedef struct FsSchemaProblem
 	int			reader_version; /* 0: the new schema */
 	int			writer_version;
 	char	   *sentence;
+	Datum		features;		/* text[]: what it would break, as view.feature; 0: not about features */
 } FsSchemaProblem;
 
 /* The canonical forms of a schema (core/avro_canonical.h), as bytea. */
@@ -48,6 +51,20 @@ extern int	fs_schema_find(const char *subject, const FsSchemaForms *forms);
  * text in the server's encoding.
  */
 extern void fs_schema_read(const char *text, FsSchemaForms *forms);
+
+/* The schema, malloc'd; throws when it is none.  'what' names it. */
+extern FsAvroSchema *fs_schema_parse(const char *text, const char *what);
+
+/*
+ * List of FsSchemaProblem, palloc'd: which features could not be computed as they
+ * are from records written with a new schema.  By the custom of naming subjects,
+ * those are the records of the topic "<topic>-value"; 'newest' is the subject's
+ * newest version, NULL when it has none.
+ */
+extern List *fs_schema_impact(const char *subject, const char *text, const char *newest);
+
+/* The text of the subject's newest version, palloc'd; NULL when it has none. */
+extern char *fs_schema_newest(const char *subject);
 
 /*
  * List of FsSchemaProblem, palloc'd: what a new schema breaks of what the

@@ -3,7 +3,7 @@
  *		Any bytes at all through the JSON decoder.
  *
  * With libFuzzer: clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc
- * test/fuzz/fuzz_json.c src/core/{decode_json,json_decoder,json_scan,json_column,
+ * test/fuzz/fuzz_json.c src/core/{decode_json,json_decoder,json_nested,json_scan,json_column,array_value,buffer,
  * scratch,number,time_text,utf8}.c.  With -DFS_FUZZ_MAIN and any compiler: a driver that
  * mutates a few records at random, [seed [rounds]].
  *

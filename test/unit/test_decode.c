@@ -4,7 +4,7 @@
  *
  * Each record is decoded from a heap block of its exact length, so that a
  * sanitizer sees a read beyond its end.  Build with all of src/core's
- * decode_json, json_scan, json_column, scratch, number, time_text, utf8, reason.
+ * decode_json, json_decoder, json_nested, json_scan, json_column, array_value, buffer, scratch, number, time_text, utf8, reason.
  */
 #include <math.h>
 #include <stdlib.h>
