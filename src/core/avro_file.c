@@ -68,6 +68,7 @@ flush_block(FsAvroFileWriter *writer)
 {
 	FsBuffer   *out = &writer->out;
 
+	FS_ASSERT(writer->nrecords > 0);
 	fs_buffer_reset(&writer->packed);
 	if (!fs_deflate(&writer->packed, writer->block.data, writer->block.len) ||
 		!fs_buffer_append_zigzag(out, writer->nrecords) ||
@@ -112,6 +113,7 @@ fail(FsAvroFileReader *reader, const char *wrong)
 	return false;
 }
 
+/* Takes bytes behind their length; false when they are not there. */
 static bool
 take_text(FsAvroFileReader *reader, const char **text, size_t *len)
 {
@@ -172,6 +174,7 @@ read_codec(FsAvroFileReader *reader)
 	return fail(reader, "it is compressed by a codec other than deflate and zstandard");
 }
 
+/* See avro_file.h. */
 bool
 fs_avro_file_open(FsAvroFileReader *reader, const char *bytes, size_t len)
 {
@@ -189,6 +192,7 @@ fs_avro_file_open(FsAvroFileReader *reader, const char *bytes, size_t len)
 	return true;
 }
 
+/* See avro_file.h. */
 const char *
 fs_avro_file_value(const FsAvroFileReader *reader, const char *key, size_t *len)
 {
@@ -233,6 +237,7 @@ fs_avro_file_next(FsAvroFileReader *reader, size_t limit, FsCursor *records, int
 	const char *bytes;
 	const char *sync;
 
+	FS_ASSERT(limit < FS_BUFFER_MAX && reader->sync != NULL);
 	do
 	{
 		if (fs_cursor_left(&reader->cursor) == 0)

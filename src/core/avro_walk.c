@@ -17,6 +17,7 @@
 void
 fs_avro_walk_begin(FsAvroWalk *walk, const FsAvroSchema *schema, FsCursor records)
 {
+	FS_ASSERT(records.p <= records.end && schema->root >= 0 && schema->root < schema->nnodes);
 	walk->schema = schema;
 	walk->cursor = records;
 	walk->steps = ((int64_t) fs_cursor_left(&records) + STEPS_PER_BYTE) * STEPS_PER_BYTE;
@@ -30,6 +31,7 @@ fs_avro_walk_fail(FsAvroWalk *walk, const char *wrong)
 	return false;
 }
 
+/* See avro_walk.h. */
 bool
 fs_avro_walk_branch(FsAvroWalk *walk, int *node)
 {
@@ -37,6 +39,7 @@ fs_avro_walk_branch(FsAvroWalk *walk, int *node)
 	int64_t		index;
 	int			member;
 
+	FS_ASSERT(*node >= 0 && *node < schema->nnodes);
 	if (schema->nodes[*node].type != FS_AVRO_UNION)
 		return true;
 	if (!fs_take_zigzag(&walk->cursor, &index))
@@ -50,6 +53,7 @@ fs_avro_walk_branch(FsAvroWalk *walk, int *node)
 	return true;
 }
 
+/* See avro_walk.h. */
 bool
 fs_avro_walk_integer(FsAvroWalk *walk, int node, int64_t *value)
 {
@@ -72,6 +76,7 @@ fs_avro_walk_integer(FsAvroWalk *walk, int node, int64_t *value)
 	return true;
 }
 
+/* See avro_walk.h. */
 bool
 fs_avro_walk_float(FsAvroWalk *walk, int node, double *value)
 {
@@ -97,6 +102,7 @@ fs_avro_walk_float(FsAvroWalk *walk, int node, double *value)
 	return true;
 }
 
+/* See avro_walk.h. */
 bool
 fs_avro_walk_bytes(FsAvroWalk *walk, int node, const char **bytes, size_t *len)
 {
@@ -129,6 +135,7 @@ fs_avro_walk_number(FsAvroWalk *walk, int node, int64_t *value)
 	return read_presence(walk, &node, &is_null) && (is_null || fs_avro_walk_integer(walk, node, value));
 }
 
+/* See avro_walk.h. */
 bool
 fs_avro_walk_int(FsAvroWalk *walk, int node, int32_t *value)
 {

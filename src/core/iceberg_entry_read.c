@@ -183,6 +183,7 @@ gather_facts(FsIcebergEntryReader *reader, FsIcebergDataFile *file)
 	size_t		n = reader->facts.len / sizeof(Fact);
 	FsIcebergMetrics *metrics = fs_scratch_take_aligned(&reader->memory, sizeof(FsIcebergMetrics) * (n + 1));
 
+	FS_ASSERT(reader->facts.len % sizeof(Fact) == 0 && file->nmetrics == 0);
 	if (metrics == NULL)
 		return no_memory(reader);
 	if (n > 0)

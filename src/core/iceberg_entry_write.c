@@ -187,6 +187,7 @@ put_equality_ids(FsBuffer *out, const FsIcebergDataFile *file)
 static bool
 put_file(const FsIcebergSpec *spec, bool is_deletes, const FsIcebergDataFile *file, FsBuffer *out)
 {
+	FS_ASSERT(file->path != NULL && file->format != NULL && (spec->nfields == 0 || file->partition != NULL));
 	if (!fs_buffer_append_zigzag(out, file->content) || !fs_avro_put_bytes(out, file->path, strlen(file->path)) ||
 		!fs_avro_put_bytes(out, file->format, strlen(file->format)))
 		return false;

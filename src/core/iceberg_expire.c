@@ -260,6 +260,7 @@ drop_snapshots(const Expiry *expiry, const FsIcebergPaths *kept, FsIcebergExpire
 
 		if (snapshot->stays)
 			continue;
+		FS_ASSERT(expired->nsnapshots < expiry->n);
 		expired->snapshots[expired->nsnapshots++] = snapshot->id;
 		if (list != NULL && !fs_iceberg_paths_has(kept, list))
 			expired->lists.texts[expired->lists.n++] = list;

@@ -70,6 +70,7 @@ put_manifest(FsBuffer *out, const FsIcebergManifest *manifest, int64_t sequence)
 	int64_t		own = manifest->sequence_number < 0 ? sequence : manifest->sequence_number;
 	int64_t		least = manifest->min_sequence_number < 0 ? own : manifest->min_sequence_number;
 
+	FS_ASSERT(manifest->path != NULL && sequence > 0);
 	return fs_avro_put_bytes(out, manifest->path, strlen(manifest->path)) && fs_buffer_append_zigzag(out, manifest->length) &&
 		fs_buffer_append_zigzag(out, manifest->spec_id) && fs_buffer_append_zigzag(out, manifest->is_deletes) &&
 		fs_buffer_append_zigzag(out, own) && fs_buffer_append_zigzag(out, least) &&

@@ -43,6 +43,7 @@ fs_iceberg_manifest_next(FsIcebergManifestReader *reader, FsIcebergEntry *entry,
 	const char *wrong = NULL;
 	int			found;
 
+	FS_ASSERT(reader->left >= 0);
 	if (reader->left == 0)
 	{
 		found = fs_avro_file_next(&reader->file, FS_ICEBERG_MAX_BLOCK, &records, &reader->left);
@@ -119,6 +120,7 @@ fs_iceberg_manifest_open(FsIcebergMetadata *metadata, const FsIcebergManifest *m
 	return NULL;
 }
 
+/* NULL is nothing to free. */
 void
 fs_iceberg_reader_free(FsIcebergManifestReader *reader)
 {

@@ -99,6 +99,7 @@ fs_iceberg_manifest_create(FsIcebergMetadata *metadata, int32_t spec_id, bool is
 	return NULL;
 }
 
+/* NULL is nothing to free. */
 void
 fs_iceberg_manifest_free(FsIcebergManifestWriter *writer)
 {
@@ -229,6 +230,7 @@ fs_iceberg_manifest_put(FsIcebergManifestWriter *writer, const FsIcebergEntry *e
 						   fs_avro_file_end_record(&writer->file), message);
 }
 
+/* See iceberg_manifest.h. */
 bool
 fs_iceberg_manifest_add(FsIcebergManifestWriter *writer, const FsIcebergDataFile *file, char *message)
 {

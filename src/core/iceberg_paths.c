@@ -25,6 +25,7 @@ find_slot(const FsIcebergPaths *paths, const char *path, uint32_t hash)
 {
 	size_t		i = hash;
 
+	FS_ASSERT(paths->nslots > paths->used && (paths->nslots & (paths->nslots - 1)) == 0);
 	for (;; i++)
 	{
 		FsIcebergPath *slot = &paths->slots[i & (paths->nslots - 1)];
@@ -87,6 +88,7 @@ fs_iceberg_paths_add(FsIcebergPaths *paths, const char *path)
 	return true;
 }
 
+/* See iceberg_manifest.h. */
 bool
 fs_iceberg_paths_has(const FsIcebergPaths *paths, const char *path)
 {
@@ -107,6 +109,7 @@ fs_iceberg_paths_remove(FsIcebergPaths *paths, const char *path)
 	paths->count--;
 }
 
+/* See iceberg_manifest.h. */
 const char *
 fs_iceberg_paths_next(const FsIcebergPaths *paths, size_t *i)
 {

@@ -87,6 +87,7 @@ append_column(FsIcebergMetadata *metadata, FsJsonNode *fields, const FsParquetCo
 	FsScratch  *memory = &metadata->memory;
 	FsJsonNode *field = fs_json_new(memory, FS_JSON_NODE_OBJECT);
 
+	FS_ASSERT(column->type <= FS_PARQUET_UUID && id > 0);
 	return field != NULL && fs_iceberg_set_number(metadata, field, "id", id) &&
 		fs_iceberg_set_text(metadata, field, "name", column->name) &&
 		fs_json_set(memory, field, "required", fs_json_new_boolean(memory, column->required)) &&

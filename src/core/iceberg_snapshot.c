@@ -198,6 +198,7 @@ fs_iceberg_add_snapshot(FsIcebergMetadata *metadata, const FsIcebergCommit *comm
 	FsIcebergSnapshot parent;
 	bool		has_parent = fs_iceberg_current_snapshot(metadata, &parent);
 
+	FS_ASSERT(commit->operation != NULL && commit->manifest_list != NULL);
 	if (has_parent && parent.timestamp_ms >= time && parent.timestamp_ms < INT64_MAX)
 		time = parent.timestamp_ms + 1;
 	if (commit->now_ms > time)

@@ -240,6 +240,7 @@ truncate_string(int32_t width, FsIcebergValue *result)
 	result->len = i;
 }
 
+/* Truncates a value of a type that can be. */
 static void
 truncate_value(int32_t width, const FsIcebergType *type, FsIcebergValue *result, char *room)
 {

@@ -168,6 +168,7 @@ fixed_size(const FsIcebergType *type)
 	}
 }
 
+/* See iceberg_value.h. */
 bool
 fs_iceberg_avro_fits(const FsIcebergType *type, const FsIcebergValue *value)
 {

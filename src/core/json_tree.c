@@ -253,6 +253,7 @@ fs_json_get_number(const FsJsonNode *object, const char *key, int64_t *value)
 		fs_number_to_int(&number, 64, value) == FS_NUMBER_OK;
 }
 
+/* See json_tree.h. */
 bool
 fs_json_get_int(const FsJsonNode *object, const char *key, int32_t *value)
 {
@@ -319,6 +320,7 @@ fs_json_new_boolean(FsScratch *memory, bool value)
 	return new_leaf(memory, FS_JSON_NODE_RAW, value ? "true" : "false");
 }
 
+/* See json_tree.h. */
 FsJsonNode *
 fs_json_copy(FsScratch *memory, const FsJsonNode *node)
 {
