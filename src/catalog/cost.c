@@ -52,7 +52,8 @@
 #define EVENT_BYTES 4
 #define CHUNK_FILL 1.25
 #define CELL_BYTES 3			/* of a partial state, of mostly small numbers */
-#define SET_BYTES 72			/* of a partial state that is a set of two or three values */
+#define VALUE_BYTES 20			/* of a partial state that is a set of one value */
+#define SET_BYTES 72			/* of two or three */
 
 /* What an aggregate takes for a window, and for each event in it, in microseconds. */
 typedef struct NativeCost
@@ -190,12 +191,13 @@ add_replay(const FsViewDef *view, const FsStreamDef *stream, const FsAggregate *
 
 /* Bytes that a record of a sliced view takes for an aggregate. */
 static double
-state_bytes(const FsViewDef *view, int index)
+state_bytes(const FsViewDef *view, int index, double events)
 {
 	int			ncells = fs_view_state_cells(view, index);
 
-	return view->aggregates[index].partial_kind >= FS_PARTIAL_DISTINCT ? ncells * SET_BYTES :
-		ncells * CELL_BYTES * CHUNK_FILL;
+	if (view->aggregates[index].partial_kind >= FS_PARTIAL_DISTINCT)
+		return ncells * (events > slides(view) ? SET_BYTES : VALUE_BYTES);
+	return ncells * CELL_BYTES * CHUNK_FILL;
 }
 
 /* See cost.h. */
@@ -215,7 +217,7 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 	native = native_cost(aggregate);
 	if (view->is_sliced)
 	{
-		cost.bytes_per_key = state_bytes(view, index) * Min(slides(view), events);
+		cost.bytes_per_key = state_bytes(view, index, events) * Min(slides(view), events);
 		cost.event_us = KEEP_US;
 		events = Min(slides(view), events);
 	}

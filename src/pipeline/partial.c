@@ -13,10 +13,8 @@
 #include "postgres.h"
 
 #include "common/int.h"
-#include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
-#include "utils/numeric.h"
 #include "utils/varlena.h"
 
 #include "pipeline/aggregate.h"
@@ -152,7 +150,7 @@ compare_values(const FsColumn *column, Oid collation, const FsValue *a, const Fs
 	}
 }
 
-/* Is the value of 'y' at (since, partition) later in the window than the one kept, which came earlier? */
+/* Is (since, partition) later in the window than the value kept, which arrived before? */
 static inline bool
 is_later(const FsCell *kept, int64 since, int64 partition)
 {

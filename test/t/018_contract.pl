@@ -68,8 +68,7 @@ for my $i (1 .. 3)
 	$node->safe_psql('postgres', sprintf(q(
 		SELECT feature_stream.create_feature_view('by_c%d', 'SELECT user_id, count(DISTINCT c%d) AS kinds, array_agg(c%d) AS list, max(c1) AS top FROM clicks GROUP BY user_id',
 			windows => '{10 min}', slide => '1 min')), $i, $i, $i));
-	ingest_pid($node, 'clicks');
-	is(answer_of($node, q(SELECT count(*) FROM feature_stream.stream_contract WHERE stream = 'clicks'::regclass AND offsets IS NULL)), 0,
+	query_becomes($node, q(SELECT count(*) FROM feature_stream.stream_contract WHERE stream = 'clicks'::regclass AND offsets IS NULL), 0,
 		"the contract with c$i is in force");
 }
 send_clicks(300);
@@ -91,9 +90,10 @@ query_is($node, "$events SELECT c, count(*) FROM found GROUP BY c ORDER BY c", j
 # What is computed from that agrees, whoever computes it.
 $node->poll_query_until('postgres', q(SELECT NOT EXISTS (SELECT FROM feature_stream.backfill WHERE state = 'pending') AND frontier >= to_timestamp(%d)
 	FROM feature_stream.stream_state) =~ s/%d/$start + $sent - 120/er) or die 'windows do not fire';
+wait_for_frontier($node, 'clicks', $node->safe_psql('postgres', 'SELECT frontier FROM feature_stream.stream_state'));
 verifies($node, $_, "$_ verifies, in its history and in memory") for qw(counts by_c1 by_c2 by_c3);
 query_is($node, 'SELECT count(*) FROM feature_stream.dead_letter', 0, 'no dead letters');
-query_is($node, 'SELECT sum(read_count), sum(accepted_count) FROM feature_stream.stat_partition', "$sent|$sent", 'every record counts once');
+query_becomes($node, 'SELECT sum(read_count), sum(accepted_count) FROM feature_stream.stat_partition', "$sent|$sent", 'every record counts once');
 my $before = $node->safe_psql('postgres', q(SELECT * FROM feature_stream.read_event_log('clicks') ORDER BY partition, "offset"));
 kill_backend_process($node, ingest_pid($node, 'clicks'));
 ingest_pid($node, 'clicks');
@@ -101,8 +101,10 @@ is($node->safe_psql('postgres', q(SELECT * FROM feature_stream.read_event_log('c
 
 # A column that no feature uses goes while events flow; another DEFAULT changes nothing that was read.
 send_clicks(100);
-$node->safe_psql('postgres', q(SELECT feature_stream.drop_feature_view('by_c3', drop_history => true);
-	ALTER FOREIGN TABLE clicks DROP COLUMN c3; ALTER FOREIGN TABLE clicks ALTER COLUMN c2 SET DEFAULT 'newer'));
+my $pid = ingest_pid($node, 'clicks');
+$node->safe_psql('postgres', q(BEGIN; SELECT feature_stream.drop_feature_view('by_c3', drop_history => true);
+	ALTER FOREIGN TABLE clicks DROP COLUMN c3; ALTER FOREIGN TABLE clicks ALTER COLUMN c2 SET DEFAULT 'newer'; COMMIT));
+ingest_pid($node, 'clicks', $pid);
 like(($node->psql('postgres', 'ALTER FOREIGN TABLE clicks DROP COLUMN c2'))[2], qr/by_c2 \(kinds, list\)/, 'one that features use does not, by their names');
 send_clicks(100);
 wait_for_read($node, 'clicks', $sent);
