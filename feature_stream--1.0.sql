@@ -29,7 +29,11 @@ CREATE TABLE feature_stream.feature_view (
     as_of              name,
     live               regclass,
     backfill           boolean NOT NULL DEFAULT true,
-    past_columns       name[] NOT NULL DEFAULT '{}'
+    past_columns       name[] NOT NULL DEFAULT '{}',
+    offline            name,
+    offline_table      text,
+    offline_partition_by text[],
+    offline_interval   interval
 );
 CREATE INDEX ON feature_stream.feature_view (stream);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_view', '');
@@ -224,6 +228,50 @@ CREATE TABLE feature_stream.backfill (
     error             text,
     PRIMARY KEY (view, "until")
 ) WITH (fillfactor = 50);
+
+-- Feature views that are exported to a lake, and how far that is.  The counts, times and errors are the lake
+-- worker's; table_uuid is null until it has made the table.
+CREATE TABLE feature_stream.lake_export (
+    view               oid PRIMARY KEY,
+    catalog_name       text NOT NULL,
+    table_namespace    text NOT NULL,
+    table_name         text NOT NULL,
+    table_uuid         text,
+    row_count          bigint NOT NULL DEFAULT 0,
+    file_count         bigint NOT NULL DEFAULT 0,
+    byte_count         bigint NOT NULL DEFAULT 0,
+    commit_count       bigint NOT NULL DEFAULT 0,
+    window_end         timestamptz,
+    last_commit_time   timestamptz,
+    next_export_time   timestamptz NOT NULL DEFAULT '-infinity',
+    failure_count      int NOT NULL DEFAULT 0,
+    last_error         text,
+    last_error_time    timestamptz,
+    UNIQUE (catalog_name, table_namespace, table_name)
+) WITH (fillfactor = 50);
+
+-- Rows of histories that the lake does not have yet: those of these window ends that were computed at that
+-- time, as one transaction wrote them and their chunk; or, without a time, those that were there when the
+-- export began: all that are in no chunk with one.
+CREATE TABLE feature_stream.lake_chunk (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    view              oid NOT NULL,
+    computed_at       timestamptz,
+    first_window_end  timestamptz NOT NULL,
+    last_window_end   timestamptz NOT NULL,
+    row_count         bigint NOT NULL
+);
+CREATE INDEX ON feature_stream.lake_chunk (view, id);
+
+-- Files in lakes that no table needs (any more) after a time.  A file is entered before it is made, and
+-- taken out in the transaction that makes it part of a table: what a crash leaves behind is here.
+CREATE TABLE feature_stream.lake_file (
+    location      text PRIMARY KEY,
+    view          oid NOT NULL,
+    server        oid NOT NULL,
+    "user"        oid NOT NULL,
+    delete_after  timestamptz NOT NULL
+);
 
 -- Features that alter_feature_view() added, in the definition that has them first.  The stream's ingest
 -- worker sets "until" when it loads that: it fires rows with them from there on.  Their columns in the
@@ -517,6 +565,11 @@ CREATE FUNCTION feature_stream.feature_stream_kafka_validator(text[], oid) RETUR
 REVOKE ALL ON FUNCTION feature_stream.feature_stream_kafka_validator(text[], oid) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.feature_stream_kafka_validator(text[], oid) IS 'validator of wrapper feature_stream_kafka';
 
+CREATE FUNCTION feature_stream.feature_stream_iceberg_validator(text[], oid) RETURNS void
+    AS 'MODULE_PATHNAME', 'fs_feature_stream_iceberg_validator' LANGUAGE C STRICT;
+REVOKE ALL ON FUNCTION feature_stream.feature_stream_iceberg_validator(text[], oid) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.feature_stream_iceberg_validator(text[], oid) IS 'validator of wrapper feature_stream_iceberg';
+
 CREATE FUNCTION feature_stream.feature_stream_redis_validator(text[], oid) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_feature_stream_redis_validator' LANGUAGE C STRICT;
 REVOKE ALL ON FUNCTION feature_stream.feature_stream_redis_validator(text[], oid) FROM PUBLIC;
@@ -544,6 +597,10 @@ CREATE FOREIGN DATA WRAPPER feature_stream_redis
     NO HANDLER VALIDATOR feature_stream.feature_stream_redis_validator;
 COMMENT ON FOREIGN DATA WRAPPER feature_stream_redis IS 'Redis servers: online stores';
 
+CREATE FOREIGN DATA WRAPPER feature_stream_iceberg
+    NO HANDLER VALIDATOR feature_stream.feature_stream_iceberg_validator;
+COMMENT ON FOREIGN DATA WRAPPER feature_stream_iceberg IS 'lakes: places where feature views'' histories become Apache Iceberg tables';
+
 CREATE FOREIGN DATA WRAPPER feature_stream_view
     HANDLER feature_stream.view_fdw_handler VALIDATOR feature_stream.feature_stream_view_validator;
 COMMENT ON FOREIGN DATA WRAPPER feature_stream_view IS 'feature views';
@@ -561,19 +618,22 @@ CREATE FUNCTION feature_stream.create_feature_view(
     on_empty text DEFAULT 'delete', emit text DEFAULT 'on_change',
     history text DEFAULT 'all', history_interval interval DEFAULT NULL, history_retention interval DEFAULT NULL,
     online_mode text DEFAULT 'final', offline name DEFAULT NULL, backfill boolean DEFAULT true,
-    backfill_from text DEFAULT NULL) RETURNS regclass
+    backfill_from text DEFAULT NULL,
+    offline_table text DEFAULT NULL, offline_partition_by text[] DEFAULT NULL,
+    offline_interval interval DEFAULT NULL) RETURNS regclass
     AS 'MODULE_PATHNAME', 'fs_create_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean, text) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean, text) IS 'creates a feature view: a query over a stream, computed for each entity and window';
+REVOKE ALL ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean, text, text, text[], interval) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.create_feature_view(text, text, interval[], interval, name, text, interval, text, text, text, interval, interval, text, name, boolean, text, text, text[], interval) IS 'creates a feature view: a query over a stream, computed for each entity and window';
 
 CREATE FUNCTION feature_stream.alter_feature_view(
     view regclass, query text DEFAULT NULL,
     online name DEFAULT NULL, online_key text DEFAULT NULL, online_ttl interval DEFAULT NULL,
     on_empty text DEFAULT NULL, history_retention interval DEFAULT NULL, reset text[] DEFAULT NULL,
-    drop_history boolean DEFAULT false) RETURNS void
+    drop_history boolean DEFAULT false, offline name DEFAULT NULL, offline_table text DEFAULT NULL,
+    offline_partition_by text[] DEFAULT NULL, offline_interval interval DEFAULT NULL) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_alter_feature_view' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
-REVOKE ALL ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[], boolean) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[], boolean) IS 'adds features to a feature view and drops them, by a query that differs in nothing else, and changes its options; null leaves each as it is, reset names options that get their defaults, drop_history drops the history''s columns of dropped features';
+REVOKE ALL ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[], boolean, name, text, text[], interval) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.alter_feature_view(regclass, text, name, text, interval, text, interval, text[], boolean, name, text, text[], interval) IS 'adds features to a feature view and drops them, by a query that differs in nothing else, and changes its options; null leaves each as it is, reset names options that get their defaults, drop_history drops the history''s columns of dropped features';
 
 CREATE FUNCTION feature_stream.drop_feature_view(view regclass, drop_history boolean DEFAULT false) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_drop_feature_view' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -949,6 +1009,50 @@ CREATE EVENT TRIGGER feature_stream_on_sql_drop ON sql_drop
 COMMENT ON EVENT TRIGGER feature_stream_on_sql_drop IS 'removes what belongs to dropped streams and feature views';
 
 --
+-- The catalog of lakes: Iceberg's own tables, as its JDBC catalogs have them, for whoever reads the lake.
+-- A schema of their own, which clients put into their search_path: they use the names alone.
+--
+
+CREATE SCHEMA feature_stream_catalog;
+COMMENT ON SCHEMA feature_stream_catalog IS 'the Iceberg catalog of lakes that feature_stream exports to';
+
+CREATE TABLE feature_stream_catalog.iceberg_tables (
+    catalog_name                varchar(255) NOT NULL,
+    table_namespace             varchar(255) NOT NULL,
+    table_name                  varchar(255) NOT NULL,
+    metadata_location           varchar(1000),
+    previous_metadata_location  varchar(1000),
+    iceberg_type                varchar(5),
+    PRIMARY KEY (catalog_name, table_namespace, table_name)
+);
+COMMENT ON TABLE feature_stream_catalog.iceberg_tables IS 'Iceberg tables and where their metadata is; a commit moves metadata_location';
+SELECT pg_catalog.pg_extension_config_dump('feature_stream_catalog.iceberg_tables', '');
+
+CREATE TABLE feature_stream_catalog.iceberg_namespace_properties (
+    catalog_name    varchar(255) NOT NULL,
+    namespace       varchar(255) NOT NULL,
+    property_key    varchar(255) NOT NULL,
+    property_value  varchar(1000),
+    PRIMARY KEY (catalog_name, namespace, property_key)
+);
+COMMENT ON TABLE feature_stream_catalog.iceberg_namespace_properties IS 'namespaces of Iceberg tables';
+SELECT pg_catalog.pg_extension_config_dump('feature_stream_catalog.iceberg_namespace_properties', '');
+
+CREATE FUNCTION feature_stream.iceberg_metadata_location(view regclass) RETURNS text
+    LANGUAGE sql STABLE STRICT
+    BEGIN ATOMIC
+        SELECT t.metadata_location::pg_catalog.text
+          FROM feature_stream.lake_export e
+               JOIN feature_stream_catalog.iceberg_tables t
+               ON t.catalog_name::pg_catalog.text OPERATOR(pg_catalog.=) e.catalog_name
+               AND t.table_namespace::pg_catalog.text OPERATOR(pg_catalog.=) e.table_namespace
+               AND t.table_name::pg_catalog.text OPERATOR(pg_catalog.=) e.table_name
+         WHERE e.view OPERATOR(pg_catalog.=) $1::pg_catalog.oid;
+    END;
+REVOKE ALL ON FUNCTION feature_stream.iceberg_metadata_location(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.iceberg_metadata_location(regclass) IS 'where the metadata of the feature view''s table in the lake is, for readers without a catalog; null before the first export';
+
+--
 -- statistics
 --
 
@@ -1144,6 +1248,36 @@ COMMENT ON VIEW feature_stream.stat_online IS 'one row a feature view with an on
 COMMENT ON COLUMN feature_stream.stat_online.queued IS 'keys whose newest row is not written yet';
 COMMENT ON COLUMN feature_stream.stat_online.last_write_time IS 'when the store last acknowledged a write';
 
+CREATE VIEW feature_stream.stat_offline AS
+SELECT f.view,
+       f.offline AS server,
+       f.offline_table AS table_name,
+       e.row_count,
+       e.file_count,
+       e.byte_count,
+       e.commit_count,
+       e.window_end,
+       e.last_commit_time,
+       coalesce(c.row_count, 0) AS pending_rows,
+       c.window_end AS pending_window_end,
+       e.failure_count,
+       CASE WHEN e.view IS NULL THEN 'the state of the export is not in this database' ELSE e.last_error END AS last_error,
+       e.last_error_time
+  FROM feature_stream.feature_view f
+       LEFT JOIN feature_stream.lake_export e ON e.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
+       LEFT JOIN (SELECT k.view, pg_catalog.sum(k.row_count)::pg_catalog.int8 AS row_count,
+                         pg_catalog.min(k.first_window_end) AS window_end
+                    FROM feature_stream.lake_chunk k GROUP BY k.view) c
+       ON c.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
+ WHERE f.offline IS NOT NULL;
+COMMENT ON VIEW feature_stream.stat_offline IS 'one row a feature view that is exported to a lake; counts since the export began';
+COMMENT ON COLUMN feature_stream.stat_offline.row_count IS 'rows that were exported';
+COMMENT ON COLUMN feature_stream.stat_offline.window_end IS 'newest window end in the lake';
+COMMENT ON COLUMN feature_stream.stat_offline.pending_rows IS 'rows of the history that are not exported yet; of those that were there when the export began, an estimate';
+COMMENT ON COLUMN feature_stream.stat_offline.pending_window_end IS 'oldest window end that can have such rows';
+COMMENT ON COLUMN feature_stream.stat_offline.failure_count IS 'how often the export has failed since it last succeeded';
+COMMENT ON COLUMN feature_stream.stat_offline.last_error IS 'why the export last failed; null once it succeeds again';
+
 CREATE VIEW feature_stream.stat_progress_recovery AS
 SELECT l.stream::pg_catalog.regclass AS stream, l.phase, l.bytes_done, l.bytes_total, l.events
   FROM feature_stream.stat_get_progress_recovery() l;
@@ -1205,13 +1339,13 @@ REVOKE ALL ON FUNCTION feature_stream.stat_get_stream(), feature_stream.stat_get
     feature_stream.stat_get_feature_view(), feature_stream.stat_get_online(),
     feature_stream.stat_get_progress_recovery() FROM PUBLIC;
 REVOKE ALL ON feature_stream.stat_stream, feature_stream.stat_partition, feature_stream.stat_feature_view,
-    feature_stream.stat_online, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill FROM PUBLIC;
+    feature_stream.stat_online, feature_stream.stat_offline, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill FROM PUBLIC;
 GRANT USAGE ON SCHEMA feature_stream TO pg_monitor;
 GRANT EXECUTE ON FUNCTION feature_stream.stat_get_stream(), feature_stream.stat_get_partition(),
     feature_stream.stat_get_feature_view(), feature_stream.stat_get_online(),
     feature_stream.stat_get_progress_recovery() TO pg_monitor;
 GRANT SELECT ON feature_stream.stat_stream, feature_stream.stat_partition, feature_stream.stat_feature_view,
-    feature_stream.stat_online, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill TO pg_monitor;
+    feature_stream.stat_online, feature_stream.stat_offline, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill TO pg_monitor;
 
 -- Checks by itself that the caller may SELECT from the stream.
 CREATE FUNCTION feature_stream.read_event_log(stream regclass, since timestamptz DEFAULT NULL)

@@ -31,6 +31,7 @@
  *							older events for one view, from the topic
  *		backfill.c			their rows for the history, from the log
  *		alteration.c		columns of features that were added, for rows that the history has
+ *		lake_export.c, lake_state.c, lake_duty.c	the history's rows into a lake, exactly once
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
  *	worker/		Process life.
@@ -38,6 +39,7 @@
  *		ingest_worker.c		the owner of a stream's shard
  *		export_worker.c		says which streams of a database are to run
  *		backfill_worker.c	fills gaps of histories
+ *		lake_worker.c		exports histories to lakes
  *		upkeep.c			partitions made ahead and dropped, for the export worker
  *		database_worker.c	the place of a worker that a database has one of
  *		process.c			signals, connection, settings, error capture of them all
@@ -56,15 +58,18 @@
  *		kafka*.c, table.c
  *	online/		The online store, behind the operations of online.h.
  *		redis*.c
- *	offline/	Tables partitioned by time.
+ *	offline/	Tables partitioned by time, and lakes.
  *		partition.c			create ahead, drop after retention
  *		table_writer.c		fast inserts, as COPY does them
+ *		object_store.c, object_*.c	where files of a lake are
+ *		lake_table.c, lake_rows.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
  *	catalog/	From catalog rows to structs, and back.
  *		stream*.c, contract_version.c, payload.c, start.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
  *		stand_in*.c, ephemeral.c	the query over given events, in PostgreSQL's own executor
  *		run_as.c, guard.c	as the view's owner, with pinned settings; errors contained
+ *		lake.c, lake_columns.c	feature views that are exported
  *		extension.c			writing the extension's own tables for any user
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams
@@ -80,7 +85,7 @@
  *		parquet*.c, thrift.c, compress.c	data files of the lake
  *		iceberg*.c, avro_file.c, avro_walk.c, json_tree.c	its metadata, manifests, partitions
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
- *	ground/		settings.c, clock.c, transaction.c, deadline.c (users' code in workers is bounded), fault.c
+ *	ground/		settings.c, clock.c, transaction.c, http.c (libcurl), deadline.c (users' code in workers is bounded), fault.c
  */
 #include "postgres.h"
 

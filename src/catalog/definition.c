@@ -29,6 +29,7 @@
 #include "catalog/definition_objects.h"
 #include "catalog/extension.h"
 #include "catalog/feature_view.h"
+#include "catalog/lake.h"
 #include "catalog/pinned.h"
 #include "catalog/window.h"
 #include "ground/settings.h"
@@ -199,8 +200,11 @@ fs_definition_create(FsViewRequest *request)
 	fs_objects_create(view, stream, object_name(view, FS_HISTORY_SUFFIX));
 	if (view->history_mode != FS_HISTORY_NONE)
 		view->history = object_oid(view, FS_HISTORY_SUFFIX);
+	fs_lake_check(view, request);
 	fs_objects_register(view, stream, query, request);
 	record_dependencies(view);
+	if (OidIsValid(view->offline_server))
+		fs_lake_attach(view, request, true);
 	revoke_from_public(view->definition);
 	revoke_from_public(view->relid);
 	revoke_from_public(view->live);
@@ -217,7 +221,7 @@ void
 fs_definition_forget(Oid view, Oid definition)
 {
 	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "view_alteration", "backfill",
-	"backread", "backread_position", "backread_log"};
+	"backread", "backread_position", "backread_log", "lake_chunk", "lake_export"};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
 	Oid			live = fs_view_live(view);

@@ -3,7 +3,7 @@
  *		Changing the options of a feature view.
  *
  * Only those can change that say what becomes of rows, not what is in them:
- * where they go online, and how long the history keeps them.  They are columns
+ * where they go online, to which lake, and how long the history keeps them.  They are columns
  * of the registry's row; workers load it anew.
  */
 #include "postgres.h"
@@ -24,16 +24,17 @@
 #include "catalog/definition.h"
 #include "catalog/extension.h"
 #include "catalog/feature_view.h"
+#include "catalog/lake.h"
 #include "catalog/window.h"
 
 /* What can change, and what can be reset to its default. */
 enum
 {
-	ONLINE, ONLINE_KEY, ONLINE_TTL, ON_EMPTY, HISTORY_RETENTION, NOPTIONS
+	ONLINE, ONLINE_KEY, ONLINE_TTL, ON_EMPTY, HISTORY_RETENTION, OFFLINE, NOPTIONS
 };
 
 static const char *const option_names[NOPTIONS] = {
-	"online", "online_key", "online_ttl", "on_empty", "history_retention"
+	"online", "online_key", "online_ttl", "on_empty", "history_retention", "offline"
 };
 
 typedef struct Alteration
@@ -54,7 +55,7 @@ find_option(const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("option \"%s\" of a feature view cannot be reset", name),
-			 errhint("Available options: online, online_key, online_ttl, on_empty, history_retention.")));
+			 errhint("Available options: online, online_key, online_ttl, on_empty, history_retention, offline.")));
 	return 0;					/* not reached */
 }
 
@@ -192,6 +193,68 @@ update_row(const Alteration *change)
 					 SPI_OK_UPDATE, lengthof(types), types, values, nulls);
 }
 
+/* Writes what the registry's row says of the lake; NULLs for none. */
+static void
+update_lake(Oid view, const FsViewRequest *request)
+{
+	Oid			types[5] = {OIDOID, NAMEOID, TEXTOID, TEXTARRAYOID, INTERVALOID};
+	Datum		values[5];
+	char		nulls[5];
+	bool		is_set = request != NULL;
+
+	set_parameter(values, nulls, 0, true, ObjectIdGetDatum(view));
+	set_parameter(values, nulls, 1, is_set, is_set ?
+				  DirectFunctionCall1(namein, CStringGetDatum(request->offline)) : (Datum) 0);
+	set_parameter(values, nulls, 2, is_set, is_set ? CStringGetTextDatum(request->offline_table) : (Datum) 0);
+	set_parameter(values, nulls, 3, is_set, is_set ? PointerGetDatum(request->offline_partition_by) : (Datum) 0);
+	set_parameter(values, nulls, 4, is_set, is_set ? IntervalPGetDatum(request->offline_interval) : (Datum) 0);
+	fs_owner_execute("UPDATE feature_stream.feature_view SET offline = $2, offline_table = $3,"
+					 " offline_partition_by = $4, offline_interval = $5 WHERE view = $1",
+					 SPI_OK_UPDATE, 5, types, values, nulls);
+}
+
+/* Changes how often the view is exported. */
+static void
+change_lake_interval(const Alteration *change)
+{
+	Oid			types[2] = {OIDOID, INTERVALOID};
+	Datum		values[2] = {ObjectIdGetDatum(change->view->relid), IntervalPGetDatum(change->request->offline_interval)};
+
+	(void) fs_interval_to_usec(change->request->offline_interval, "offline_interval", USECS_PER_SEC);
+	fs_owner_execute("UPDATE feature_stream.feature_view SET offline_interval = $2 WHERE view = $1",
+					 SPI_OK_UPDATE, 2, types, values, NULL);
+}
+
+/* Begins the export to a lake, ends it, or changes how often it is. */
+static void
+change_lake(Alteration *change)
+{
+	FsViewDef  *view = change->view;
+	FsViewRequest target = *change->request;
+
+	if (change->reset[OFFLINE])
+	{
+		fs_lake_detach(view);
+		update_lake(view->relid, NULL);
+	}
+	if (!change->given[OFFLINE])
+		return;
+	if (OidIsValid(view->offline_server) && target.offline == NULL && target.offline_table == NULL &&
+		target.offline_partition_by == NULL)
+	{
+		change_lake_interval(change);
+		return;
+	}
+	if (OidIsValid(view->offline_server))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("feature view %s is exported to a lake already", fs_relation_name(view->relid)),
+				 errhint("End that first, with reset => '{offline}'.")));
+	fs_lake_check(view, &target);
+	update_lake(view->relid, &target);
+	fs_lake_attach(view, &target, false);
+}
+
 /* See definition.h. */
 bool
 fs_definition_alter(Oid relid, const FsViewRequest *request, ArrayType *reset,
@@ -210,6 +273,8 @@ fs_definition_alter(Oid relid, const FsViewRequest *request, ArrayType *reset,
 	change.given[ONLINE_TTL] = request->online_ttl != NULL;
 	change.given[ON_EMPTY] = request->on_empty != NULL;
 	change.given[HISTORY_RETENTION] = request->history_retention != NULL;
+	change.given[OFFLINE] = request->offline != NULL || request->offline_table != NULL ||
+		request->offline_partition_by != NULL || request->offline_interval != NULL;
 	read_reset(&change, reset);
 	check_options(&change);
 	check_retention(&change);
@@ -219,6 +284,7 @@ fs_definition_alter(Oid relid, const FsViewRequest *request, ArrayType *reset,
 	old_server = change.view->online_server;
 	change_online(&change);
 	update_row(&change);
+	change_lake(&change);
 	if (change.view->online_server != old_server)
 	{
 		if (OidIsValid(old_server))
@@ -228,5 +294,6 @@ fs_definition_alter(Oid relid, const FsViewRequest *request, ArrayType *reset,
 	}
 	*stream = change.view->stream;
 	return concerns(&change, ONLINE) || concerns(&change, ONLINE_KEY) ||
-		concerns(&change, ONLINE_TTL) || concerns(&change, ON_EMPTY);
+		concerns(&change, ONLINE_TTL) || concerns(&change, ON_EMPTY) ||
+		concerns(&change, OFFLINE);
 }

@@ -148,16 +148,30 @@ set_value(Datum *values, char *nulls, int i, bool isnull, Datum value)
 	values[i] = isnull ? (Datum) 0 : value;
 }
 
+/* Sets the four parameters of a lake; all are NULL without one. */
+static void
+set_lake(Datum *values, char *nulls, const FsViewRequest *request)
+{
+	bool		none = request->offline == NULL;
+
+	set_value(values, nulls, 0, none, none ? (Datum) 0 :
+			  DirectFunctionCall1(namein, CStringGetDatum(request->offline)));
+	set_value(values, nulls, 1, none, none ? (Datum) 0 : CStringGetTextDatum(request->offline_table));
+	set_value(values, nulls, 2, none, PointerGetDatum(request->offline_partition_by));
+	set_value(values, nulls, 3, none, IntervalPGetDatum(request->offline_interval));
+}
+
 /* Enters the row of feature_stream.feature_view. */
 static void
 insert_view(const FsViewDef *view, const FsViewRequest *request)
 {
 	static const char *const modes[] = {"all", "thinned", "none"};
-	Oid			types[17] = {OIDOID, OIDOID, OIDOID, OIDOID,
+	Oid			types[21] = {OIDOID, OIDOID, OIDOID, OIDOID,
 		INTERVALARRAYOID, INTERVALOID, NAMEOID, TEXTOID, INTERVALOID, TEXTOID,
-	TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, TEXTARRAYOID, OIDOID, BOOLOID};
-	Datum		values[17];
-	char		nulls[17];
+	TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, TEXTARRAYOID, OIDOID, BOOLOID,
+	NAMEOID, TEXTOID, TEXTARRAYOID, INTERVALOID};
+	Datum		values[21];
+	char		nulls[21];
 
 	set_value(values, nulls, 0, false, ObjectIdGetDatum(view->relid));
 	set_value(values, nulls, 1, false, ObjectIdGetDatum(view->stream));
@@ -185,11 +199,14 @@ insert_view(const FsViewDef *view, const FsViewRequest *request)
 	set_value(values, nulls, 14, false, settings_datum(view));
 	set_value(values, nulls, 15, false, ObjectIdGetDatum(view->live));
 	set_value(values, nulls, 16, false, BoolGetDatum(request->backfill));
+	set_lake(values + 17, nulls + 17, request);
 	fs_owner_execute("INSERT INTO feature_stream.feature_view"
 					 " (view, stream, definition, history, windows, slide, online,"
 					 " online_key, online_ttl, on_empty, emit, history_mode,"
-					 " history_interval, history_retention, settings, live, backfill) VALUES"
-					 " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+					 " history_interval, history_retention, settings, live, backfill,"
+					 " offline, offline_table, offline_partition_by, offline_interval) VALUES"
+					 " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
+					 " $18, $19, $20, $21)",
 					 SPI_OK_INSERT, lengthof(types), types, values, nulls);
 }
 

@@ -434,6 +434,17 @@ alter_view(Alteration *change, const char *query)
 	record_change(change);
 }
 
+/* Columns that come are filled in rows that the lake has already: its files never change. */
+static void
+refuse_exported(const FsViewDef *view)
+{
+	if (OidIsValid(view->offline_server))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change the features of %s, which is exported to a lake", fs_relation_name(view->relid)),
+				 errhint("End the export with alter_feature_view(..., reset => '{offline}'), change the features, and export to another table.")));
+}
+
 /* See definition.h. */
 void
 fs_definition_alter_query(Oid relid, const char *query, bool drop_history, Oid *stream)
@@ -446,6 +457,7 @@ fs_definition_alter_query(Oid relid, const char *query, bool drop_history, Oid *
 	change.old.view = fs_view_load(relid);
 	if (!pg_class_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
+	refuse_exported(change.old.view);
 	change.stream = fs_stream_load(change.old.view->stream);
 	complete_version(&change.old, change.stream);
 	GetUserIdAndSecContext(&user, &security);

@@ -99,16 +99,21 @@ load_windows(FsViewDef *view, const ViewRow *row)
 											   "window", 1);
 }
 
-/* Reads what the user said about emission, history and online store. */
+/* Reads what the user said about emission, history and stores. */
 static void
 load_emission(FsViewDef *view, const ViewRow *row)
 {
 	bool		isnull;
 	Datum		online = get_value(row, "online", &isnull);
+	Datum		offline;
 	char	   *mode = get_text(row, "history_mode");
 
 	view->online_server = isnull ? InvalidOid :
 		get_foreign_server_oid(NameStr(*DatumGetName(online)), false);
+	offline = get_value(row, "offline", &isnull);
+	view->offline_server = isnull ? InvalidOid :
+		get_foreign_server_oid(NameStr(*DatumGetName(offline)), false);
+	view->offline_interval = get_span(row, "offline_interval");
 	view->online_key = get_text(row, "online_key");
 	view->online_ttl = get_span(row, "online_ttl");
 	view->on_empty = strcmp(get_text(row, "on_empty"), "set") == 0 ?

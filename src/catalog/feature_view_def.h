@@ -214,6 +214,10 @@ typedef struct FsViewDef
 	int64		online_ttl;		/* microseconds; 0: only by newest event */
 	FsOnEmpty	on_empty;
 
+	/* Offline */
+	Oid			offline_server; /* of the lake; InvalidOid: none */
+	int64		offline_interval;	/* microseconds between two exports */
+
 	/* Settings captured at creation and pinned in worker and readers: name, value, name, value ... */
 	List	   *settings;
 } FsViewDef;

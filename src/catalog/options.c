@@ -23,6 +23,7 @@
 #include "utils/guc.h"
 
 #include "catalog/kafka_options.h"
+#include "catalog/lake_options.h"
 #include "catalog/option_hint.h"
 #include "catalog/options.h"
 #include "catalog/redis_options.h"
@@ -117,6 +118,8 @@ fs_wrapper_of_server(Oid serverid)
 		return FS_WRAPPER_TABLE;
 	if (strcmp(wrapper->fdwname, "feature_stream_view") == 0)
 		return FS_WRAPPER_VIEW;
+	if (strcmp(wrapper->fdwname, "feature_stream_iceberg") == 0)
+		return FS_WRAPPER_LAKE;
 	return FS_WRAPPER_NONE;
 }
 
@@ -496,6 +499,10 @@ throw_unknown_option(FsWrapper wrapper, Oid catalog, const char *name)
 		 wrapper == FS_WRAPPER_REDIS && o->name != NULL; o++)
 		if (o->context == catalog)
 			fs_option_hint_consider(&hint, o->name);
+	for (const FsLakeOption *o = fs_lake_options;
+		 wrapper == FS_WRAPPER_LAKE && o->name != NULL; o++)
+		if (o->context == catalog)
+			fs_option_hint_consider(&hint, o->name);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),
@@ -562,6 +569,8 @@ validate_whole(FsWrapper wrapper, Oid catalog, List *options)
 	}
 	if (wrapper == FS_WRAPPER_REDIS && catalog == ForeignServerRelationId)
 		fs_redis_server_check(options);
+	if (wrapper == FS_WRAPPER_LAKE && catalog == ForeignServerRelationId)
+		fs_lake_server_check(options);
 	if (catalog != ForeignTableRelationId)
 		return;
 	for (int i = 0; i < lengthof(stream_options); i++)
@@ -588,6 +597,11 @@ fs_options_validate(FsWrapper wrapper, Oid catalog, List *options)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("wrapper feature_stream_redis has no foreign tables"),
 				 errhint("Name the server in the argument \"online\" of feature_stream.create_feature_view().")));
+	if (catalog == ForeignTableRelationId && wrapper == FS_WRAPPER_LAKE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("wrapper feature_stream_iceberg has no foreign tables"),
+				 errhint("Name the server in the argument \"offline\" of feature_stream.create_feature_view().")));
 	foreach(lc, options)
 	{
 		DefElem    *elem = lfirst_node(DefElem, lc);
@@ -599,7 +613,9 @@ fs_options_validate(FsWrapper wrapper, Oid catalog, List *options)
 			 (validate_kafka_property(catalog, elem->defname, value) ||
 			  fs_registry_option_check(catalog, elem->defname, value))) ||
 			(wrapper == FS_WRAPPER_REDIS &&
-			 validate_redis_property(catalog, elem->defname, value));
+			 validate_redis_property(catalog, elem->defname, value)) ||
+			(wrapper == FS_WRAPPER_LAKE &&
+			 fs_lake_option_check(catalog, elem->defname, value));
 		if (!known)
 			throw_unknown_option(wrapper, catalog, elem->defname);
 	}

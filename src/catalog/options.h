@@ -4,8 +4,8 @@
  *
  * One table names every option of ours with where it may stand, how its value
  * reads and which field of FsStreamDef it sets; the properties handed through
- * to librdkafka and the Redis connection come from kafka_options.h and
- * redis_options.h.  What a validator accepts is therefore exactly what a loader
+ * to librdkafka, the Redis connection and the lake come from kafka_options.h,
+ * redis_options.h and lake_options.h.  What a validator accepts is therefore exactly what a loader
  * understands.
  */
 #ifndef FS_CATALOG_OPTIONS_H
@@ -19,7 +19,8 @@ typedef enum FsWrapper
 	FS_WRAPPER_KAFKA,
 	FS_WRAPPER_REDIS,
 	FS_WRAPPER_TABLE,
-	FS_WRAPPER_VIEW
+	FS_WRAPPER_VIEW,
+	FS_WRAPPER_LAKE
 } FsWrapper;
 
 /* Which of our wrappers a foreign server belongs to. */

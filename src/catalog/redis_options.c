@@ -10,7 +10,6 @@
 #include <ctype.h>
 #include <sys/un.h>
 
-#include "access/htup_details.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
@@ -18,10 +17,10 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/syscache.h"
 
 #include "catalog/option_hint.h"
 #include "catalog/redis_options.h"
+#include "catalog/user_mapping.h"
 
 #define MAX_HOST_LENGTH 253		/* of a DNS name */
 #define MAX_TIMEOUT (10 * 60 * 1000)	/* ms */
@@ -278,18 +277,6 @@ apply_options(FsRedisConfig *config, List *options)
 	}
 }
 
-/*
- * Does 'user' (InvalidOid: PUBLIC) have a mapping of its own for the server?
- * GetUserMapping() throws when there is none at all.
- */
-static bool
-has_user_mapping(Oid server, Oid user)
-{
-	return SearchSysCacheExists2(USERMAPPINGUSERSERVER,
-								 ObjectIdGetDatum(user),
-								 ObjectIdGetDatum(server));
-}
-
 /* See redis_options.h. */
 FsRedisConfig *
 fs_redis_config_load(Oid server, Oid user)
@@ -300,8 +287,7 @@ fs_redis_config_load(Oid server, Oid user)
 	config->port = FS_REDIS_DEFAULT_PORT;
 	fs_redis_server_check(definition->options);
 	apply_options(config, definition->options);
-	if (has_user_mapping(server, user) || has_user_mapping(server, InvalidOid))
-		apply_options(config, GetUserMapping(user, server)->options);
+	apply_options(config, fs_user_mapping_options(server, user));
 	if (config->host == NULL && config->unix_socket == NULL)
 		config->host = pstrdup(FS_REDIS_DEFAULT_HOST);
 	Assert(config->host == NULL || config->unix_socket == NULL);

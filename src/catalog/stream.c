@@ -11,7 +11,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/reloptions.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_server.h"
@@ -32,6 +31,7 @@
 #include "catalog/stream.h"
 #include "catalog/stream_contract.h"
 #include "catalog/stream_table.h"
+#include "catalog/user_mapping.h"
 
 /* Shortest slice: each one is a partition's worth of bookkeeping. */
 #define MIN_SLICE USECS_PER_SEC
@@ -153,31 +153,6 @@ check_spans(const FsStreamDef *def)
 				 errhint("Write start 'offsets 0:<value of the order_by column>'.")));
 }
 
-/* The options of the user mapping of 'user', else of PUBLIC, else none. */
-static List *
-user_mapping_options(Oid serverid, Oid user)
-{
-	HeapTuple	tuple;
-	Datum		options;
-	bool		isnull;
-	List	   *result = NIL;
-
-	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(user),
-							ObjectIdGetDatum(serverid));
-	if (!HeapTupleIsValid(tuple))
-		tuple = SearchSysCache2(USERMAPPINGUSERSERVER,
-								ObjectIdGetDatum(InvalidOid),
-								ObjectIdGetDatum(serverid));
-	if (!HeapTupleIsValid(tuple))
-		return NIL;
-	options = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple,
-							  Anum_pg_user_mapping_umoptions, &isnull);
-	if (!isnull)
-		result = untransformRelOptions(options);
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 /* Throws for a topic of dead letters that would be read again, or that would get none of their bytes. */
 static void
 check_dead_letter_topic(const FsStreamDef *def)
@@ -201,7 +176,7 @@ static void
 load_kafka(FsStreamDef *def, List *table_options)
 {
 	ForeignServer *server = GetForeignServer(def->serverid);
-	List	   *mapping = user_mapping_options(def->serverid, def->owner);
+	List	   *mapping = fs_user_mapping_options(def->serverid, def->owner);
 
 	if (def->topic == NULL)
 		ereport(ERROR,

@@ -26,6 +26,10 @@ typedef struct FsViewRequest
 	Interval   *history_interval;
 	Interval   *history_retention;
 	bool		backfill;
+	char	   *offline;
+	char	   *offline_table;	/* namespace.table */
+	ArrayType  *offline_partition_by;
+	Interval   *offline_interval;
 	char	   *backfill_from;	/* where in the topic it begins; NULL: with the event log */
 } FsViewRequest;
 

@@ -18,6 +18,7 @@
 int			fs_checkpoint_interval = 30000;
 int			fs_expression_timeout = 5000;
 bool		fs_force_replay = false;
+char	   *fs_lake_directory = NULL;
 int			fs_max_workers = 8;
 int			fs_memory = 256;
 int			fs_poll_batch_size = 1000;
@@ -52,6 +53,13 @@ fs_settings_define(void)
 							 false,
 							 PGC_SUSET, GUC_NOT_IN_SAMPLE,
 							 NULL, NULL, NULL);
+	DefineCustomStringVariable("feature_stream.lake_directory",
+							   "Sets the directory below which lakes of \"file:///\" can be.",
+							   "If it is empty there can be none.",
+							   &fs_lake_directory,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
 	DefineCustomIntVariable("feature_stream.max_workers",
 							"Sets the maximum number of streams of the cluster, each with one ingest worker.",
 							"Each one takes a slot of max_worker_processes while it runs.",

@@ -13,6 +13,7 @@
 extern int	fs_checkpoint_interval;	/* ms */
 extern int	fs_expression_timeout;	/* ms, of one event or row in a worker; 0: none */
 extern bool fs_force_replay;	/* views made now have no native aggregates */
+extern char *fs_lake_directory;	/* lakes of file:/// are below it; empty: none are */
 extern int	fs_max_workers;			/* ingest workers = streams of the cluster */
 extern int	fs_memory;				/* MB, the arena */
 extern int	fs_poll_batch_size;		/* records */

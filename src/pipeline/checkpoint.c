@@ -71,7 +71,7 @@ freeze(FsShard *shard, FsCheckpoint *checkpoint)
 	checkpoint->number = shard->checkpoint + 1;
 	checkpoint->bytes = 0;
 	shard->firings = NIL;
-	shard->fire.computed_at = fs_clock_now();
+	fs_fire_restamp(shard);
 }
 
 /* Makes the partitions of the tables that the checkpoint will write into, in a transaction of its own. */

@@ -288,6 +288,20 @@ finish_boundary(FsShard *shard)
 			fs_touch_drop_first(&shard->arena, &shard->views[v].late);
 }
 
+/*
+ * The next checkpoint's rows become known now.  Those of a boundary that goes on
+ * must be told from its earlier ones by their time, whatever the clock says.
+ */
+void
+fs_fire_restamp(FsShard *shard)
+{
+	FsTime		now = fs_clock_now();
+
+	if (shard->fire.active && now <= shard->fire.computed_at)
+		now = shard->fire.computed_at + 1;
+	shard->fire.computed_at = now;
+}
+
 /* Sets the cursor to a boundary's beginning. */
 static void
 begin_boundary(FsShard *shard, FsTime boundary)

@@ -4,12 +4,24 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "catalog/view_columns.h"
 #include "offline/table_writer.h"
 #include "pipeline/history_writer.h"
+#include "state/query.h"
+
+/* Rows that were computed at the same time, as the lake is told of them. */
+typedef struct Chunk
+{
+	FsTime		computed_at;
+	FsTime		first;			/* window ends */
+	FsTime		last;
+	int64		rows;
+} Chunk;
 
 struct FsHistoryWriter
 {
@@ -22,6 +34,11 @@ struct FsHistoryWriter
 	/* The row at hand, in the order of the table */
 	Datum	   *values;
 	bool	   *nulls;
+
+	/* What was written */
+	Chunk	   *chunks;
+	int			nchunks;
+	int			room;
 };
 
 /* See history_writer.h. */
@@ -45,7 +62,7 @@ FsHistoryWriter *
 fs_history_writer_open(const FsViewDef *view, const AttrNumber *attnums)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	FsHistoryWriter *writer = palloc(sizeof(FsHistoryWriter));
+	FsHistoryWriter *writer = palloc0(sizeof(FsHistoryWriter));
 
 	Assert(OidIsValid(view->history) && attnums != NULL);
 	writer->view = view;
@@ -70,6 +87,31 @@ set_column(FsHistoryWriter *writer, AttrNumber attnum, Datum value, bool isnull)
 	writer->nulls[attnum - 1] = isnull;
 }
 
+/* Counts a row with those that were computed at its time; they come one after the other. */
+static void
+count_row(FsHistoryWriter *writer, const FsHistoryRow *row)
+{
+	Chunk	   *chunk = writer->nchunks > 0 ? &writer->chunks[writer->nchunks - 1] : NULL;
+
+	if (chunk == NULL || chunk->computed_at != row->computed_at)
+	{
+		if (writer->nchunks == writer->room)
+		{
+			writer->room = Max(8, 2 * writer->room);
+			writer->chunks = writer->chunks == NULL ?
+				MemoryContextAlloc(TopTransactionContext, sizeof(Chunk) * writer->room) :
+				repalloc(writer->chunks, sizeof(Chunk) * writer->room);
+		}
+		chunk = &writer->chunks[writer->nchunks++];
+		chunk->computed_at = row->computed_at;
+		chunk->first = chunk->last = row->window_end;
+		chunk->rows = 0;
+	}
+	chunk->first = Min(chunk->first, row->window_end);
+	chunk->last = Max(chunk->last, row->window_end);
+	chunk->rows++;
+}
+
 /* See history_writer.h. */
 void
 fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row)
@@ -88,6 +130,31 @@ fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row)
 	set_column(writer, *attnum++, BoolGetDatum(row->backfilled), false);
 	Assert(attnum - writer->attnums == fs_view_natts(view) + 3);
 	fs_table_writer_put(writer->table, writer->values, writer->nulls);
+	count_row(writer, row);
+}
+
+/* Notes what was written for the lake, if the view is exported: the command sees that by a snapshot of its own. */
+static void
+note_chunks(FsHistoryWriter *writer)
+{
+	Oid			types[5] = {OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+
+	SPI_connect();
+	for (int i = 0; i < writer->nchunks; i++)
+	{
+		const Chunk *chunk = &writer->chunks[i];
+		Datum		values[5] = {ObjectIdGetDatum(writer->view->relid), TimestampTzGetDatum(chunk->computed_at),
+			TimestampTzGetDatum(chunk->first), TimestampTzGetDatum(chunk->last), Int64GetDatum(chunk->rows)};
+
+		fs_query_run("INSERT INTO feature_stream.lake_chunk"
+					 " (view, computed_at, first_window_end, last_window_end, row_count)"
+					 " SELECT view, $2, $3, $4, $5 FROM feature_stream.lake_export"
+					 " WHERE view OPERATOR(pg_catalog.=) $1",
+					 SPI_OK_INSERT, 5, types, values, NULL);
+		if (SPI_processed == 0)
+			break;				/* it is not exported */
+	}
+	SPI_finish();
 }
 
 /* See history_writer.h. */
@@ -95,6 +162,11 @@ void
 fs_history_writer_close(FsHistoryWriter *writer)
 {
 	fs_table_writer_close(writer->table);
+	if (writer->nchunks > 0)
+	{
+		note_chunks(writer);
+		pfree(writer->chunks);
+	}
 	pfree(writer->values);
 	pfree(writer->nulls);
 	pfree(writer);

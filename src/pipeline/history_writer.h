@@ -6,6 +6,13 @@
  * here they get that of the table.  One that was altered since the definition
  * was loaded is written, too: columns that came get NULL, and those that went
  * are left out.
+ *
+ * What was written is noted for the lake's worker where the view is exported
+ * (feature_stream.lake_chunk), in the same transaction: rows and note become
+ * visible together.  Whether it is exported is asked while the history is locked
+ * for writing, which the export's beginning waits for: so each row is there when
+ * the export begins, or is noted, and never both.  Rows of a view and a window
+ * end that two transactions write must not be computed at the same time.
  */
 #ifndef FS_PIPELINE_HISTORY_WRITER_H
 #define FS_PIPELINE_HISTORY_WRITER_H
@@ -47,7 +54,7 @@ extern FsHistoryWriter *fs_history_writer_open(const FsViewDef *view, const Attr
 /* Adds one row; what it points to is copied.  Throws when there is no partition for it. */
 extern void fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row);
 
-/* Writes what is gathered, and closes. */
+/* Writes what is gathered, notes it for the lake, and closes. */
 extern void fs_history_writer_close(FsHistoryWriter *writer);
 
 #endif							/* FS_PIPELINE_HISTORY_WRITER_H */

@@ -5,8 +5,8 @@
 #ifndef FS_PIPELINE_PARKING_H
 #define FS_PIPELINE_PARKING_H
 
+#include "ground/http.h"
 #include "pipeline/shard.h"
-#include "source/http.h"
 
 /* Gets ready to ask the stream's registry; does nothing for a stream without one.  Throws for want of resources. */
 extern void fs_parking_open(FsShard *shard);

@@ -220,6 +220,8 @@ load_fired(FsShard *shard, FsView *view, FiredChunks *fired)
 		fired->chunks[i].window_end = fs_query_time(i, 1);
 		fired->chunks[i].upto_hash = fs_query_int64(i, 2, 0);
 		fired->chunks[i].computed_at = fs_query_time(i, 3);
+		if (shard->fire.active && fired->chunks[i].window_end == shard->fire.boundary)
+			shard->fire.computed_at = Max(shard->fire.computed_at, fired->chunks[i].computed_at);
 	}
 	SPI_finish();
 }

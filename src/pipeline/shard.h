@@ -548,6 +548,7 @@ extern int64 fs_pending_bytes(const FsPending *pending);
 /* fire.c */
 extern bool fs_fire_is_due(const FsShard *shard);
 extern FsTime fs_fire_next(const FsShard *shard);
+extern void fs_fire_restamp(FsShard *shard);
 extern bool fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left);
 extern bool fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint32 hash);
 

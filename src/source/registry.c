@@ -18,6 +18,7 @@
 #include "ground/clock.h"
 #include "source/registry.h"
 
+#define MAX_ANSWER		(4 * 1024 * 1024)	/* bytes */
 #define FIRST_PAUSE		(1000 * INT64CONST(1000))	/* us, after a failure */
 #define LONGEST_PAUSE	(5 * FIRST_PAUSE)
 
@@ -35,6 +36,7 @@ typedef struct Piece
 struct FsRegistry
 {
 	const FsRegistryConfig *config;
+	FsHttpConfig peer;
 	FsHttp	   *http;
 	MemoryContext context;
 	MemoryContext question;		/* of what belongs to one question */
@@ -65,7 +67,15 @@ fs_registry_open(const FsRegistryConfig *config)
 	registry->question = AllocSetContextCreate(context, "feature_stream schema registry question",
 											   ALLOCSET_SMALL_SIZES);
 	registry->answer = palloc(sizeof(FsRegistryAnswer));
-	registry->http = fs_http_open(config);
+	registry->peer.what = "schema registry";
+	registry->peer.url = config->url;
+	registry->peer.username = config->username;
+	registry->peer.password = config->password;
+	registry->peer.ca = config->ca;
+	registry->peer.timeout = config->timeout;
+	registry->peer.link_local = config->link_local;
+	registry->peer.max_body = MAX_ANSWER;
+	registry->http = fs_http_open(&registry->peer);
 	MemoryContextSwitchTo(old);
 	return registry;
 }

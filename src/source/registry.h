@@ -10,7 +10,7 @@
 
 #include "catalog/registry_options.h"
 #include "core/wire_header.h"
-#include "source/http.h"
+#include "ground/http.h"
 
 typedef struct FsRegistry FsRegistry;
 

@@ -13,6 +13,7 @@
 
 #include "catalog/options.h"
 
+PG_FUNCTION_INFO_V1(fs_feature_stream_iceberg_validator);
 PG_FUNCTION_INFO_V1(fs_feature_stream_kafka_validator);
 PG_FUNCTION_INFO_V1(fs_feature_stream_redis_validator);
 PG_FUNCTION_INFO_V1(fs_feature_stream_table_validator);
@@ -25,6 +26,12 @@ validate(FunctionCallInfo fcinfo, FsWrapper wrapper)
 	fs_options_validate(wrapper, PG_GETARG_OID(1),
 						untransformRelOptions(PG_GETARG_DATUM(0)));
 	PG_RETURN_VOID();
+}
+
+Datum
+fs_feature_stream_iceberg_validator(PG_FUNCTION_ARGS)
+{
+	return validate(fcinfo, FS_WRAPPER_LAKE);
 }
 
 Datum

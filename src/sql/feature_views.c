@@ -27,14 +27,16 @@ enum
 {
 	ARG_NAME, ARG_QUERY, ARG_WINDOWS, ARG_SLIDE, ARG_ONLINE, ARG_ONLINE_KEY,
 	ARG_ONLINE_TTL, ARG_ON_EMPTY, ARG_EMIT, ARG_HISTORY, ARG_HISTORY_INTERVAL,
-	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE, ARG_BACKFILL, ARG_BACKFILL_FROM
+	ARG_HISTORY_RETENTION, ARG_ONLINE_MODE, ARG_OFFLINE, ARG_BACKFILL, ARG_BACKFILL_FROM,
+	ARG_OFFLINE_TABLE, ARG_OFFLINE_PARTITION_BY, ARG_OFFLINE_INTERVAL
 };
 
 /* Arguments of alter_feature_view, in order. */
 enum
 {
 	ALTER_VIEW, ALTER_QUERY, ALTER_ONLINE, ALTER_ONLINE_KEY, ALTER_ONLINE_TTL,
-	ALTER_ON_EMPTY, ALTER_HISTORY_RETENTION, ALTER_RESET, ALTER_DROP_HISTORY
+	ALTER_ON_EMPTY, ALTER_HISTORY_RETENTION, ALTER_RESET, ALTER_DROP_HISTORY,
+	ALTER_OFFLINE, ALTER_OFFLINE_TABLE, ALTER_OFFLINE_PARTITION_BY, ALTER_OFFLINE_INTERVAL
 };
 
 static char *
@@ -55,18 +57,22 @@ interval_argument(FunctionCallInfo fcinfo, int arg)
 	return PG_ARGISNULL(arg) ? NULL : PG_GETARG_INTERVAL_P(arg);
 }
 
+/* Reads what is said of a lake; the three arguments from 'table' on follow each other. */
+static void
+read_lake(FunctionCallInfo fcinfo, int offline, int table, FsViewRequest *request)
+{
+	request->offline = name_argument(fcinfo, offline);
+	request->offline_table = text_argument(fcinfo, table);
+	request->offline_partition_by = PG_ARGISNULL(table + 1) ? NULL : PG_GETARG_ARRAYTYPE_P(table + 1);
+	request->offline_interval = interval_argument(fcinfo, table + 2);
+}
+
 /* Refuses what is in the interface, but not there yet. */
 static void
 refuse_unsupported(FunctionCallInfo fcinfo)
 {
 	char	   *mode = text_argument(fcinfo, ARG_ONLINE_MODE);
 
-	if (!PG_ARGISNULL(ARG_OFFLINE))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("argument \"offline\" is not supported"),
-				 errdetail("There is no wrapper for an offline store."),
-				 errhint("Leave it out: the history table keeps every row.")));
 	if (mode != NULL && strcmp(mode, "live") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -110,6 +116,7 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 	request.history_retention = interval_argument(fcinfo, ARG_HISTORY_RETENTION);
 	request.backfill = PG_GETARG_BOOL(ARG_BACKFILL);
 	request.backfill_from = text_argument(fcinfo, ARG_BACKFILL_FROM);
+	read_lake(fcinfo, ARG_OFFLINE, ARG_OFFLINE_TABLE, &request);
 	view = fs_definition_create(&request);
 	fs_ddl_touch_stream(view->stream);
 	PG_RETURN_OID(view->relid);
@@ -119,8 +126,8 @@ fs_create_feature_view(PG_FUNCTION_ARGS)
 static bool
 alters_options(FunctionCallInfo fcinfo)
 {
-	for (int arg = ALTER_ONLINE; arg <= ALTER_RESET; arg++)
-		if (!PG_ARGISNULL(arg))
+	for (int arg = ALTER_ONLINE; arg <= ALTER_OFFLINE_INTERVAL; arg++)
+		if (arg != ALTER_DROP_HISTORY && !PG_ARGISNULL(arg))
 			return true;
 	return PG_ARGISNULL(ALTER_QUERY) && !PG_GETARG_BOOL(ALTER_DROP_HISTORY);
 }
@@ -149,6 +156,7 @@ fs_alter_feature_view(PG_FUNCTION_ARGS)
 	request.online_ttl = interval_argument(fcinfo, ALTER_ONLINE_TTL);
 	request.on_empty = text_argument(fcinfo, ALTER_ON_EMPTY);
 	request.history_retention = interval_argument(fcinfo, ALTER_HISTORY_RETENTION);
+	read_lake(fcinfo, ALTER_OFFLINE, ALTER_OFFLINE_TABLE, &request);
 	reset = PG_ARGISNULL(ALTER_RESET) ? NULL : PG_GETARG_ARRAYTYPE_P(ALTER_RESET);
 	if (fs_definition_alter(PG_GETARG_OID(ALTER_VIEW), &request, reset, &stream))
 		fs_ddl_touch_stream(stream);

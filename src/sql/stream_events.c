@@ -187,25 +187,25 @@ alter_view(const ViewParts *parts, const EventObject *object)
 }
 
 /*
- * A server was altered: feature views, which name their online store, follow a
- * new name.  They depend on the server; those of a restored dump do not, but the
+ * A server was altered: feature views, which name their stores in 'column',
+ * follow a new name of one of this wrapper.  They depend on the server; those of a restored dump do not, but the
  * name that no server has any more is the one that this server had.
  */
 static void
-alter_server(Oid server)
+follow_server(Oid server, const char *column, const char *wrapper)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];
 
 	values[0] = ObjectIdGetDatum(server);
-	fs_owner_execute("UPDATE feature_stream.feature_view v SET online = s.srvname"
+	fs_owner_execute(psprintf("UPDATE feature_stream.feature_view v SET %1$s = s.srvname"
 					 " FROM pg_catalog.pg_foreign_server s"
 					 " JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
-					 " WHERE s.oid = $1 AND w.fdwname = 'feature_stream_redis' AND v.online <> s.srvname"
-					 " AND (NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server o WHERE o.srvname = v.online)"
+					 " WHERE s.oid = $1 AND w.fdwname = '%2$s' AND v.%1$s <> s.srvname"
+					 " AND (NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server o WHERE o.srvname = v.%1$s)"
 					 " OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = v.view AND d.refobjid = s.oid"
 					 " AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-					 " AND d.refclassid = 'pg_catalog.pg_foreign_server'::pg_catalog.regclass))",
+					 " AND d.refclassid = 'pg_catalog.pg_foreign_server'::pg_catalog.regclass))", column, wrapper),
 					 SPI_OK_UPDATE, 1, types, values, NULL);
 }
 
@@ -251,7 +251,10 @@ fs_on_ddl_command_end(PG_FUNCTION_ARGS)
 				 object->class == UserMappingRelationId)
 		{
 			if (object->class == ForeignServerRelationId)
-				alter_server(object->object);
+			{
+				follow_server(object->object, "online", "feature_stream_redis");
+				follow_server(object->object, "offline", "feature_stream_iceberg");
+			}
 			if (fs_shared != NULL)
 				fs_ddl_touch_database();
 		}

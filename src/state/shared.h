@@ -166,6 +166,7 @@ typedef enum FsDatabaseWorker
 {
 	FS_EXPORT_WORKER,
 	FS_BACKFILL_WORKER,
+	FS_LAKE_WORKER,
 	FS_DATABASE_WORKERS			/* how many there are */
 } FsDatabaseWorker;
 
@@ -178,13 +179,13 @@ typedef struct FsSharedWorker
 	FsTime		last_start;
 	int			failures;		/* consecutive */
 	FsTime		not_before;		/* back-off */
+	bool		wanted;			/* there is something to do; of an export worker always */
 } FsSharedWorker;
 
 typedef struct FsSharedDatabase
 {
 	Oid			database;		/* InvalidOid: free */
 	bool		no_extension;	/* looked, not there; cleared by a poke */
-	bool		backfill_wanted;	/* there is something to backfill */
 	int			blockers;		/* backends that run DROP DATABASE or the like; no worker starts meanwhile */
 	FsSharedWorker workers[FS_DATABASE_WORKERS];
 } FsSharedDatabase;

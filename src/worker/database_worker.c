@@ -41,8 +41,8 @@ detach(int code, Datum arg)
 	place->pid = 0;
 	place->latch = NULL;
 	place->starting = false;
-	if (is_done && my_kind == FS_BACKFILL_WORKER)
-		my_entry->backfill_wanted = false;
+	if (is_done)
+		place->wanted = false;
 	if (is_done || my_entry->blockers > 0)
 	{
 		place->failures = 0;

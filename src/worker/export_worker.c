@@ -30,6 +30,7 @@
 #include "ground/settings.h"
 #include "pipeline/backfill.h"
 #include "pipeline/backread.h"
+#include "pipeline/lake_export.h"
 #include "state/shared.h"
 #include "worker/database_worker.h"
 #include "worker/export_worker.h"
@@ -80,13 +81,19 @@ check_extension(void)
 	return matches;
 }
 
-/*
- * Lists the database's streams as StreamWishes in the cycle's context, and tells
- * whether there is anything to backfill, and anything new, and whether upkeep is waited for; false
- * when the extension is not (or not usably) here.
- */
+/* What a database wants, in the cycle's context. */
+typedef struct Wishes
+{
+	List	   *streams;		/* StreamWishes */
+	bool		has_backfill;	/* there is something to backfill ... */
+	bool		is_fresh;		/* ... that was not tried in vain yet */
+	bool		is_waiting;		/* upkeep is waited for */
+	bool		has_lake;		/* there is something to export, or will be */
+} Wishes;
+
+/* Reads what the database wants; false when the extension is not (or not usably) here. */
 static bool
-read_wishes(List **wishes, bool *has_backfill, bool *is_fresh, bool *is_waiting)
+read_wishes(Wishes *wishes)
 {
 	bool		is_here;
 
@@ -94,8 +101,7 @@ read_wishes(List **wishes, bool *has_backfill, bool *is_fresh, bool *is_waiting)
 	StartTransactionCommand();
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	*wishes = NIL;
-	*has_backfill = *is_fresh = *is_waiting = false;
+	memset(wishes, 0, sizeof(Wishes));
 	is_here = check_extension();
 	if (is_here)
 	{
@@ -104,9 +110,10 @@ read_wishes(List **wishes, bool *has_backfill, bool *is_fresh, bool *is_waiting)
 
 		bool		is_fresh_read;
 
-		*has_backfill = fs_backfill_is_wanted(is_fresh);
-		*has_backfill |= fs_backread_is_wanted(&is_fresh_read, is_waiting);
-		*is_fresh |= is_fresh_read;
+		wishes->has_backfill = fs_backfill_is_wanted(&wishes->is_fresh);
+		wishes->has_backfill |= fs_backread_is_wanted(&is_fresh_read, &wishes->is_waiting);
+		wishes->is_fresh |= is_fresh_read;
+		wishes->has_lake = fs_lake_export_is_wanted();
 		foreach(lc, streams)
 		{
 			bool		paused = fs_stream_state_is_paused(lfirst_oid(lc));
@@ -115,7 +122,7 @@ read_wishes(List **wishes, bool *has_backfill, bool *is_fresh, bool *is_waiting)
 
 			wish->relid = lfirst_oid(lc);
 			wish->paused = paused;
-			*wishes = lappend(*wishes, wish);
+			wishes->streams = lappend(wishes->streams, wish);
 			MemoryContextSwitchTo(old);
 		}
 	}
@@ -184,14 +191,23 @@ publish_wish(const StreamWish *wish)
 	return true;
 }
 
-/*
- * Brings the slots of this database in line with its streams, and says whether
- * it wants a backfill worker; what is new does not wait for what has failed.
- */
+/* Says whether a worker is wanted; what is new does not wait for what has failed.  Caller must hold 'lock'. */
 static void
-publish_wishes(List *wishes, bool is_here, bool has_backfill, bool is_fresh)
+publish_worker(FsDatabaseWorker kind, bool wanted, bool is_fresh)
 {
-	FsSharedWorker *backfill = &my_entry->workers[FS_BACKFILL_WORKER];
+	FsSharedWorker *place = &my_entry->workers[kind];
+
+	if (is_fresh)
+		place->not_before = 0;
+	if (wanted && place->pid == 0 && (is_fresh || !place->wanted))
+		fs_launcher_poke();
+	place->wanted = wanted;
+}
+
+/* Brings the slots of this database in line with its streams, and says which workers it wants. */
+static void
+publish_wishes(const Wishes *wishes, bool is_here)
+{
 	int			missing = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *lc;
@@ -201,10 +217,10 @@ publish_wishes(List *wishes, bool is_here, bool has_backfill, bool is_fresh)
 	{
 		FsSharedStream *stream = &fs_shared->streams[i];
 
-		if (stream->database == MyDatabaseId && !is_wished(wishes, stream->relid))
+		if (stream->database == MyDatabaseId && !is_wished(wishes->streams, stream->relid))
 			retire_stream(stream);
 	}
-	foreach(lc, wishes)
+	foreach(lc, wishes->streams)
 	{
 		if (!publish_wish(lfirst(lc)))
 			missing++;
@@ -213,11 +229,8 @@ publish_wishes(List *wishes, bool is_here, bool has_backfill, bool is_fresh)
 	my_entry->no_extension = !is_here;
 	if (is_here)
 		my_entry->workers[FS_EXPORT_WORKER].not_before = 0;
-	if (is_fresh)
-		backfill->not_before = 0;
-	if (has_backfill && backfill->pid == 0 && (is_fresh || !my_entry->backfill_wanted))
-		fs_launcher_poke();
-	my_entry->backfill_wanted = has_backfill;
+	publish_worker(FS_BACKFILL_WORKER, wishes->has_backfill, wishes->is_fresh);
+	publish_worker(FS_LAKE_WORKER, wishes->has_lake, false);
 	LWLockRelease(fs_shared->lock);
 
 	if (missing > 0 && now >= full_logged_at + FULL_LOG_INTERVAL)
@@ -275,21 +288,18 @@ look_after_database(void)
 	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
 	for (;;)
 	{
-		List	   *wishes;
+		Wishes		wishes;
 		bool		is_here;
-		bool		has_backfill;
-		bool		is_fresh;
-		bool		is_waiting;
 
 		pgstat_report_activity(STATE_RUNNING, "looking for streams");
-		is_here = read_wishes(&wishes, &has_backfill, &is_fresh, &is_waiting);
-		publish_wishes(wishes, is_here, has_backfill, is_fresh);
+		is_here = read_wishes(&wishes);
+		publish_wishes(&wishes, is_here);
 		if (!is_here && !has_slots())
 			break;
 		if (is_here && !announced)
 			ereport(LOG, (errmsg("\"%s\" started", MyBgworkerEntry->bgw_name)));
 		announced |= is_here;
-		if (is_waiting)
+		if (wishes.is_waiting)
 			upkeep_at = Min(upkeep_at, upkeep_done + UPKEEP_HURRY);
 		if (is_here && GetCurrentTimestamp() >= upkeep_at)
 		{

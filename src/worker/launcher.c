@@ -56,6 +56,10 @@ typedef struct DatabaseName
 static BackgroundWorkerHandle **ingest_handles;
 static BackgroundWorkerHandle *database_handles[FS_MAX_DATABASES][FS_DATABASE_WORKERS];
 
+static const char *const database_worker_names[FS_DATABASE_WORKERS] = {
+	[FS_EXPORT_WORKER] = "export", [FS_BACKFILL_WORKER] = "backfill", [FS_LAKE_WORKER] = "lake"
+};
+
 static MemoryContext cycle_context;
 static TimestampTz wake_at;		/* end of the nap of this cycle */
 static TimestampTz exhausted_logged_at = 0;
@@ -257,8 +261,8 @@ start_worker(BackgroundWorker *worker, const char *kind, const char *what,
 
 /*
  * Notices registered workers that ended before they attached to their place.
- * An ingest or backfill worker that did so counts as failed; an export worker's
- * failure was counted when it was claimed.
+ * Any that did so counts as failed; an export worker's failure was counted when
+ * it was claimed.
  */
 static void
 settle_starts(TimestampTz now)
@@ -321,13 +325,14 @@ claim_export_start(FsSharedDatabase *entry, TimestampTz now, int *looks)
 	return true;
 }
 
-/* The same for the backfill worker of a database. */
+/* The same for another worker of a database, which the export worker says is wanted. */
 static bool
-claim_backfill_start(FsSharedDatabase *entry, TimestampTz now)
+claim_wanted_start(FsSharedDatabase *entry, FsDatabaseWorker kind, TimestampTz now)
 {
-	FsSharedWorker *place = &entry->workers[FS_BACKFILL_WORKER];
+	FsSharedWorker *place = &entry->workers[kind];
 
-	if (!entry->backfill_wanted || place->pid != 0 || place->starting || entry->blockers > 0)
+	Assert(kind != FS_EXPORT_WORKER);
+	if (!place->wanted || place->pid != 0 || place->starting || entry->blockers > 0)
 		return false;
 	if (place->not_before > now)
 	{
@@ -350,7 +355,7 @@ start_database_worker(int index, FsDatabaseWorker kind, DatabaseName *database, 
 	FsSharedWorker *place = &entry->workers[kind];
 	BackgroundWorker worker = {.bgw_main_arg = ObjectIdGetDatum(database->oid)};
 
-	if (start_worker(&worker, kind == FS_EXPORT_WORKER ? "export" : "backfill", NameStr(database->name),
+	if (start_worker(&worker, database_worker_names[kind], NameStr(database->name),
 					 &database_handles[index][kind], now))
 		return;
 	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
@@ -382,7 +387,7 @@ start_database_workers(List *databases, FsDatabaseWorker kind, TimestampTz now)
 		database = find_database(databases, entry->database);
 		if (database != NULL)
 			start = kind == FS_EXPORT_WORKER ? claim_export_start(entry, now, &looks) :
-				claim_backfill_start(entry, now);
+				claim_wanted_start(entry, kind, now);
 		LWLockRelease(fs_shared->lock);
 		if (start)
 			start_database_worker(i, kind, database, now);
@@ -496,6 +501,7 @@ launch_workers(void)
 		start_database_workers(databases, FS_EXPORT_WORKER, now);
 		start_ingest_workers(now);
 		start_database_workers(databases, FS_BACKFILL_WORKER, now);
+		start_database_workers(databases, FS_LAKE_WORKER, now);
 		take_nap();
 	}
 }

@@ -180,6 +180,23 @@ hold_log(const FsViewDef *view, FsTime before)
 	return before;
 }
 
+/* The history's rows that are to be exported stay; those before are in the lake. */
+static FsTime
+hold_history(const FsViewDef *view, FsTime before)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(view->relid)};
+
+	if (before == FS_TIME_MIN || !OidIsValid(view->offline_server))
+		return before;
+	SPI_connect();
+	fs_query_read("SELECT min(first_window_end) FROM feature_stream.lake_chunk WHERE view = $1", 1, types, values);
+	if (!fs_query_is_null(0, 1))
+		before = Min(before, fs_query_time(0, 1));
+	SPI_finish();
+	return before;
+}
+
 /* Plans the history of a view: today's partition and the next one, and its retention. */
 static void
 plan_history(Round *round, const StreamPlan *plan, const FsViewDef *view)
@@ -189,7 +206,7 @@ plan_history(Round *round, const StreamPlan *plan, const FsViewDef *view)
 	if (!OidIsValid(view->history) || get_rel_relkind(view->history) != RELKIND_PARTITIONED_TABLE)
 		return;
 	if (view->history_retention > 0)
-		before = time_minus(plan->frontier, view->history_retention);
+		before = hold_history(view, time_minus(plan->frontier, view->history_retention));
 	add_chore(round, view->history, FS_HISTORY_PARTITION_SPAN, plan->frontier, 2, before);
 }
 
@@ -332,7 +349,7 @@ make_ahead(void *arg)
 static void
 forget_dropped(void *arg)
 {
-	static const char *const tables[] = {"firing", "view_state", "backfill"};
+	static const char *const tables[] = {"firing", "view_state", "backfill", "lake_chunk"};
 	MemoryContext context = CurrentMemoryContext;
 
 	fs_transaction_begin();

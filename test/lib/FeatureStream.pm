@@ -26,13 +26,14 @@ use FeatureStream::Apicurio;
 use FeatureStream::BlackHole;
 use FeatureStream::Faults;
 use FeatureStream::Kafka;
+use FeatureStream::ObjectStore;
 use FeatureStream::Process qw(wait_until);
 use FeatureStream::Redis;
 use FeatureStream::Registry;
 use FeatureStream::Session;
 
 our @EXPORT = (@FeatureStream::Faults::EXPORT, qw(
-  new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_session wait_until
+  new_node new_kafka new_redis new_registry new_apicurio new_black_hole new_object_store new_session wait_until
   ingest_pid wait_for_state wait_for_read wait_for_frontier wait_for_offsets
   wait_for_online redis_rows
   query_is query_becomes seconds_of rows_differ random_from
@@ -54,6 +55,7 @@ sub new_kafka { return FeatureStream::Kafka->new(scratch(), @_); }
 sub new_redis { return FeatureStream::Redis->new(scratch(), @_); }
 sub new_registry { return FeatureStream::Registry->new(scratch(), @_); }
 sub new_apicurio { return FeatureStream::Apicurio->new(scratch()); }
+sub new_object_store { return FeatureStream::ObjectStore->new(scratch(), @_); }
 sub new_black_hole { return FeatureStream::BlackHole->new(@_); }
 sub new_session { return FeatureStream::Session->new(@_); }
 

@@ -9,7 +9,7 @@
  *
  * Callbacks only copy into plain memory: nothing may throw through libcurl.
  *
- * A registry's address is the administrator's, but what a name resolves to, and
+ * A peer's address is the administrator's, but what a name resolves to, and
  * what an answer says, is not: no redirects, no proxies, no address of the local
  * link (where clouds keep credentials) unless the server's options allow it, and
  * bounds on size and time.
@@ -24,18 +24,18 @@
 #include "storage/fd.h"
 #include "storage/latch.h"
 
-#include "core/buffer.h"
-#include "source/http.h"
+#include "ground/http.h"
 
 #define MAX_HEADERS		65536	/* bytes of all headers of an answer */
 #define MAX_CONNECT_MS	5000
+#define SLOWEST_BODY	64		/* bytes a ms: how much longer a request with a body may take */
 
 struct FsHttp
 {
-	const FsRegistryConfig *config;
+	const FsHttpConfig *config;
 	CURLM	   *multi;
 	CURL	   *easy;			/* kept, with its connection, from request to request */
-	struct curl_slist *headers;
+	struct curl_slist *headers; /* of the request */
 	bool		is_reserved;	/* descriptors are accounted for */
 	bool		is_busy;		/* a request is under way */
 	bool		has_failed;		/* it could not even begin; 'result' says why */
@@ -43,8 +43,16 @@ struct FsHttp
 	int			nsockets;
 	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
 
+	/* The request's body */
+	FsHttpBody	read_body;
+	void	   *read_arg;
+	int64		read_offset;
+	int64		read_len;
+
 	/* The answer */
-	FsBuffer	body;
+	char	   *body;			/* by malloc */
+	size_t		len;
+	size_t		room;
 	size_t		header_bytes;
 	bool		is_too_long;
 	bool		is_link_local;	/* an address was refused */
@@ -53,19 +61,68 @@ struct FsHttp
 
 /* --- Callbacks: plain memory only --- */
 
+/* Makes room for more of the body; false when that is too much. */
+static bool
+make_room(FsHttp *http, size_t more)
+{
+	size_t		room = Max(2 * http->room, http->len + more);
+	char	   *body;
+
+	if (http->len + more > http->config->max_body)
+		return false;
+	if (http->len + more <= http->room)
+		return true;
+	body = realloc(http->body, room);
+	if (body == NULL)
+		return false;
+	http->body = body;
+	http->room = room;
+	return true;
+}
+
 /* Part of the body; a short count ends the request. */
 static size_t
 write_cb(char *data, size_t size, size_t n, void *arg)
 {
 	FsHttp	   *http = arg;
 
-	if (http->body.len + size * n > FS_HTTP_MAX_BODY ||
-		!fs_buffer_append(&http->body, data, size * n))
+	if (!make_room(http, size * n))
 	{
 		http->is_too_long = true;
 		return 0;
 	}
+	memcpy(http->body + http->len, data, size * n);
+	http->len += size * n;
 	return size * n;
+}
+
+/* libcurl wants the next part of the request's body. */
+static size_t
+read_cb(char *room, size_t size, size_t n, void *arg)
+{
+	FsHttp	   *http = arg;
+	ssize_t		got;
+
+	if (http->read_offset >= http->read_len)
+		return 0;
+	got = http->read_body(http->read_arg, http->read_offset, room,
+						  Min((int64) (size * n), http->read_len - http->read_offset));
+	if (got <= 0)
+		return CURL_READFUNC_ABORT;
+	http->read_offset += got;
+	return got;
+}
+
+/* libcurl wants to send the body once more: the connection that it kept was closed. */
+static int
+seek_cb(void *arg, curl_off_t offset, int origin)
+{
+	FsHttp	   *http = arg;
+
+	if (origin != SEEK_SET || offset < 0 || offset > http->read_len)
+		return CURL_SEEKFUNC_CANTSEEK;
+	http->read_offset = offset;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* A header, of which none is wanted. */
@@ -166,7 +223,7 @@ static CURLcode
 set_credentials(FsHttp *http)
 {
 	CURL	   *easy = http->easy;
-	const FsRegistryConfig *config = http->config;
+	const FsHttpConfig *config = http->config;
 	CURLcode	failed = CURLE_OK;
 
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -174,7 +231,7 @@ set_credentials(FsHttp *http)
 	failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 	if (config->ca != NULL)
 	{
-		struct curl_blob blob = {config->ca, strlen(config->ca), CURL_BLOB_COPY};
+		struct curl_blob blob = {unconstify(char *, config->ca), strlen(config->ca), CURL_BLOB_COPY};
 
 		failed |= curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
 		failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
@@ -208,7 +265,6 @@ set_bounds(FsHttp *http)
 	failed |= curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
-	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) http->config->timeout);
 	failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) Min(http->config->timeout, MAX_CONNECT_MS));
 	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_cb);
 	failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, http);
@@ -216,7 +272,10 @@ set_bounds(FsHttp *http)
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
 	failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_cb);
 	failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, http);
-	failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
+	failed |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_cb);
+	failed |= curl_easy_setopt(easy, CURLOPT_READDATA, http);
+	failed |= curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, seek_cb);
+	failed |= curl_easy_setopt(easy, CURLOPT_SEEKDATA, http);
 	failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "feature_stream");
 	return failed;
 }
@@ -229,8 +288,7 @@ make_handles(FsHttp *http)
 		return false;
 	http->multi = curl_multi_init();
 	http->easy = curl_easy_init();
-	http->headers = curl_slist_append(NULL, "Accept: application/vnd.schemaregistry.v1+json, application/json");
-	return http->multi != NULL && http->easy != NULL && http->headers != NULL &&
+	return http->multi != NULL && http->easy != NULL &&
 		curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK &&
 		curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
 		curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK &&
@@ -239,7 +297,7 @@ make_handles(FsHttp *http)
 
 /* See http.h. */
 FsHttp *
-fs_http_open(const FsRegistryConfig *config)
+fs_http_open(const FsHttpConfig *config)
 {
 	FsHttp	   *http = palloc0(sizeof(FsHttp));
 	sigset_t	saved;
@@ -254,7 +312,7 @@ fs_http_open(const FsRegistryConfig *config)
 		fs_http_close(http);
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not set up the client of schema registry \"%s\"", config->url)));
+				 errmsg("could not set up the client of %s \"%s\"", config->what, config->url)));
 	}
 	ReserveExternalFD();
 	http->is_reserved = true;
@@ -270,7 +328,7 @@ fs_http_close(FsHttp *http)
 	curl_easy_cleanup(http->easy);
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->headers);
-	fs_buffer_free(&http->body);
+	free(http->body);
 	if (http->is_reserved)
 		ReleaseExternalFD();
 	memset(http, 0, sizeof(FsHttp));
@@ -278,25 +336,79 @@ fs_http_close(FsHttp *http)
 
 /* --- A request --- */
 
+/* Replaces the headers of the request before; false when memory is out. */
+static bool
+set_headers(FsHttp *http, const FsHttpRequest *request)
+{
+	struct curl_slist *headers = NULL;
+
+	curl_slist_free_all(http->headers);
+	http->headers = NULL;
+	for (int i = -1; i < request->nheaders; i++)
+	{
+		/* Without an "Expect" of libcurl's, for which many peers only make it wait. */
+		headers = curl_slist_append(http->headers, i < 0 ? "Expect:" : request->headers[i]);
+		if (headers == NULL)
+			return false;
+		http->headers = headers;
+	}
+	return true;
+}
+
+/* Tells libcurl of the request; it copies what it is told. */
+static CURLcode
+set_request(FsHttp *http, const FsHttpRequest *request)
+{
+	CURL	   *easy = http->easy;
+	bool		has_body = request->body != NULL;
+	char	   *url = psprintf("%s%s", http->config->url, request->path);
+	long		timeout = http->config->timeout + (has_body ? request->body_len / SLOWEST_BODY : 0);
+	CURLcode	failed = set_headers(http, request) ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+
+	failed |= curl_easy_setopt(easy, CURLOPT_URL, url);
+	failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
+	failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
+	failed |= curl_easy_setopt(easy, CURLOPT_UPLOAD, has_body ? 1L : 0L);
+	if (has_body)
+		failed |= curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) request->body_len);
+	else
+		failed |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	pfree(url);
+	return failed == CURLE_OK ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+}
+
 /* See http.h. */
 void
-fs_http_get(FsHttp *http, const char *path)
+fs_http_send(FsHttp *http, const FsHttpRequest *request)
 {
-	char	   *url = psprintf("%s%s", http->config->url, path);
 	sigset_t	saved;
 
-	Assert(!http->is_busy && path[0] == '/');
-	fs_buffer_reset(&http->body);
+	Assert(!http->is_busy && request->path[0] == '/');
+	http->len = 0;
 	http->header_bytes = 0;
 	http->is_too_long = http->is_link_local = false;
+	http->read_body = request->body;
+	http->read_arg = request->body_arg;
+	http->read_offset = 0;
+	http->read_len = request->body != NULL ? request->body_len : 0;
+	http->result = set_request(http, request);
 	http->is_busy = true;
-	http->result = curl_easy_setopt(http->easy, CURLOPT_URL, url);
 	block_signals(&saved);
 	if (http->result == CURLE_OK && curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
 		http->result = CURLE_OUT_OF_MEMORY;
 	restore_signals(&saved);
 	http->has_failed = http->result != CURLE_OK;
-	pfree(url);
+}
+
+/* See http.h. */
+void
+fs_http_get(FsHttp *http, const char *path)
+{
+	static const char *const headers[] = {"Accept: application/vnd.schemaregistry.v1+json, application/json"};
+	const FsHttpRequest request = {.method = "GET", .path = path, .headers = headers, .nheaders = 1};
+
+	fs_http_send(http, &request);
 }
 
 /* Has libcurl look at its sockets and timers; none of this waits. */
@@ -346,8 +458,8 @@ finish(FsHttp *http)
 	else
 	{
 		http->answer.status = (int) status;
-		http->answer.body = http->body.data;
-		http->answer.len = http->body.len;
+		http->answer.body = http->len > 0 ? http->body : NULL;
+		http->answer.len = http->len;
 	}
 	return &http->answer;
 }

@@ -1,0 +1,86 @@
+/*
+ * http.h
+ *		One HTTP request at a time, without ever waiting for the peer.
+ *
+ * For schema registries and object stores: requests to addresses below one that
+ * an administrator gave.  Never called in a transaction.
+ */
+#ifndef FS_GROUND_HTTP_H
+#define FS_GROUND_HTTP_H
+
+#include "postgres.h"
+
+#define FS_HTTP_MAX_SOCKETS	8
+#define FS_HTTP_ERROR_SIZE	160
+
+/* Whom to ask, and how.  Strings may be NULL where it says so. */
+typedef struct FsHttpConfig
+{
+	const char *what;			/* it is, for messages: "schema registry" */
+	const char *url;			/* of the peer, without a slash at its end */
+	const char *username;		/* NULL: none; of basic authentication */
+	const char *password;		/* NULL: none */
+	const char *ca;				/* PEM; NULL: those that the system trusts */
+	int			timeout;		/* ms, of one request; more where it has a body */
+	bool		link_local;		/* link-local addresses are allowed */
+	size_t		max_body;		/* bytes of an answer */
+} FsHttpConfig;
+
+typedef struct FsHttp FsHttp;
+
+/* Copies bytes of a request's body into 'room'; how many, or -1 when that fails.  Must not throw. */
+typedef ssize_t (*FsHttpBody) (void *arg, int64 offset, char *room, size_t size);
+
+typedef struct FsHttpRequest
+{
+	const char *method;			/* GET, PUT, DELETE */
+	const char *path;			/* behind the peer's address: with its leading slash, escaped */
+	const char *const *headers; /* "Name: value" */
+	int			nheaders;
+	FsHttpBody	body;			/* NULL: there is none */
+	void	   *body_arg;
+	int64		body_len;
+} FsHttpRequest;
+
+typedef struct FsHttpAnswer
+{
+	int			status;			/* 0: there is no answer, 'error' says why */
+	const char *body;			/* valid until the next request; NULL when there is none */
+	size_t		len;
+	char		error[FS_HTTP_ERROR_SIZE];	/* words that follow "the registry "; no secret in them */
+} FsHttpAnswer;
+
+/* A descriptor to wait for. */
+typedef struct FsHttpSocket
+{
+	pgsocket	fd;
+	int			events;			/* WL_SOCKET_... */
+} FsHttpSocket;
+
+/*
+ * Makes a client, in the current memory context; 'config' must outlive it.
+ * Throws when there are no resources.  fs_http_close() lets go of what the
+ * context does not hold, waits for nobody and may be called in an exit callback.
+ */
+extern FsHttp *fs_http_open(const FsHttpConfig *config);
+extern void fs_http_close(FsHttp *http);
+
+/*
+ * Begins a request; none is under way.  What its body needs must be there until
+ * it is answered, the rest is copied.  Throws nothing but for lack of memory.
+ */
+extern void fs_http_send(FsHttp *http, const FsHttpRequest *request);
+
+/* The same for a GET that wants JSON. */
+extern void fs_http_get(FsHttp *http, const char *path);
+
+/* Carries on; the answer to the request, once, or NULL while it is under way. */
+extern const FsHttpAnswer *fs_http_drive(FsHttp *http);
+
+/*
+ * What the request under way waits for: descriptors (their number is returned, at
+ * most FS_HTTP_MAX_SOCKETS) and *timeout in ms, which is only ever lowered.
+ */
+extern int	fs_http_wait(FsHttp *http, FsHttpSocket *sockets, long *timeout);
+
+#endif							/* FS_GROUND_HTTP_H */

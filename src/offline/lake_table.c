@@ -1,0 +1,335 @@
+/*
+ * lake_table.c
+ *		An Iceberg table in a lake; see lake_table.h.
+ */
+#include "postgres.h"
+
+
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "catalog/lake.h"
+#include "core/value.h"
+#include "ground/fault.h"
+#include "offline/lake_rows.h"
+#include "offline/lake_table.h"
+
+/* Now, as metadata has it: milliseconds since 1970, of the real clock. */
+static int64
+now_ms(void)
+{
+	return (GetCurrentTimestamp() - FS_UNIX_EPOCH) / 1000;
+}
+
+static void
+release_table(void *arg)
+{
+	fs_iceberg_metadata_free(((FsLakeTable *) arg)->metadata);
+}
+
+/* See lake_table.h. */
+FsLakeTable *
+fs_lake_table_load(FsObjectStore *store, const char *location)
+{
+	FsLakeTable *table = palloc0(sizeof(FsLakeTable));
+	int64		len;
+	char	   *text = fs_object_store_get(store, location, FS_ICEBERG_MAX_METADATA, &len);
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	table->store = store;
+	table->location = pstrdup(location);
+	table->metadata = fs_iceberg_metadata_read(text, len, message);
+	if (table->metadata == NULL)
+		fs_lake_throw(psprintf("read table metadata \"%s\"", location), message);
+	table->callback.func = release_table;
+	table->callback.arg = table;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &table->callback);
+	pfree(text);
+	return table;
+}
+
+/* The content of a buffer, palloc'd with a zero behind it; the buffer is freed. */
+static char *
+take_text(FsBuffer *buffer)
+{
+	char	   *text = MemoryContextAllocHuge(CurrentMemoryContext, buffer->len + 1);
+
+	memcpy(text, buffer->data, buffer->len);
+	text[buffer->len] = '\0';
+	fs_buffer_free(buffer);
+	return text;
+}
+
+/* Makes the metadata of a new table; throws what is wrong with it. */
+static FsIcebergMetadata *
+make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, ArrayType *partition_by,
+			  const char *view, const char *uuid)
+{
+	FsParquetColumn *fields = palloc(sizeof(FsParquetColumn) * Max(ncolumns, 1));
+	const FsIcebergProperty properties[] = {
+		{"feature_stream.view", view},
+		{"write.parquet.compression-codec", "zstd"},
+		{"commit.retry.num-retries", "20"},
+		{FS_ICEBERG_KEEP_LOG, "20"},
+		{"write.metadata.delete-after-commit.enabled", "true"}
+	};
+	FsIcebergTable table = {.location = base, .columns = fields, .ncolumns = ncolumns,
+	.properties = properties, .nproperties = lengthof(properties)};
+	FsScratch	memory = {0};
+	FsIcebergMetadata *volatile metadata = NULL;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	for (int i = 0; i < ncolumns; i++)
+		fields[i] = columns[i].column;
+	PG_TRY();
+	{
+		table.partitions = fs_lake_read_partitions(partition_by, &memory, &table.npartitions);
+		metadata = fs_iceberg_metadata_create(&table, uuid, now_ms(), message);
+	}
+	PG_FINALLY();
+	{
+		fs_scratch_free(&memory);
+	}
+	PG_END_TRY();
+	if (metadata == NULL)
+		fs_lake_throw("make the table in the lake", message);
+	return metadata;
+}
+
+/* Writes metadata out, into palloc'd memory. */
+static void
+write_metadata(const FsIcebergMetadata *metadata, FsObjectBody *body)
+{
+	FsBuffer	out = {0};
+
+	if (!fs_iceberg_metadata_write(metadata, &out))
+	{
+		fs_buffer_free(&out);
+		fs_lake_throw("write table metadata", "");
+	}
+	body->len = out.len;
+	body->bytes = take_text(&out);
+}
+
+/* See lake_table.h. */
+void
+fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn *columns, int ncolumns,
+					 ArrayType *partition_by, const char *view)
+{
+	FsIcebergMetadata *metadata;
+	FsBuffer	path = {0};
+	bool		ok;
+
+	table->uuid = fs_lake_uuid();
+	metadata = make_metadata(base, columns, ncolumns, partition_by, view, table->uuid);
+	ok = fs_iceberg_metadata_path(metadata, 0, fs_lake_uuid(), &path);
+	if (ok)
+		write_metadata(metadata, &table->body);
+	fs_iceberg_metadata_free(metadata);
+	if (!ok)
+		fs_lake_throw("name table metadata", "");
+	table->location = take_text(&path);
+}
+
+static void
+release_commit(void *arg)
+{
+	FsLakeCommit *commit = arg;
+
+	fs_buffer_free(&commit->manifest_bytes);
+	fs_scratch_free(&commit->memory);
+}
+
+/* Appends all files to the manifest and finishes it. */
+static void
+fill_manifest(FsLakeCommit *commit, FsIcebergManifestWriter *writer)
+{
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+	ListCell   *lc;
+
+	foreach(lc, commit->files)
+	{
+		const FsLakeFile *file = lfirst(lc);
+
+		if (!fs_iceberg_manifest_add(writer, &file->entry, message))
+			fs_lake_throw("write a manifest", message);
+		commit->rows += file->entry.rows;
+		commit->bytes += file->entry.size;
+	}
+	if (!fs_iceberg_manifest_finish(writer, commit->manifest, &commit->memory, &commit->manifest_bytes,
+									&commit->entry, message))
+		fs_lake_throw("write a manifest", message);
+}
+
+/* See lake_table.h. */
+FsLakeCommit *
+fs_lake_commit_begin(FsLakeTable *table, List *files, const char *mark)
+{
+	FsLakeCommit *commit = palloc0(sizeof(FsLakeCommit));
+	FsIcebergManifestWriter *writer;
+	FsIcebergSpec spec;
+	FsBuffer	path = {0};
+	uint8		random[16];
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	commit->files = files;
+	commit->mark = mark;
+	commit->callback.func = release_commit;
+	commit->callback.arg = commit;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &commit->callback);
+	if (!pg_strong_random(random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	commit->snapshot_id = fs_iceberg_new_snapshot_id(table->metadata, random);
+	if (!fs_iceberg_manifest_path(table->metadata, fs_lake_uuid(), 0, &path))
+		fs_lake_throw("name a manifest", "");
+	commit->manifest = take_text(&path);
+	if (!fs_iceberg_spec(table->metadata, &spec, message))
+		fs_lake_throw("read the partitions of the table in the lake", message);
+	writer = fs_iceberg_manifest_create(table->metadata, spec.spec_id, false, commit->snapshot_id, message);
+	if (writer == NULL)
+		fs_lake_throw("begin a manifest", message);
+	PG_TRY();
+	{
+		fill_manifest(commit, writer);
+	}
+	PG_FINALLY();
+	{
+		fs_iceberg_manifest_free(writer);
+	}
+	PG_END_TRY();
+	return commit;
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_name(FsLakeCommit *commit, FsLakeTable *base)
+{
+	FsBuffer	list = {0};
+	FsBuffer	metadata = {0};
+	int			version = fs_iceberg_metadata_version(base->location) + 1;
+
+	if (!fs_iceberg_list_path(base->metadata, commit->snapshot_id, ++commit->attempt, fs_lake_uuid(), &list) ||
+		!fs_iceberg_metadata_path(base->metadata, version, fs_lake_uuid(), &metadata))
+		fs_lake_throw("name table metadata", "");
+	commit->list = take_text(&list);
+	commit->metadata = take_text(&metadata);
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_put_files(FsLakeCommit *commit, FsLakeTable *base)
+{
+	FsObjectBody manifest = {.bytes = commit->manifest_bytes.data, .len = commit->manifest_bytes.len};
+	ListCell   *lc;
+
+	foreach(lc, commit->files)
+	{
+		const FsLakeFile *file = lfirst(lc);
+		FsObjectBody body = {.file = file->file, .len = file->entry.size};
+
+		fs_object_store_put(base->store, file->location, &body);
+		FS_FAULT("lake_data");
+	}
+	fs_object_store_put(base->store, commit->manifest, &manifest);
+	FS_FAULT("lake_manifest");
+}
+
+/* The manifests of the base's current snapshot, with room for one more. */
+static FsIcebergManifest *
+read_manifests(FsLakeTable *base, FsScratch *memory, int *n)
+{
+	FsIcebergSnapshot snapshot;
+	FsIcebergManifest *theirs = NULL;
+	FsIcebergManifest *manifests;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	*n = 0;
+	if (fs_iceberg_current_snapshot(base->metadata, &snapshot))
+	{
+		int64		len;
+		char	   *bytes = fs_object_store_get(base->store, snapshot.manifest_list, FS_ICEBERG_MAX_LIST, &len);
+
+		if (!fs_iceberg_list_read(bytes, len, memory, &theirs, n, message))
+			fs_lake_throw(psprintf("read manifest list \"%s\"", snapshot.manifest_list), message);
+	}
+	manifests = palloc(sizeof(FsIcebergManifest) * (*n + 1));
+	if (*n > 0)
+		memcpy(manifests, theirs, sizeof(FsIcebergManifest) * *n);
+	return manifests;
+}
+
+/* Puts the manifest list: the base's, and ours. */
+static void
+put_list(FsLakeCommit *commit, FsLakeTable *base)
+{
+	int			n;
+	FsIcebergManifest *manifests = read_manifests(base, &commit->memory, &n);
+	FsIcebergSnapshot snapshot = {.snapshot_id = FS_ICEBERG_NO_SNAPSHOT};
+	FsBuffer	out = {0};
+	FsObjectBody body;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	(void) fs_iceberg_current_snapshot(base->metadata, &snapshot);
+	manifests[n++] = commit->entry;
+	if (!fs_iceberg_list_write(manifests, n, commit->snapshot_id, snapshot.snapshot_id,
+							   fs_iceberg_last_sequence(base->metadata) + 1, &out, message))
+		fs_lake_throw("write a manifest list", message);
+	body.len = out.len;
+	body.bytes = take_text(&out);
+	fs_object_store_put(base->store, commit->list, &body);
+}
+
+/* How many partitions the files are in; each is in one. */
+static int
+count_partitions(const FsLakeCommit *commit, FsLakeTable *base)
+{
+	FsIcebergPaths seen = {0};
+	FsIcebergSpec spec;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+	ListCell   *lc;
+	int			n;
+
+	if (!fs_iceberg_spec(base->metadata, &spec, message))
+		fs_lake_throw("read the partitions of the table in the lake", message);
+	foreach(lc, commit->files)
+	{
+		FsBuffer	path = {0};
+		const FsLakeFile *file = lfirst(lc);
+
+		(void) (fs_iceberg_partition_path(&spec, file->entry.partition, &path) &&
+				fs_buffer_append_byte(&path, 0) && fs_iceberg_paths_add(&seen, path.data));
+		fs_buffer_free(&path);
+	}
+	n = (int) seen.count;
+	fs_iceberg_paths_free(&seen);
+	return Max(n, 1);
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
+{
+	const FsIcebergProperty mark = {"feature_stream.export", commit->mark};
+	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = Max(now_ms(), fs_iceberg_last_updated(base->metadata)),
+		.operation = "append", .manifest_list = commit->list, .added_files = list_length(commit->files),
+		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = 1};
+	FsIcebergTexts dropped = {0};
+	FsObjectBody body = {0};
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	change.changed_partitions = count_partitions(commit, base);
+	put_list(commit, base);
+	FS_FAULT("lake_list");
+	if (!fs_iceberg_add_snapshot(base->metadata, &change, message) ||
+		!fs_iceberg_supersede(base->metadata, base->location, change.now_ms, &dropped, message))
+		fs_lake_throw("change table metadata", message);
+	write_metadata(base->metadata, &body);
+	commit->dropped = NIL;
+	for (int i = 0; i < dropped.n; i++)
+		commit->dropped = lappend(commit->dropped, pstrdup(dropped.texts[i]));
+	fs_object_store_put(base->store, commit->metadata, &body);
+	FS_FAULT("lake_metadata");
+}

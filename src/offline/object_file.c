@@ -1,0 +1,230 @@
+/*
+ * object_file.c
+ *		A lake in a directory of the server, below feature_stream.lake_directory.
+ *
+ * A file is written under a name that nobody looks at, flushed, and gets its own
+ * by a link, which fails where there is such a name; then the directory is
+ * flushed.  A crash leaves a name ending in ".tmp" at most, which the next file
+ * of that name begins with and no reader takes for one.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file_perm.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+
+#include "ground/settings.h"
+#include "offline/object_store.h"
+
+#define PIECE	(64 * 1024)
+
+static void
+throw_file(const char *what, const char *path)
+{
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not %s \"%s\": %m", what, path)));
+}
+
+/* The part of a path that is there, links followed; *len is its length as it was written. */
+static void
+find_real(const char *path, char *real, size_t *len)
+{
+	char	   *there = pstrdup(path);
+
+	while (realpath(there, real) == NULL)
+	{
+		if (errno != ENOENT || strrchr(there, '/') == there)
+			throw_file("find directory", there);
+		*strrchr(there, '/') = '\0';
+	}
+	*len = strlen(there);
+	pfree(there);
+}
+
+/* Makes the directories that a path is in, where they are not there. */
+static void
+make_directories(char *path)
+{
+	char		real[MAXPGPATH];
+	size_t		len;
+
+	find_real(path, real, &len);
+	for (char *slash = strchr(path + len + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+	{
+		*slash = '\0';
+		if (MakePGDirectory(path) != 0 && errno != EEXIST)
+			throw_file("create directory", path);
+		*slash = '/';
+		path[len] = '\0';
+		fsync_fname(path, true);
+		path[len] = '/';
+		len = slash - path;
+	}
+}
+
+/*
+ * The file's path.  Throws when it is not below the directory that superusers
+ * allow.
+ */
+static char *
+find_file(const FsObjectStore *store, const char *path)
+{
+	char	   *file = psprintf("%s%s", store->base, path);
+	char		allowed[MAXPGPATH];
+	char		real[MAXPGPATH];
+	size_t		len;
+
+	if (fs_lake_directory == NULL || fs_lake_directory[0] != '/' || realpath(fs_lake_directory, allowed) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("there is no directory for lakes"),
+				 errhint("Set \"feature_stream.lake_directory\" to a directory that is there.")));
+	find_real(file, real, &len);
+	if (strncmp(real, allowed, strlen(allowed)) != 0 || (real[strlen(allowed)] != '/' && real[strlen(allowed)] != '\0'))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("warehouse \"%s\" of server \"%s\" is not below the directory for lakes",
+						store->config->warehouse, store->config->server),
+				 errhint("\"feature_stream.lake_directory\" says where lakes can be.")));
+	return file;
+}
+
+/* Writes a body into a file that is open for it. */
+static void
+write_body(int fd, const char *path, const FsObjectBody *body)
+{
+	char	   *piece = palloc(PIECE);
+
+	for (int64 done = 0; done < body->len;)
+	{
+		int64		n = fs_object_body_read(body, done, piece, PIECE);
+
+		CHECK_FOR_INTERRUPTS();
+		errno = 0;
+		if (write(fd, piece, n) != n)
+		{
+			if (errno == 0)
+				errno = ENOSPC;
+			throw_file("write file", path);
+		}
+		done += n;
+	}
+	if (pg_fsync(fd) != 0)
+		throw_file("flush file", path);
+	pfree(piece);
+}
+
+/* See object_store.h. */
+static void
+put_file(FsObjectStore *store, const char *path, const FsObjectBody *body, bool replace)
+{
+	char	   *file = find_file(store, path);
+	char	   *temporary = psprintf("%s.tmp", file);
+	int			fd;
+
+	make_directories(temporary);
+	fd = BasicOpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
+	if (fd < 0)
+		throw_file("create file", temporary);
+	PG_TRY();
+	{
+		write_body(fd, temporary, body);
+	}
+	PG_FINALLY();
+	{
+		close(fd);
+	}
+	PG_END_TRY();
+	if (replace)
+		(void) durable_rename(temporary, file, ERROR);
+	else
+	{
+		if (link(temporary, file) != 0)
+			throw_file("create file", file);
+		if (unlink(temporary) != 0)
+			throw_file("remove file", temporary);
+		*strrchr(temporary, '/') = '\0';
+		fsync_fname(temporary, true);
+	}
+	pfree(temporary);
+	pfree(file);
+}
+
+/* The bytes of a file that is open, palloc'd. */
+static char *
+read_body(int fd, const char *path, int64 max, int64 *len)
+{
+	struct stat status;
+	char	   *bytes;
+
+	if (fstat(fd, &status) != 0)
+		throw_file("stat file", path);
+	if (status.st_size > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("file \"%s\" is too long", path),
+				 errdetail("It has %lld bytes, of %lld at most.", (long long) status.st_size, (long long) max)));
+	bytes = MemoryContextAllocHuge(CurrentMemoryContext, status.st_size + 1);
+	for (*len = 0; *len < status.st_size;)
+	{
+		ssize_t		n = read(fd, bytes + *len, Min(status.st_size - *len, PIECE));
+
+		CHECK_FOR_INTERRUPTS();
+		if (n < 0)
+			throw_file("read file", path);
+		if (n == 0)
+			break;
+		*len += n;
+	}
+	bytes[*len] = '\0';
+	return bytes;
+}
+
+/* See object_store.h. */
+static char *
+get_file(FsObjectStore *store, const char *path, int64 max, int64 *len)
+{
+	char	   *file = find_file(store, path);
+	int			fd = BasicOpenFile(file, O_RDONLY | PG_BINARY);
+	char	   *bytes = NULL;
+
+	if (fd < 0)
+		throw_file("open file", file);
+	PG_TRY();
+	{
+		bytes = read_body(fd, file, max, len);
+	}
+	PG_FINALLY();
+	{
+		close(fd);
+	}
+	PG_END_TRY();
+	pfree(file);
+	return bytes;
+}
+
+/* See object_store.h. */
+static void
+delete_file(FsObjectStore *store, const char *path)
+{
+	char	   *file = find_file(store, path);
+	char	   *temporary = psprintf("%s.tmp", file);
+
+	if ((unlink(temporary) != 0 && errno != ENOENT) || (unlink(file) != 0 && errno != ENOENT))
+		throw_file("remove file", file);
+	pfree(temporary);
+	pfree(file);
+}
+
+const FsObjectStoreOps fs_object_file_ops = {
+	.scheme = "file://",
+	.put = put_file,
+	.get = get_file,
+	.delete = delete_file
+};

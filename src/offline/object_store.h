@@ -1,0 +1,77 @@
+/*
+ * object_store.h
+ *		Where the files of a lake are: put, get and delete, whole files at a time.
+ *
+ * Behind a table of operations, one instance a kind of store.  Files are named
+ * by their whole location ("file:///lake/x/y.parquet"), which must be below the
+ * store's warehouse.  They never change: a put never overwrites, so what is
+ * there under a name is what was put there first.  (A hint for readers is the
+ * exception.)
+ *
+ * All of it throws, must be called outside of transactions and obeys interrupts
+ * while it waits.
+ */
+#ifndef FS_OFFLINE_OBJECT_STORE_H
+#define FS_OFFLINE_OBJECT_STORE_H
+
+#include "postgres.h"
+
+#include "storage/fd.h"
+
+#include "catalog/lake_options.h"
+#include "ground/http.h"
+
+typedef struct FsObjectStore FsObjectStore;
+
+/* What is to be put: bytes in memory, or else a temporary file. */
+typedef struct FsObjectBody
+{
+	const char *bytes;			/* NULL: it is in 'file' */
+	File		file;
+	int64		len;
+} FsObjectBody;
+
+/* One kind of store.  'path' is the location behind the warehouse, with its leading slash. */
+typedef struct FsObjectStoreOps
+{
+	const char *scheme;			/* of the warehouses it serves, such as "file://" */
+
+	/* Durable when it returns.  Throws when there is such a file, unless it is to be replaced. */
+	void		(*put) (FsObjectStore *store, const char *path, const FsObjectBody *body, bool replace);
+
+	/* Its bytes, palloc'd; throws when there is none, or it is longer than 'max'. */
+	char	   *(*get) (FsObjectStore *store, const char *path, int64 max, int64 *len);
+
+	/* Does nothing where there is none. */
+	void		(*delete) (FsObjectStore *store, const char *path);
+} FsObjectStoreOps;
+
+struct FsObjectStore
+{
+	const FsObjectStoreOps *ops;
+	const FsLakeConfig *config;
+	char	   *base;			/* the warehouse without its scheme */
+
+	/* Of stores that are spoken to by HTTP */
+	FsHttpConfig peer;
+	FsHttp	   *http;			/* NULL: nothing was asked yet */
+	bool		no_conditions;	/* it does not know If-None-Match */
+	MemoryContextCallback callback;
+};
+
+/* Opens a store, in the current memory context; 'config' must outlive it.  There is nothing to be closed. */
+extern FsObjectStore *fs_object_store_open(const FsLakeConfig *config);
+
+extern void fs_object_store_put(FsObjectStore *store, const char *location, const FsObjectBody *body);
+extern void fs_object_store_replace(FsObjectStore *store, const char *location, const char *text);
+extern char *fs_object_store_get(FsObjectStore *store, const char *location, int64 max, int64 *len);
+extern void fs_object_store_delete(FsObjectStore *store, const char *location);
+
+/* The next piece of a body, from 'offset' on, into 'room'; how many bytes that are. */
+extern int64 fs_object_body_read(const FsObjectBody *body, int64 offset, char *room, int64 size);
+
+/* The stores there are. */
+extern const FsObjectStoreOps fs_object_file_ops;
+extern const FsObjectStoreOps fs_object_s3_ops;
+
+#endif							/* FS_OFFLINE_OBJECT_STORE_H */

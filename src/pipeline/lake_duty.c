@@ -1,0 +1,172 @@
+/*
+ * lake_duty.c
+ *		Which exports are due, what became of them, and files that nobody needs;
+ *		see lake_export.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "ground/fault.h"
+#include "ground/transaction.h"
+#include "offline/object_store.h"
+#include "pipeline/lake_export.h"
+#include "state/query.h"
+
+#define SWEEP_FILES		100		/* at once */
+
+/* A file that is to be deleted. */
+typedef struct Orphan
+{
+	char	   *location;
+	Oid			server;
+	Oid			user;
+	FsObjectStore *store;		/* NULL: its server is gone */
+} Orphan;
+
+/* See lake_export.h. */
+bool
+fs_lake_export_is_wanted(void)
+{
+	fs_query_read("SELECT EXISTS (SELECT FROM feature_stream.lake_export)"
+				  " OR EXISTS (SELECT FROM feature_stream.lake_file)", 0, NULL, NULL);
+	return fs_query_bool(0, 1);
+}
+
+/* See lake_export.h. */
+bool
+fs_lake_export_has_work(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		wanted;
+
+	fs_transaction_begin();
+	SPI_connect();
+	wanted = fs_lake_export_is_wanted();
+	SPI_finish();
+	fs_transaction_end(context);
+	return wanted;
+}
+
+/* See lake_export.h. */
+Oid
+fs_lake_export_next(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			view;
+
+	fs_transaction_begin();
+	SPI_connect();
+	fs_query_read("SELECT view FROM feature_stream.lake_export e WHERE next_export_time <= pg_catalog.now()"
+				  " AND (table_uuid IS NULL OR failure_count > 0"
+				  " OR EXISTS (SELECT FROM feature_stream.lake_chunk c WHERE c.view = e.view))"
+				  " ORDER BY next_export_time, view LIMIT 1", 0, NULL, NULL);
+	view = SPI_processed > 0 ? fs_query_oid(0, 1) : InvalidOid;
+	SPI_finish();
+	fs_transaction_end(context);
+	return view;
+}
+
+/* See lake_export.h. */
+void
+fs_lake_export_note_error(Oid view, const char *message)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[2] = {OIDOID, TEXTOID};
+	Datum		values[2];
+
+	fs_transaction_begin();
+	values[0] = ObjectIdGetDatum(view);
+	values[1] = CStringGetTextDatum(message);
+	SPI_connect();
+	fs_query_run("UPDATE feature_stream.lake_export SET last_error = $2, last_error_time = pg_catalog.clock_timestamp(),"
+				 " failure_count = failure_count + 1, next_export_time = pg_catalog.clock_timestamp()"
+				 " + LEAST(pg_catalog.power(2, LEAST(failure_count, 10)), 300) * (0.5 + pg_catalog.random())"
+				 " * '1 second'::interval WHERE view = $1",
+				 SPI_OK_UPDATE, 2, types, values, NULL);
+	SPI_finish();
+	fs_transaction_end(context);
+}
+
+/* Where a file is, which may be where the one before is; NULL when nobody knows how to get there any more. */
+static FsObjectStore *
+open_store(const Orphan *orphan, const Orphan *previous)
+{
+	if (previous != NULL && previous->server == orphan->server && previous->user == orphan->user)
+		return previous->store;
+	if (GetForeignServerExtended(orphan->server, FSV_MISSING_OK) == NULL)
+		return NULL;
+	return fs_object_store_open(fs_lake_config_load(orphan->server, orphan->user));
+}
+
+/* Lists files that are to be deleted now, in 'context'. */
+static List *
+list_orphans(MemoryContext context)
+{
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(SWEEP_FILES)};
+	List	   *orphans = NIL;
+
+	fs_transaction_begin();
+	SPI_connect();
+	fs_query_read("SELECT location, server, \"user\" FROM feature_stream.lake_file"
+				  " WHERE delete_after <= pg_catalog.now() ORDER BY server, \"user\" LIMIT $1", 1, types, values);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		Orphan	   *orphan = palloc(sizeof(Orphan));
+
+		orphan->location = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		orphan->server = fs_query_oid(i, 2);
+		orphan->user = fs_query_oid(i, 3);
+		orphan->store = open_store(orphan, orphans != NIL ? llast(orphans) : NULL);
+		orphans = lappend(orphans, orphan);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	fs_transaction_end(context);
+	return orphans;
+}
+
+/* Forgets a file. */
+static void
+forget_file(const char *location)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1];
+
+	fs_transaction_begin();
+	values[0] = CStringGetTextDatum(location);
+	SPI_connect();
+	fs_query_run("DELETE FROM feature_stream.lake_file WHERE location = $1", SPI_OK_DELETE, 1, types, values, NULL);
+	SPI_finish();
+	fs_transaction_end(context);
+}
+
+/* See lake_export.h. */
+void
+fs_lake_export_sweep(void)
+{
+	List	   *orphans = list_orphans(CurrentMemoryContext);
+	ListCell   *lc;
+
+	foreach(lc, orphans)
+	{
+		const Orphan *orphan = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (orphan->store != NULL)
+			fs_object_store_delete(orphan->store, orphan->location);
+		else
+			ereport(LOG,
+					(errmsg("file \"%s\" stays in the lake: its server was dropped", orphan->location)));
+		FS_FAULT("lake_swept");
+		forget_file(orphan->location);
+	}
+}

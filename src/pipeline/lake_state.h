@@ -1,0 +1,86 @@
+/*
+ * lake_state.h
+ *		What the tables of this database say of an export: for lake_export.c alone.
+ */
+#ifndef FS_PIPELINE_LAKE_STATE_H
+#define FS_PIPELINE_LAKE_STATE_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/array.h"
+
+#include "catalog/lake_columns.h"
+#include "core/value.h"
+#include "offline/lake_catalog.h"
+#include "offline/lake_rows.h"
+#include "offline/object_store.h"
+
+/* A chunk, or the part of it that is exported now. */
+typedef struct FsLakeChunk
+{
+	int64		id;
+	bool		is_existing;	/* of rows that were there when the export began */
+	FsTime		computed_at;
+	FsTime		first;			/* window ends */
+	FsTime		last;
+	bool		is_whole;		/* nothing is left of it afterwards */
+} FsLakeChunk;
+
+/* An export at work; in 'context'. */
+typedef struct FsLakeExport
+{
+	MemoryContext context;
+	Oid			view;
+	char	   *view_name;
+	Oid			history;
+	Oid			server;
+	Oid			owner;
+	FsLakeConfig *config;
+	FsObjectStore *store;
+	FsLakeName	name;
+	ArrayType  *partition_by;
+	FsLakeColumn *columns;		/* of the history */
+	int			ncolumns;
+	int			window_end;		/* which of them that is */
+	char	   *uuid;			/* of the table; NULL: it was not made yet */
+	char	   *location;		/* of its metadata; NULL: it is not in the catalog */
+
+	/* What is exported */
+	List	   *chunks;			/* FsLakeChunks */
+	bool		has_more;		/* that were there */
+	FsTime		newest;			/* window end of a row */
+} FsLakeExport;
+
+/* Functions that have transactions of their own */
+
+/* What is known of a view's export, in the current memory context; NULL when it is not exported. */
+extern FsLakeExport *fs_lake_state_load(Oid view);
+
+/* Looks for the pointer again. */
+extern void fs_lake_state_refresh(FsLakeExport *export);
+
+/* Chooses chunks, and makes files of their rows for the table; a List of FsLakeFile. */
+extern List *fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadata);
+
+/* Writes down names of files that are about to be made. */
+extern void fs_lake_state_name(const FsLakeExport *export, List *locations);
+
+/* Functions inside the caller's transaction */
+
+/* Has the export to itself until the transaction ends; false: it is not exported any more. */
+extern bool fs_lake_state_lock(const FsLakeExport *export);
+
+extern void fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid);
+
+/* Files that are part of a table now, and those that a table remembers no more: readers may still. */
+extern void fs_lake_state_keep(List *locations);
+extern void fs_lake_state_drop(const FsLakeExport *export, List *locations);
+
+/* The chunks are in the lake. */
+extern void fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int files);
+
+/* Says in a snapshot's summary which chunks it has, palloc'd. */
+extern char *fs_lake_state_mark(const FsLakeExport *export);
+
+#endif							/* FS_PIPELINE_LAKE_STATE_H */

@@ -1,0 +1,100 @@
+"""Compares a table in a lake with the history that it was exported from, by readers
+that share no code with the extension.
+
+    lake.py compare URI CATALOG TABLE HISTORY [KEY=VALUE ...]
+
+URI is a libpq connection string of the database, KEY=VALUE are properties of
+PyIceberg's catalog.  Prints one line: how many rows the lake and the history
+have, how many only one of the two has, and how many files and snapshots there
+are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
+catalog on the database itself, and once more by DuckDB from the files that it
+plans.
+"""
+import collections
+import datetime
+import sys
+import uuid
+
+import duckdb
+import psycopg2
+import pyiceberg.catalog
+import psycopg2.extras
+
+psycopg2.extras.register_uuid()
+
+
+def plain(value):
+    """One value as both sides have it."""
+    if isinstance(value, (list, tuple)):
+        return tuple(plain(v) for v in value)
+    if isinstance(value, memoryview):
+        return bytes(value)
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return value.astimezone(datetime.timezone.utc)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, float) and value != value:
+        return "NaN"
+    return value
+
+
+def load_table(uri, catalog, table, properties):
+    import urllib.parse
+    options = urllib.parse.urlencode({**psycopg2.extensions.parse_dsn(uri), "options": "-csearch_path=feature_stream_catalog"})
+    return pyiceberg.catalog.load_catalog(catalog, type="sql", uri="postgresql+psycopg2://?" + options,
+                                          init_catalog_tables="false", **properties).load_table(table)
+
+
+def read_history(cursor, history, columns):
+    cursor.execute("SELECT a.attname, a.atttypid FROM pg_attribute a WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped",
+                   (history,))
+    types = dict(cursor.fetchall())
+    assert set(types) == set(columns), (types, columns)
+    cursor.execute("SELECT %s FROM %s" % (", ".join('"%s"%s' % (c, "::text" if types[c] in (114, 1700, 3802) else "") for c in columns), history))
+    return [tuple(map(plain, row)) for row in cursor.fetchall()]
+
+
+def read_lake(table):
+    data = table.scan().to_arrow()
+    columns = data.column_names
+    return columns, [tuple(plain(row[c]) for c in columns) for row in data.to_pylist()]
+
+
+def read_files(table, columns):
+    paths = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
+    if not paths:
+        return []
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    rows = connection.execute("SELECT %s FROM read_parquet(?)" % ", ".join('"%s"' % c for c in columns), [paths]).to_arrow_table().to_pylist()
+    return [tuple(plain(row[c]) for c in columns) for row in rows]
+
+
+def compare(uri, catalog, name, history, properties):
+    table = load_table(uri, catalog, name, properties)
+    columns, lake = read_lake(table)
+    with psycopg2.connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("SET TimeZone = 'UTC'")
+        rows = read_history(cursor, history, columns)
+    expected, got = collections.Counter(rows), collections.Counter(lake)
+    missing, extra = expected - got, got - expected
+    same = "-"
+    if not properties.get("s3.endpoint"):
+        same = str(collections.Counter(read_files(table, columns)) == got).lower()
+    paths = [task.file.file_path for task in table.scan().plan_files()]
+    assert len(paths) == len(set(paths)), "a file is twice in the table"
+    print("lake=%d history=%d missing=%d extra=%d duckdb=%s files=%d snapshots=%d" % (
+        len(lake), len(rows), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots)))
+    for row in list(missing)[:5]:
+        print("missing", row)
+    for row in list(extra)[:5]:
+        print("extra", row)
+
+
+def main():
+    command, uri, catalog, name, history = sys.argv[1:6]
+    assert command == "compare"
+    compare(uri, catalog, name, history, dict(p.split("=", 1) for p in sys.argv[6:]))
+
+
+main()

@@ -1,0 +1,69 @@
+"""Stands between us and an object store, and breaks what it is told to.
+
+    s3_proxy.py PORT STORE_PORT FILE
+
+FILE says what becomes of the next requests, one word each, taken from its front:
+"503" answers SlowDown, "500" InternalError, "cut" closes the connection without an
+answer, "lost" passes the request on and then closes the connection.  Without a
+word requests are passed on as they are.
+"""
+import fcntl
+import http.client
+import http.server
+import sys
+
+port, store, orders = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+
+
+def next_order():
+    with open(orders, "r+") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        words = f.read().split()
+        f.seek(0)
+        f.truncate()
+        f.write(" ".join(words[1:]))
+        return words[0] if words else ""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_any(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        order = next_order()
+        if order == "cut":
+            self.close_connection = True
+            return
+        if order in ("500", "503"):
+            self.answer(int(order), b"<Error><Code>%s</Code></Error>" % (b"SlowDown" if order == "503" else b"InternalError"))
+            return
+        connection = http.client.HTTPConnection("127.0.0.1", store, timeout=30)
+        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        data = response.read()
+        if order == "lost":
+            self.close_connection = True
+            return
+        self.answer(response.status, data, response.getheaders())
+
+    def answer(self, status, body, headers=()):
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+        length = dict((k.lower(), v) for k, v in headers).get("content-length", "0") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_DELETE = do_HEAD = do_POST = handle_any
+
+    def log_message(self, *args):
+        pass
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()

@@ -1,0 +1,216 @@
+# A history that is exported to a lake: readers that share no code with us find
+# every row of it there, once, whoever is killed at any moment.
+#
+# FS_KILLS says how many processes are killed at random, FS_SEED replays which.
+
+use strict;
+use warnings;
+
+use File::Find ();
+use FindBin;
+use FeatureStream;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes ();
+
+my $kills = $ENV{FS_KILLS} || 10;
+my $seed = $ENV{FS_SEED} || int(1 + rand(1000000));
+my $random = random_from($seed);
+
+note("seed $seed (FS_SEED=$seed replays the order)");
+$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
+
+my $lake = PostgreSQL::Test::Utils::tempdir('lake');
+chmod 0755, $lake;
+my $node = new_node('lake', 'feature_stream.lake_directory' => $lake);
+my $minute = 0;
+
+$node->safe_psql('postgres', qq(
+	CREATE TABLE outbox (
+		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
+		PRIMARY KEY (x, n));
+	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
+	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file://$lake/warehouse');
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, price float8, n int, on_day date, tag jsonb, clicked_at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest', log_retention '1 day');
+	-- Clicks of some minutes from one on, counted from 2024-01-15 22:00.
+	CREATE PROCEDURE send(first int, minutes int, events int) LANGUAGE sql AS \$\$
+		INSERT INTO outbox (at, v)
+		SELECT at + interval '1 s', jsonb_build_object('user_id', 'u' || (random() * 40)::int, 'item', CASE WHEN i % 7 > 0 THEN 'ïtem ' || (i % 9) END,
+		       'price', (random() * 1000)::int / 8.0, 'n', i, 'on_day', at::date, 'tag', jsonb_build_object('k', i % 3), 'clicked_at', at)
+		  FROM (SELECT i, '2024-01-15 22:00:00+00'::timestamptz + (first + minutes * (i / events::float8)) * interval '1 min' AS at
+		          FROM generate_series(0, events - 1) i) s \$\$;
+	));
+
+sub create_view
+{
+	my ($name, $more) = @_;
+
+	$node->safe_psql('postgres', qq(SELECT feature_stream.create_feature_view('$name', '
+		SELECT user_id, count(*) AS n, array_agg(item) AS items, sum(price) AS spent, avg(n) AS mean, bool_or(n > 5) AS big,
+		       max(on_day) AS day, array_agg(n) AS numbers, max(clicked_at) AS seen, min(item) AS least, (array_agg(tag))[1] AS tag
+		  FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min' $more)));
+	return;
+}
+
+# Sends events of the next minutes, and has them fired; the server may die of what follows.
+sub go_on
+{
+	my ($minutes, $events) = @_;
+
+	$node->safe_psql('postgres', "CALL send($minute, $minutes, $events)");
+	$minute += $minutes;
+	move_clock();
+	return;
+}
+
+# 40 seconds behind the last event, also for workers that start after a crash.
+sub move_clock
+{
+	my $seconds = 1705356040 + 60 * $minute;
+
+	$node->append_conf('postgresql.conf', "feature_stream.first_clock = $seconds");
+	$node->reload;
+	psql_before_crash($node, "SELECT feature_stream.set_test_clock(to_timestamp($seconds))");
+	return;
+}
+
+# Waits until all that was sent has fired, and was exported.
+sub is_exported
+{
+	my ($view) = @_;
+
+	wait_until("the events to be read", sub {
+		(answer_of($node, "SELECT sum(read_count) = (SELECT count(*) FROM outbox) FROM feature_stream.partition_position") // '') eq 't' });
+	wait_until("the windows to be fired", sub {
+		(answer_of($node, "SELECT frontier >= timestamptz '2024-01-15 21:59+00' + $minute * interval '1 min' AND fire_window_end IS NULL
+			FROM feature_stream.stream_state") // '') eq 't' });
+	wait_until("the export of $view", sub {
+		(answer_of($node, "SELECT pending_rows = 0 AND commit_count > 0 AND last_error IS NULL FROM feature_stream.stat_offline WHERE view = '$view'::regclass") // '') eq 't' });
+	return;
+}
+
+# What the readers say of a view's table.
+sub compare
+{
+	my ($table, $history, @properties) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'compare', $node->connstr('postgres'), 'lake', $table, $history, @properties ],
+		'>', \$out, '2>', \$err) or die "lake.py: $err";
+	return $out;
+}
+
+sub is_whole
+{
+	my ($table, $history, $name) = @_;
+	my $said = compare($table, $history);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	note($said);
+	return like($said, qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true/, $name);
+}
+
+# Files below the lake.
+sub files
+{
+	my @found;
+
+	File::Find::find(sub { push @found, $File::Find::name if -f }, $lake);
+	return @found;
+}
+
+create_view('sessions', ", offline => 'lake', offline_table => 'features.sessions', offline_interval => '1 s'");
+move_clock();
+go_on(30, 2000);
+is_exported('sessions');
+is_whole('features.sessions', 'sessions_history', 'the lake has the history');
+go_on(150, 6000);
+is_exported('sessions');
+is_whole('features.sessions', 'sessions_history', 'and what came since, of two days');
+
+
+# --- A commit that dies at each of its points.
+sub crash_in_export
+{
+	my ($point, $nth, $meanwhile) = @_;
+	my $before = crash_count($node);
+
+	set_fault($node, "$point:crash:$nth");
+	$meanwhile->();
+	wait_until("a crash at $point", sub { answer_of($node, 'SELECT 1'); crash_count($node) > $before });
+	end_crashes($node);
+	move_clock();
+	return;
+}
+
+for my $point (qw(lake_spooled lake_named lake_data lake_manifest lake_list lake_metadata lake_swapped lake_committed))
+{
+	crash_in_export($point, 1, sub { go_on(4, 400) });
+	is_exported('sessions');
+	pass("an export that dies at $point is done again");
+}
+is_whole('features.sessions', 'sessions_history', 'once and all after a crash at each point');
+
+# --- Processes die at any moment, the server with them.
+for my $i (1 .. $kills)
+{
+	go_on(2, 200);
+	Time::HiRes::usleep(1000 * int($random->() * 2500));	# any moment is a test
+	my $pid = $random->() < 0.8 ? answer_of($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'feature_stream lake worker'") : undef;
+	if (defined $pid)
+	{
+		kill_backend_process($node, $pid);
+	}
+	else
+	{
+		$node->stop('immediate');
+		$node->start;
+	}
+	move_clock();
+}
+is_exported('sessions');
+is_whole('features.sessions', 'sessions_history', "once and all after $kills kills (seed $seed)");
+
+# --- What crashes left behind is deleted; no file is there that no table has.
+wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE delete_after <= now()") // 1) eq '0' });
+my ($known) = compare('features.sessions', 'sessions_history') =~ /files=(\d+)/;
+is(scalar(grep { /\.parquet$/ } files()), $known, 'no data file is left that the table does not have');
+is(scalar(grep { /\.tmp$/ } files()), 0, 'and no temporary one');
+query_is($node, "SELECT feature_stream.iceberg_metadata_location('sessions') LIKE 'file://$lake/warehouse/features/sessions/metadata/%.metadata.json'", 't',
+	'the metadata is where it is said to be');
+
+# --- A lake that comes later gets all the history there is, while more comes.
+create_view('later', '');
+go_on(10, 1000);
+wait_until('a backfill', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE state <> 'done'") // 1) eq '0' });
+crash_in_export('lake_swapped', 2, sub { psql_before_crash($node, q(SELECT feature_stream.alter_feature_view('later', offline => 'lake', offline_table => 'features.later',
+	offline_interval => '1 s', offline_partition_by => '{"bucket(4, user_id)", hour(window_end)}'))) });
+go_on(10, 1000);
+is_exported('later');
+is_whole('features.later', 'later_history', 'a lake that came later has all the history');
+query_is($node, "SELECT count(*) > 0 FROM later_history WHERE backfilled", 't', 'of which some was backfilled');
+
+# --- Retention does not take what is not exported; the end of an export leaves the table.
+$node->safe_psql('postgres', q(ALTER TABLE feature_stream_catalog.iceberg_tables RENAME TO away));
+go_on(5, 300);
+wait_until('an error', sub { (answer_of($node, "SELECT last_error FROM feature_stream.stat_offline WHERE view = 'later'::regclass") // '') =~ /iceberg_tables/ });
+query_is($node, "SELECT pending_rows > 0, failure_count > 0 FROM feature_stream.stat_offline WHERE view = 'later'::regclass", 't|t', 'a failure is seen');
+my $pending = $node->safe_psql('postgres', "SELECT pending_window_end FROM feature_stream.stat_offline WHERE view = 'later'::regclass");
+my $rows = $node->safe_psql('postgres', "SELECT count(*) FROM later_history WHERE window_end >= '$pending'");
+$node->safe_psql('postgres', "SELECT feature_stream.alter_feature_view('later', history_retention => '1 day')");
+$minute += 3 * 1440;
+go_on(2, 100);
+wait_until('partitions to be dropped', sub { (answer_of($node, "SELECT min(window_end) >= '2024-01-16' FROM later_history") // '') eq 't' });
+query_is($node, "SELECT count(*) >= $rows FROM later_history WHERE window_end >= '$pending'", 't', 'retention leaves what is not exported');
+$node->safe_psql('postgres', q(ALTER TABLE feature_stream_catalog.away RENAME TO iceberg_tables));
+is_exported('later');
+my $said = compare('features.later', 'later_history');
+note($said);
+like($said, qr/ missing=0 extra=[1-9]\d* duckdb=true/, 'and then all goes on: the lake has what the history has, and what that had');
+$node->safe_psql('postgres', q(SELECT feature_stream.alter_feature_view('later', reset => '{offline}'); SELECT feature_stream.drop_feature_view('sessions')));
+query_is($node, "SELECT count(*) FROM feature_stream.lake_export", '0', 'exports end');
+query_is($node, "SELECT string_agg(table_name, ' ' ORDER BY table_name) FROM feature_stream_catalog.iceberg_tables", 'later sessions', 'their tables stay');
+
+done_testing();

@@ -1,0 +1,116 @@
+# A lake in an object store that verifies signatures: what goes wrong is said
+# without secrets, and in the end the lake has the history, once.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use FindBin;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'there is no object store: test/setup builds one where there is Go' unless defined FeatureStream::ObjectStore::program();
+$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
+
+my $store = new_object_store();
+my $node = new_node('lake_s3');
+
+$node->safe_psql('postgres', sprintf(q(
+	CREATE TABLE outbox (
+		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
+		PRIMARY KEY (x, n));
+	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
+	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://features/ware/house', endpoint '%s', request_timeout '2 s');
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, price float8, clicked_at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest', log_retention '1 day');
+	SELECT feature_stream.create_feature_view('sessions', 'SELECT user_id, count(*) AS n, sum(price) AS spent FROM clicks GROUP BY user_id',
+		windows => '{10 min}', slide => '1 min', offline => 'lake', offline_table => 'features.sessions', offline_interval => '1 s');
+	), $store->endpoint));
+
+my $minute = 0;
+
+# Events of some minutes, fired.
+sub go_on
+{
+	$node->safe_psql('postgres', qq(
+		INSERT INTO outbox (at, v)
+		SELECT at + interval '1 s', jsonb_build_object('user_id', 'u' || i % 7, 'price', i / 8.0, 'clicked_at', at)
+		  FROM (SELECT i, '2024-01-15 22:00:00+00'::timestamptz + ($minute + 5 * i / 100.0) * interval '1 min' AS at FROM generate_series(0, 99) i) s));
+	$minute += 5;
+	hold_clock($node, "(timestamptz '2024-01-15 22:00:40+00' + $minute * interval '1 min')");
+	wait_until("the windows to be fired", sub {
+		(answer_of($node, "SELECT frontier >= timestamptz '2024-01-15 21:59+00' + $minute * interval '1 min' AND fire_window_end IS NULL
+			FROM feature_stream.stream_state") // '') eq 't' });
+	return;
+}
+
+sub fails_with
+{
+	my ($pattern, $name) = @_;
+	my $error = '';
+
+	wait_until($name, sub { ($error = answer_of($node, 'SELECT last_error FROM feature_stream.stat_offline') // '') =~ $pattern });
+	note($error);
+	return pass($name);
+}
+
+sub is_whole
+{
+	my ($name) = @_;
+	my ($out, $err) = ('', '');
+
+	wait_until("the export", sub {
+		(answer_of($node, 'SELECT pending_rows = 0 AND commit_count > 0 AND last_error IS NULL FROM feature_stream.stat_offline') // '') eq 't' });
+	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'compare', $node->connstr('postgres'), 'lake', 'features.sessions', 'sessions_history',
+		's3.endpoint=' . $store->endpoint, 's3.access-key-id=lakekey', 's3.secret-access-key=lakesecret', 's3.region=us-east-1' ],
+		'>', \$out, '2>', \$err) or die "lake.py: $err";
+	note($out);
+	return like($out, qr/^lake=(\d+) history=\1 missing=0 extra=0/, $name);
+}
+
+# The owner of the view has a mapping with these keys.
+sub use_keys
+{
+	my ($key, $secret) = @_;
+
+	$node->safe_psql('postgres', qq(DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER lake;
+		CREATE USER MAPPING FOR CURRENT_USER SERVER lake OPTIONS (access_key_id '$key', secret_access_key '$secret')));
+	return;
+}
+
+go_on();
+fails_with(qr/^there are no keys for server "lake"/, 'without keys the error says so');
+use_keys('lakekey', 'wrongsecret');
+fails_with(qr/^could not put "s3:.*": the object store answers 403 SignatureDoesNotMatch$/, 'a wrong secret is told');
+use_keys('nobodyskey', 'lakesecret');
+fails_with(qr/^could not put "s3:.*": the object store answers 40\d (?!Signature)\w+$/, 'a wrong key is told');
+use_keys('lakekey', 'lakesecret');
+is_whole('with the right keys the lake has the history');
+
+$store->break_next(qw(503 cut 500 503));
+go_on();
+is_whole('after refusals and a cut connection, too');
+is($store->orders, 0, 'which there were');
+
+$store->break_next(qw(lost lost lost));
+go_on();
+is_whole('and after answers that were lost');
+is($store->orders, 0, 'which there were');
+
+$store->break_next(map { 'cut' } 1 .. 8);
+go_on();
+is_whole('and after an outage');
+
+$store->{proxy}->stop;
+go_on();
+fails_with(qr/^could not (put|get) "s3:.*": the object store cannot be asked/, 'a store that is away is told');
+$store->{proxy}->start;
+is_whole('and that it is back is noticed');
+
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
+my $tables = $node->safe_psql('postgres', 'TABLE feature_stream.lake_export; TABLE feature_stream.stat_offline; TABLE feature_stream.lake_file');
+unlike($log =~ s/^.*(STATEMENT|statement):.*$//mgr, qr/lakesecret|wrongsecret/, 'no secret is in the log');
+unlike($tables, qr/lakesecret|wrongsecret/, 'nor in a table');
+
+done_testing();
