@@ -64,7 +64,7 @@
  *		object_store.c, object_*.c	where files of a lake are
  *		lake_table.c, lake_rows.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
  *	catalog/	From catalog rows to structs, and back.
- *		stream*.c, contract_version.c, payload.c, start.c, options.c, *_options.c, option_hint.c
+ *		stream*.c, contract_version.c, payload.c, start.c, server.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
  *		stand_in*.c, ephemeral.c	the query over given events, in PostgreSQL's own executor

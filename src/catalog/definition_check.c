@@ -172,30 +172,6 @@ fs_definition_check_arguments(FsViewDef *view, FsViewRequest *request)
 				 errhint("Name a server of wrapper feature_stream_redis.")));
 }
 
-/* The Redis server of this name, which the view's owner may use. */
-static Oid
-find_online_server(const char *name, Oid owner)
-{
-	Oid			server = get_foreign_server_oid(name, true);
-	AclResult	acl;
-
-	if (!OidIsValid(server))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("server \"%s\" does not exist", name),
-				 errhint("CREATE SERVER %s FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host ...).",
-						 quote_identifier(name))));
-	if (fs_wrapper_of_server(server) != FS_WRAPPER_REDIS)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not an online store", name),
-				 errhint("Name a server of wrapper feature_stream_redis.")));
-	acl = pg_foreign_server_aclcheck(server, owner, ACL_USAGE);
-	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_FOREIGN_SERVER, name);
-	return server;
-}
-
 /* Throws when another feature view writes the same keys of the same server. */
 static void
 check_key_is_free(const FsViewDef *view, const FsViewRequest *request)
@@ -260,7 +236,7 @@ fs_definition_check_online(FsViewDef *view, FsViewRequest *request)
 	view->online_server = InvalidOid;
 	if (request->online == NULL)
 		return;
-	view->online_server = find_online_server(request->online, view->owner);
+	view->online_server = fs_server_find(request->online, view->owner, FS_WRAPPER_REDIS);
 	if (request->online_key == NULL)
 		request->online_key = fs_online_key_default(view);
 	(void) fs_online_key_parse(view, request->online_key, &nparts);

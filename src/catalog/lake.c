@@ -25,30 +25,6 @@
 
 #define MAX_TABLE_NAME 255		/* of the catalog's tables */
 
-/* The lake of this name, which the view's owner may use. */
-static Oid
-find_server(const char *name, Oid owner)
-{
-	Oid			server = get_foreign_server_oid(name, true);
-	AclResult	acl;
-
-	if (!OidIsValid(server))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("server \"%s\" does not exist", name),
-				 errhint("CREATE SERVER %s FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse ...).",
-						 quote_identifier(name))));
-	if (fs_wrapper_of_server(server) != FS_WRAPPER_LAKE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not a lake", name),
-				 errhint("Name a server of wrapper feature_stream_iceberg.")));
-	acl = pg_foreign_server_aclcheck(server, owner, ACL_USAGE);
-	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_FOREIGN_SERVER, name);
-	return server;
-}
-
 /* Throws unless 'name' is "namespace.table", of plain characters. */
 static void
 check_table_name(const char *name)
@@ -201,7 +177,7 @@ fs_lake_check(FsViewDef *view, FsViewRequest *request)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a database of encoding %s cannot be exported to a lake", GetDatabaseEncodingName()),
 				 errdetail("Texts in a lake are UTF-8.")));
-	view->offline_server = find_server(request->offline, view->owner);
+	view->offline_server = fs_server_find(request->offline, view->owner, FS_WRAPPER_LAKE);
 	config = fs_lake_config_load(view->offline_server, view->owner);
 	set_defaults(view, request);
 	(void) fs_interval_to_usec(request->offline_interval, "offline_interval", USECS_PER_SEC);

@@ -99,31 +99,6 @@ static const StreamOption stream_options[] =
 #define MAX_RECORD_BYTES (256 * 1024 * 1024)
 
 /* See options.h. */
-FsWrapper
-fs_wrapper_of_server(Oid serverid)
-{
-	ForeignServer *server = GetForeignServerExtended(serverid, FSV_MISSING_OK);
-	ForeignDataWrapper *wrapper;
-
-	if (server == NULL)
-		return FS_WRAPPER_NONE;
-	wrapper = GetForeignDataWrapperExtended(server->fdwid, FDW_MISSING_OK);
-	if (wrapper == NULL)
-		return FS_WRAPPER_NONE;
-	if (strcmp(wrapper->fdwname, "feature_stream_kafka") == 0)
-		return FS_WRAPPER_KAFKA;
-	if (strcmp(wrapper->fdwname, "feature_stream_redis") == 0)
-		return FS_WRAPPER_REDIS;
-	if (strcmp(wrapper->fdwname, "feature_stream_table") == 0)
-		return FS_WRAPPER_TABLE;
-	if (strcmp(wrapper->fdwname, "feature_stream_view") == 0)
-		return FS_WRAPPER_VIEW;
-	if (strcmp(wrapper->fdwname, "feature_stream_iceberg") == 0)
-		return FS_WRAPPER_LAKE;
-	return FS_WRAPPER_NONE;
-}
-
-/* See options.h. */
 char *
 fs_option_value(List *options, const char *name)
 {

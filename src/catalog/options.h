@@ -11,20 +11,8 @@
 #ifndef FS_CATALOG_OPTIONS_H
 #define FS_CATALOG_OPTIONS_H
 
+#include "catalog/server.h"
 #include "catalog/stream_def.h"
-
-typedef enum FsWrapper
-{
-	FS_WRAPPER_NONE = 0,		/* not one of ours */
-	FS_WRAPPER_KAFKA,
-	FS_WRAPPER_REDIS,
-	FS_WRAPPER_TABLE,
-	FS_WRAPPER_VIEW,
-	FS_WRAPPER_LAKE
-} FsWrapper;
-
-/* Which of our wrappers a foreign server belongs to. */
-extern FsWrapper fs_wrapper_of_server(Oid serverid);
 
 /*
  * The work of a wrapper's validator: every option of the list (DefElems) is

@@ -72,6 +72,7 @@ struct FsWriterSchemas
 	schemas_hash *table;
 };
 
+/* What tells a schema apart: its number or its GUID. */
 static SchemaKey
 make_key(const FsWireHeader *id)
 {

@@ -19,6 +19,7 @@ struct FsCompressor
 	int			level;
 };
 
+/* See compress.h. */
 FsCompressor *
 fs_compressor_create(int level)
 {
@@ -45,6 +46,7 @@ fs_compressor_free(FsCompressor *compressor)
 	free(compressor);
 }
 
+/* See compress.h. */
 bool
 fs_compress(FsCompressor *compressor, FsBuffer *out, const void *bytes, size_t n)
 {
@@ -60,6 +62,7 @@ fs_compress(FsCompressor *compressor, FsBuffer *out, const void *bytes, size_t n
 	return true;
 }
 
+/* See compress.h. */
 bool
 fs_deflate(FsBuffer *out, const void *bytes, size_t n)
 {

@@ -70,6 +70,7 @@ groups(const FsParquetWriter *writer, size_t *n)
 	return (FsParquetGroup *) writer->groups.data;
 }
 
+/* See parquet.h. */
 FsParquetWriter *
 fs_parquet_create(const FsParquetColumn *columns, int ncolumns, const FsParquetOptions *options,
 				  FsParquetSink sink, void *arg)
@@ -119,6 +120,7 @@ free_groups(FsParquetWriter *writer)
 	fs_buffer_free(&writer->groups);
 }
 
+/* See parquet.h. */
 void
 fs_parquet_free(FsParquetWriter *writer)
 {
@@ -165,6 +167,7 @@ fs_parquet_put_int(FsParquetWriter *writer, int column, int64_t value)
 	return check_memory(writer, fs_parquet_chunk_put_bits(chunk_of(writer, column), (uint64_t) value));
 }
 
+/* See parquet.h. */
 bool
 fs_parquet_put_float(FsParquetWriter *writer, int column, double value)
 {
@@ -313,6 +316,7 @@ write_footer(FsParquetWriter *writer)
 	return fs_buffer_append(&writer->out, length, 4) && fs_buffer_append(&writer->out, MAGIC, 4);
 }
 
+/* See parquet.h. */
 bool
 fs_parquet_finish(FsParquetWriter *writer)
 {
@@ -349,6 +353,7 @@ fs_parquet_offsets(const FsParquetWriter *writer, int *n)
 	return (const int64_t *) writer->offsets.data;
 }
 
+/* See parquet.h. */
 bool
 fs_parquet_get_metrics(const FsParquetWriter *writer, int column, FsParquetMetrics *metrics)
 {

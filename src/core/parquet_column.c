@@ -147,6 +147,7 @@ write_pages(const FsParquetChunk *chunk, const FsParquetValues *values, FsParque
 	return fs_parquet_index_finish(index, info);
 }
 
+/* See parquet_column.h. */
 bool
 fs_parquet_column_write(FsParquetChunk *chunk, FsParquetPress *press, FsBuffer *out, int64_t offset,
 					   FsParquetChunkInfo *info)

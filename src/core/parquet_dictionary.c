@@ -139,6 +139,7 @@ index_value(FsParquetDictionary *dictionary, const FsParquetValues *values, size
 	return dictionary->count * 2 < dictionary->nslots || grow(dictionary);
 }
 
+/* See parquet_dictionary.h. */
 bool
 fs_parquet_dictionary_build(FsParquetDictionary *dictionary, const FsParquetValues *values,
 							size_t limit, bool *worth)

@@ -103,6 +103,7 @@ run_length(const uint32_t *values, size_t n)
 	return length;
 }
 
+/* See parquet_encode.h. */
 bool
 fs_parquet_encode_runs(FsBuffer *out, const uint32_t *values, size_t n, int width)
 {
@@ -137,6 +138,7 @@ is_one_level(const uint8_t *levels, size_t n)
 	return memcmp(levels, levels + 1, n - 1) == 0;
 }
 
+/* See parquet_encode.h. */
 bool
 fs_parquet_encode_levels(FsBuffer *out, const uint8_t *levels, size_t n, int shift, int width)
 {
@@ -222,6 +224,7 @@ put_block(FsBuffer *out, const int64_t *deltas, size_t n, int bytes)
 	return true;
 }
 
+/* See parquet_encode.h. */
 bool
 fs_parquet_encode_deltas(FsBuffer *out, const char *values, size_t n, int bytes)
 {
@@ -249,6 +252,7 @@ fs_parquet_encode_deltas(FsBuffer *out, const char *values, size_t n, int bytes)
 	return true;
 }
 
+/* See parquet_encode.h. */
 bool
 fs_parquet_encode_booleans(FsBuffer *out, const char *values, size_t n)
 {

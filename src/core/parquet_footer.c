@@ -30,6 +30,7 @@ enum
 	LOGICAL_STRING = 1, LOGICAL_LIST = 3, LOGICAL_DATE = 6, LOGICAL_TIMESTAMP = 8, LOGICAL_UUID = 14
 };
 
+/* The type as readers from before LogicalType know it, if they do. */
 static int
 converted_type(FsParquetType type)
 {
@@ -255,6 +256,7 @@ put_orders(FsThrift *thrift, int ncolumns)
 	}
 }
 
+/* See parquet_footer.h. */
 bool
 fs_parquet_footer_encode(const FsParquetColumn *columns, int ncolumns, bool compressed,
 						 const FsParquetGroup *groups, size_t ngroups, FsBuffer *out)

@@ -259,6 +259,7 @@ set_bounds(const FsParquetValues *values, const FsParquetPage *page, const FsPar
 	return true;
 }
 
+/* See parquet_page.h. */
 bool
 fs_parquet_page_write(const FsParquetChunk *chunk, const FsParquetValues *values, const FsParquetPage *page,
 					  FsParquetPress *press, FsBuffer *out, int64_t offset,
@@ -329,6 +330,7 @@ put_offset_index(const PageEntry *entries, size_t n, FsBuffer *out)
 	return !thrift.failed;
 }
 
+/* See parquet_page.h. */
 bool
 fs_parquet_index_finish(FsParquetPageIndex *index, FsParquetChunkInfo *info)
 {

@@ -14,6 +14,7 @@
 
 #define SHORT_LENGTH 64			/* characters or bytes of a bound */
 
+/* See parquet_values.h. */
 FsParquetPhysical
 fs_parquet_physical(FsParquetType type)
 {
@@ -42,6 +43,7 @@ fs_parquet_physical(FsParquetType type)
 	return FS_PHYSICAL_BYTES;
 }
 
+/* See parquet_values.h. */
 int
 fs_parquet_width(FsParquetType type)
 {
@@ -89,6 +91,7 @@ add_integer(FsParquetBounds *bounds, int64_t value)
 	bounds->any = true;
 }
 
+/* Takes a number into account; NaN is in no order. */
 static void
 add_float(FsParquetBounds *bounds, double value)
 {
@@ -211,6 +214,7 @@ add_floats(FsParquetBounds *bounds, const FsParquetValues *values, size_t first,
 	}
 }
 
+/* See parquet_values.h. */
 bool
 fs_parquet_bounds_add(FsParquetBounds *bounds, const FsParquetValues *values, size_t first, size_t end)
 {
@@ -233,6 +237,7 @@ fs_parquet_bounds_add(FsParquetBounds *bounds, const FsParquetValues *values, si
 	}
 }
 
+/* See parquet_values.h. */
 bool
 fs_parquet_bounds_merge(FsParquetBounds *bounds, const FsParquetBounds *other)
 {
@@ -259,6 +264,7 @@ fs_parquet_bounds_merge(FsParquetBounds *bounds, const FsParquetBounds *other)
 	return true;
 }
 
+/* See parquet_values.h. */
 int
 fs_parquet_bounds_compare(const FsParquetBounds *a, const FsParquetBounds *b, bool upper)
 {
@@ -399,6 +405,7 @@ encode_bytes(const FsParquetBounds *bounds, bool upper, size_t length, FsBuffer 
 	return is_text ? put_next_text(out, bytes->data, len, found) : put_next_bytes(out, bytes->data, len, found);
 }
 
+/* See parquet_values.h. */
 bool
 fs_parquet_bounds_encode(const FsParquetBounds *bounds, bool upper, size_t length,
 						 FsBuffer *out, bool *exact, bool *found)

@@ -79,6 +79,7 @@ fs_thrift_bytes_field(FsThrift *thrift, int field, const void *bytes, size_t len
 	fs_thrift_bytes_item(thrift, bytes, len);
 }
 
+/* See thrift.h. */
 void
 fs_thrift_list_field(FsThrift *thrift, int field, FsThriftType type, size_t n)
 {

@@ -57,6 +57,7 @@ want(FsParking *parking, const FsWireHeader *id)
 		parking->wanted[parking->nwanted++] = *id;
 }
 
+/* A schema is not wanted any more. */
 static void
 forget(FsParking *parking, const FsWireHeader *id)
 {

@@ -109,6 +109,7 @@ cell_value(const FsColumn *column, const FsDictionary *dictionary, const FsCell 
 	return value;
 }
 
+/* How -1, 0 or 1: two decimals compared, whatever their scales. */
 static int
 compare_decimals(const FsColumn *column, const FsValue *a, const FsValue *b)
 {

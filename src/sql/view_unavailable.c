@@ -79,6 +79,7 @@ is_read_for(const FsViewDef *view)
 							SPI_OK_SELECT, 1, types, values, NULL) > 0;
 }
 
+/* See view_unavailable.h. */
 void
 fs_view_paused(const FsViewDef *view)
 {

@@ -58,39 +58,18 @@ has_extension(void)
 	return found;
 }
 
-/* One step of a gap or of an alteration, or a while of reading. */
+/* One step of a gap or of an alteration, or a while of reading; the argument is the Duty. */
 static void
-do_turn(Duty *duty)
+do_step(void *arg)
 {
+	Duty	   *duty = arg;
+
 	if (duty->backfill == NULL)
 		(void) fs_backread_turn(duty->view);
 	else if (duty->backfill->alteration != 0)
 		fs_alteration_step(duty->backfill);
 	else
 		fs_backfill_step(duty->backfill);
-}
-
-/* One step; the argument is the Duty, which keeps the message of an error that is thrown. */
-static void
-do_step(void *arg)
-{
-	Duty	   *duty = arg;
-	MemoryContext context = CurrentMemoryContext;
-
-	PG_TRY();
-	{
-		do_turn(duty);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		strlcpy(duty->error, error->message ? error->message : "missing error text", FS_ERROR_SIZE);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
 }
 
 /* Writes down why; the argument is the Duty. */
@@ -121,7 +100,7 @@ fill_gap(FsBackfill *backfill)
 	{
 		CHECK_FOR_INTERRUPTS();
 		fs_process_reload();
-		if (!fs_process_try(do_step, &duty))
+		if (!fs_process_try_keep(do_step, &duty, duty.error))
 		{
 			(void) fs_process_try(note_error, &duty);
 			break;
@@ -147,7 +126,7 @@ read_back(Oid view)
 	}
 	pgstat_report_activity(STATE_RUNNING, psprintf("reading older events for feature view %u", view));
 	fs_process_reload();
-	if (fs_process_try(do_step, &duty))
+	if (fs_process_try_keep(do_step, &duty, duty.error))
 		return true;
 	fs_backread_close();
 	(void) fs_process_try(note_error, &duty);

@@ -55,27 +55,11 @@ look_for_work(void *arg)
 		*found = fs_lake_export_has_work();
 }
 
-/* One export; the argument is the Duty, which keeps the message of an error that is thrown. */
+/* One export; the argument is the Duty. */
 static void
 do_export(void *arg)
 {
-	Duty	   *duty = arg;
-	MemoryContext context = CurrentMemoryContext;
-
-	PG_TRY();
-	{
-		fs_lake_export_run(duty->view);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		strlcpy(duty->error, error->message ? error->message : "missing error text", FS_ERROR_SIZE);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	fs_lake_export_run(((Duty *) arg)->view);
 }
 
 /* Writes down why; the argument is the Duty. */
@@ -105,7 +89,7 @@ do_turn(void)
 	if (!OidIsValid(duty.view))
 		return false;
 	pgstat_report_activity(STATE_RUNNING, psprintf("exporting feature view %u", duty.view));
-	if (!fs_process_try(do_export, &duty))
+	if (!fs_process_try_keep(do_export, &duty, duty.error))
 		(void) fs_process_try(note_error, &duty);
 	return true;
 }
@@ -149,7 +133,6 @@ void
 fs_lake_worker_main(Datum main_arg)
 {
 	Oid			database = DatumGetObjectId(main_arg);
-
 
 	fs_process_prepare();
 	if (fs_database_worker_attach(database, FS_LAKE_WORKER) == NULL)

@@ -157,9 +157,19 @@ recover_from_error(void)
 	RESUME_INTERRUPTS();
 }
 
+/* Copies the message of the error at hand; memory is the current context's. */
+static void
+keep_message(char *message)
+{
+	ErrorData  *error = CopyErrorData();
+
+	strlcpy(message, error->message != NULL ? error->message : "missing error text", FS_ERROR_SIZE);
+	FreeErrorData(error);
+}
+
 /* See process.h. */
 bool
-fs_process_try(void (*duty) (void *arg), void *arg)
+fs_process_try_keep(void (*duty) (void *arg), void *arg, char *message)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool succeeded = true;
@@ -170,12 +180,22 @@ fs_process_try(void (*duty) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
+		MemoryContextSwitchTo(caller);
+		if (message != NULL)
+			keep_message(message);
 		recover_from_error();
 		succeeded = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	return succeeded;
+}
+
+/* See process.h. */
+bool
+fs_process_try(void (*duty) (void *arg), void *arg)
+{
+	return fs_process_try_keep(duty, arg, NULL);
 }
 
 int64

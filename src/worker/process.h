@@ -48,6 +48,9 @@ extern void fs_process_reload(void);
  */
 extern bool fs_process_try(void (*duty) (void *arg), void *arg);
 
+/* The same, and keeps the error's message, in FS_ERROR_SIZE bytes. */
+extern bool fs_process_try_keep(void (*duty) (void *arg), void *arg, char *message);
+
 /* Time to wait after so many consecutive failures, in microseconds. */
 extern int64 fs_process_backoff(int failures);
 

@@ -169,6 +169,38 @@ draw_piece(size_t at, size_t size, uint32_t most)
 	return n > size - at ? size - at : n;
 }
 
+/* One byte at 'at', if there is one, becomes one of the alphabet. */
+static inline size_t
+replace_byte(uint8_t *data, size_t size, size_t at, const char *alphabet, uint32_t letters)
+{
+	if (at < size)
+		data[at] = (uint8_t) alphabet[next_random(letters)];
+	return size;
+}
+
+/* A piece at 'at' goes. */
+static inline size_t
+cut_piece(uint8_t *data, size_t size, size_t at, uint32_t most)
+{
+	size_t		n = draw_piece(at, size, most);
+
+	memmove(data + at, data + at + n, size - at - n);
+	return size - n;
+}
+
+/* A word comes in at 'at', if there is room. */
+static inline size_t
+insert_word(uint8_t *data, size_t size, size_t max_size, size_t at, const char *word)
+{
+	size_t		n = strlen(word);
+
+	if (size + n > max_size)
+		return size;
+	memmove(data + at + n, data + at, size - at);
+	memcpy(data + at, word, n);
+	return size + n;
+}
+
 #endif							/* FS_FUZZ_MAIN */
 
 #endif							/* FS_TEST_FUZZ_H */

@@ -136,13 +136,9 @@ mutate(uint8_t *data, size_t size)
 	switch (next_random(4))
 	{
 		case 0:
-			if (at < size)
-				data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
-			return size;
+			return replace_byte(data, size, at, alphabet, sizeof(alphabet));
 		case 1:
-			n = draw_piece(at, size, 20);
-			memmove(data + at, data + at + n, size - at - n);
-			return size - n;
+			return cut_piece(data, size, at, 20);
 		case 2:
 			n = next_random(100);
 			if (n > size - at || size + n > MAX_SIZE)

@@ -339,31 +339,21 @@ mutate(uint8_t *data, size_t size)
 	};
 	size_t		at = 2 + next_random((uint32_t) size - 1);
 	const char *word = words[next_random(LENGTH_OF(words))];
-	size_t		n;
 
 	if (at > size)
 		at = size;
 	switch (next_random(4))
 	{
 		case 0:
-			if (at < size)
-				data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
-			return size;
+			return replace_byte(data, size, at, alphabet, sizeof(alphabet));
 		case 1:
 			if (at < size)
 				data[at] ^= (uint8_t) (1 << next_random(8));
 			return size;
 		case 2:
-			n = draw_piece(at, size, 30);
-			memmove(data + at, data + at + n, size - at - n);
-			return size - n;
+			return cut_piece(data, size, at, 30);
 		default:
-			n = strlen(word);
-			if (size + n > MAX_SIZE)
-				return size;
-			memmove(data + at + n, data + at, size - at);
-			memcpy(data + at, word, n);
-			return size + n;
+			return insert_word(data, size, MAX_SIZE, at, word);
 	}
 }
 

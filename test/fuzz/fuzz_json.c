@@ -109,9 +109,7 @@ mutate(uint8_t *data, size_t size)
 	switch (next_random(5))
 	{
 		case 0:					/* replace a byte */
-			if (at < size)
-				data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
-			return size;
+			return replace_byte(data, size, at, alphabet, sizeof(alphabet));
 		case 1:					/* insert a byte */
 			if (size == MAX_SIZE)
 				return size;
@@ -119,9 +117,7 @@ mutate(uint8_t *data, size_t size)
 			data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
 			return size + 1;
 		case 2:					/* delete some */
-			n = draw_piece(at, size, 8);
-			memmove(data + at, data + at + n, size - at - n);
-			return size - n;
+			return cut_piece(data, size, at, 8);
 		case 3:					/* repeat some */
 			n = next_random(32);
 			if (n > size - at || size + n > MAX_SIZE)

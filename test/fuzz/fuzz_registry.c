@@ -83,25 +83,15 @@ mutate(uint8_t *data, size_t size)
 	static const char *const words[] = {"\"schema\"", "\"references\":", "null", "\"version\":", "[[[[", "1e999", "\\ud800", "{\"subject\":\"x\",\"version\":1},"};
 	size_t		at = next_random((uint32_t) size + 1);
 	const char *word = words[next_random(LENGTH_OF(words))];
-	size_t		n;
 
 	switch (next_random(3))
 	{
 		case 0:
-			if (at < size)
-				data[at] = (uint8_t) alphabet[next_random(sizeof(alphabet))];
-			return size;
+			return replace_byte(data, size, at, alphabet, sizeof(alphabet));
 		case 1:
-			n = draw_piece(at, size, 20);
-			memmove(data + at, data + at + n, size - at - n);
-			return size - n;
+			return cut_piece(data, size, at, 20);
 		default:
-			n = strlen(word);
-			if (size + n > MAX_SIZE)
-				return size;
-			memmove(data + at + n, data + at, size - at);
-			memcpy(data + at, word, n);
-			return size + n;
+			return insert_word(data, size, MAX_SIZE, at, word);
 	}
 }
 
