@@ -400,6 +400,7 @@ CREATE TABLE feature_stream.dead_letter_unsent (
     error        text,
     PRIMARY KEY (stream, recorded_at, partition, "offset")
 );
+CREATE INDEX dead_letter_to_send ON feature_stream.dead_letter_unsent (stream, recorded_at, partition, "offset") WHERE error IS NULL;
 
 CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
 

@@ -24,13 +24,14 @@
 
 #include "ground/clock.h"
 #include "source/kafka_client.h"
+#include "source/kafka_producer.h"
 
 #define CLOSE_ASKER_MS		2000	/* longest wait for the question under way */
-#define CLOSE_DESTROY_MS	2500	/* longest wait for librdkafka's end */
+#define CLOSE_DESTROY_MS	2000	/* longest wait for librdkafka's end */
 #define MAX_EVENTS			1000	/* served at once */
 
 StaticAssertDecl(FS_KAFKA_ASK_TIMEOUT < CLOSE_ASKER_MS, "a question must end before close() gives up");
-StaticAssertDecl(CLOSE_ASKER_MS + CLOSE_DESTROY_MS < 5000, "close() promises 5 s");
+StaticAssertDecl(CLOSE_ASKER_MS + CLOSE_DESTROY_MS + FS_KAFKA_PRODUCER_CLOSE_MS < 5000, "close() promises 5 s");
 
 static void kafka_close(FsSource *source);
 

@@ -20,7 +20,6 @@
 #include "source/kafka_producer.h"
 
 #define MAX_ANSWERS		1000	/* taken at once */
-#define CLOSE_MS		500		/* the source of the same worker has most of the 5 s that a stop may take */
 
 struct FsKafkaProducer
 {
@@ -35,13 +34,18 @@ struct FsKafkaProducer
 	char		trouble[FS_SOURCE_ERROR_SIZE];
 };
 
-/* What makes it idempotent, patient and small; the broker judges the size of a message. */
+/*
+ * What makes it idempotent, patient and small.  The broker judges the size of a
+ * message, and each by itself: librdkafka gives up a whole batch for one of its
+ * messages.
+ */
 static const FsKafkaProperty producer_properties[] = {
 	{"enable.idempotence", "true"},
 	{"message.timeout.ms", "0"},
 	{"message.max.bytes", "1000000000"},
 	{"queue.buffering.max.messages", "1000"},
-	{"linger.ms", "5"}
+	{"batch.num.messages", "1"},
+	{"linger.ms", "0"}
 };
 
 static const FsKafkaAskerWork destroyer = {NULL, fs_kafka_client_destroy};
@@ -132,7 +136,7 @@ fs_kafka_producer_close(FsKafkaProducer *producer)
 	if (producer->topic != NULL)
 		rd_kafka_topic_destroy(producer->topic);
 	if (producer->asker != NULL)
-		ended = fs_kafka_asker_end(producer->asker, producer->rk, CLOSE_MS);
+		ended = fs_kafka_asker_end(producer->asker, producer->rk, FS_KAFKA_PRODUCER_CLOSE_MS);
 	else if (producer->rk != NULL)
 		fs_kafka_client_destroy(producer->rk);
 	if (producer->conf != NULL)

@@ -12,6 +12,9 @@
 #include "catalog/stream.h"
 #include "source/source.h"
 
+/* Longest wait for librdkafka's end: a source of the same worker has most of the 5 s that a stop may take. */
+#define FS_KAFKA_PRODUCER_CLOSE_MS	500
+
 typedef struct FsKafkaProducer FsKafkaProducer;
 
 /* What became of a message. */
@@ -47,7 +50,7 @@ typedef struct FsKafkaMessage
  * Makes a producer with the connection settings of 'stream', which outlives it,
  * to one topic of its brokers.  Throws for a value or a name that cannot be.
  * fs_kafka_producer_close() forgets what is under way and may be called in an
- * exit callback; it takes at most some seconds.
+ * exit callback.
  */
 extern FsKafkaProducer *fs_kafka_producer_open(const FsStreamDef *stream, const char *topic);
 extern void fs_kafka_producer_close(FsKafkaProducer *producer);

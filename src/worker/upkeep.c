@@ -311,6 +311,8 @@ forget_outcomes(void *arg)
 				 SPI_OK_DELETE, 1, types, values, NULL);
 	fs_query_run("DELETE FROM feature_stream.dead_letter_overflow WHERE recorded_at < $1",
 				 SPI_OK_DELETE, 1, types, values, NULL);
+	fs_query_run("DELETE FROM feature_stream.dead_letter_unsent WHERE recorded_at < $1 AND error IS NOT NULL",
+				 SPI_OK_DELETE, 1, types, values, NULL);
 	SPI_finish();
 	fs_transaction_end(round->context);
 }
