@@ -232,21 +232,17 @@ verifies($node, 'since', 'it verifies');
 
 # --- Offsets that the topic has lost, before it is read and while it is.
 $kafka->delete_records('clicks', 0, 100);
-set_fault($node, 'backread-before-commit:error:2');
-# No step is committed meanwhile, and no process does a second one.
-my $holder = new_session($node, 'postgres');
-$holder->run('SELECT pg_advisory_lock(1)');
-$node->safe_psql('postgres', q(
-	CREATE FUNCTION wait_for_holder() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN new; END';
-	CREATE TRIGGER wait_for_holder BEFORE UPDATE ON feature_stream.backread_position FOR EACH ROW EXECUTE FUNCTION wait_for_holder()));
+# No step that has read anything is committed before the topic has lost it: each attempt begins again where it began.
+set_fault($node, 'backread-moved:error:1');
+sub failures { return scalar(() = PostgreSQL::Test::Utils::slurp_file($node->logfile) =~ /fault point "backread-moved" was told to fail/g); }
 create_view('late', ", backfill_from => 'earliest'");
-wait_until('a reading', sub { (answer_of($node, "SELECT state FROM feature_stream.backread WHERE view = 'late'::regclass") // '') eq 'reading' });
+wait_until('an attempt', sub { failures() > 0 });
 $kafka->delete_records('clicks', 0, $next[0] - 10);
-$holder->close;
-wait_until('the loss', sub { (answer_of($node, q(SELECT lost_count FROM feature_stream.stat_progress_backfill WHERE view = 'late'::regclass)) // 0) > 0 });
+my $failed = failures();
+wait_until('an attempt that began after the loss', sub { failures() > $failed + 1 });
 set_fault($node, '');
+wait_until('the loss', sub { (answer_of($node, q(SELECT lost_count FROM feature_stream.stat_progress_backfill WHERE view = 'late'::regclass)) // 0) > 0 });
 is_filled('late');
-$node->safe_psql('postgres', 'DROP FUNCTION wait_for_holder CASCADE');
 my ($lost, $begun) = split /\|/, $node->safe_psql('postgres', "SELECT lost_count, start_offset FROM feature_stream.stat_progress_backfill p, feature_stream.backread_position b
 	WHERE p.view = 'late'::regclass AND b.view = p.view AND b.partition = 0");
 is($begun, 100, 'earliest is where the topic begins');
