@@ -131,6 +131,31 @@ is_exported('sessions');
 is_whole('features.sessions', 'sessions_history', 'and what came since, of two days');
 
 
+# --- A hint that cannot be written is no failure, and a failure is over once there is nothing left to do.
+my $log_end = -s $node->logfile;
+set_fault($node, 'lake_hint:error:1');
+go_on(4, 400);
+wait_until('a hint that fails', sub { slurp_file($node->logfile, $log_end) =~ /fault point "lake_hint"/ });
+set_fault($node, '');
+query_is($node, "SELECT failure_count, last_error IS NULL FROM feature_stream.stat_offline WHERE view = 'sessions'::regclass", '0|t', 'without its hint a commit has not failed');
+is_exported('sessions');
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET failure_count = 3, last_error = 'it was away', next_export_time = now()");
+wait_until('the failure to be over', sub { (answer_of($node, "SELECT failure_count = 0 AND last_error IS NULL FROM feature_stream.stat_offline WHERE view = 'sessions'::regclass") // '') eq 't' });
+pass('a failure is over when nothing is left to be exported');
+
+# --- Names that lead out of the lake are not followed.
+my $oid = $node->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = 'postgres'");
+my ($hint) = grep { /version-hint\.text$/ } files();
+my $victim = PostgreSQL::Test::Utils::tempdir('victim') . '/file';
+my $hinted = slurp_file($hint);
+append_to_file($victim, 'untouched');
+symlink($victim, "$hint$_") or die "symlink: $!" foreach ('.tmp', ".$oid.tmp");
+go_on(4, 400);
+is_exported('sessions');
+wait_until('a new hint', sub { slurp_file($hint) ne $hinted });
+is(slurp_file($victim), 'untouched', 'no link is followed out of the lake');
+unlink("$hint.tmp");
+
 # --- A commit that dies at each of its points.
 sub crash_in_export
 {
