@@ -58,7 +58,7 @@ find_real(const char *path, char *real, size_t *len)
 	pfree(there);
 }
 
-/* Makes the directories that a path is in, where they are not there. */
+/* Makes the directories that a path is in, where they are not there.  The file itself may be, after a crash. */
 static void
 make_directories(char *path)
 {
@@ -66,6 +66,8 @@ make_directories(char *path)
 	size_t		len;
 
 	find_real(path, real, &len);
+	if (path[len] == '\0')
+		return;
 	for (char *slash = strchr(path + len + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
 	{
 		*slash = '\0';
