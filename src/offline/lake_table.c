@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -122,6 +121,8 @@ fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn
 	bool		ok;
 
 	table->uuid = fs_lake_uuid();
+	/* the name is some catalog's alone: others, of other databases too, can have the same in this warehouse */
+	base = psprintf("%s-%.8s", base, table->uuid);
 	metadata = make_metadata(base, columns, ncolumns, partition_by, view, table->uuid);
 	ok = fs_iceberg_metadata_path(metadata, 0, fs_lake_uuid(), &path);
 	if (ok)

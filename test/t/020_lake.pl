@@ -200,10 +200,19 @@ is_whole('features.sessions', 'sessions_history', "once and all after $kills kil
 
 # --- What crashes left behind is deleted; no file is there that no table has.
 wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE delete_after <= now()") // 1) eq '0' });
+append_to_file("$lake/warehouse/orphan", 'nobody needs it');
+mkdir "$lake/warehouse/directory" or die "mkdir: $!";
+$node->safe_psql('postgres', qq(INSERT INTO feature_stream.lake_file (view, server, "user", delete_after, location)
+	SELECT 0, s.oid, c.relowner, f.at::timestamptz, 'file://$lake/warehouse/' || f.name FROM pg_foreign_server s, pg_class c,
+	       (VALUES ('-infinity', 'directory'), ('2024-01-01', 'orphan')) f (at, name) WHERE s.srvname = 'lake' AND c.oid = 'sessions'::regclass));
+wait_until('a file behind one that cannot be deleted', sub { !-e "$lake/warehouse/orphan" });
+query_is($node, "SELECT string_agg(location || ' ' || failure_count || ' ' || (delete_after > now()), ',') FROM feature_stream.lake_file WHERE failure_count > 0",
+	"file://$lake/warehouse/directory 1 true", 'a file that cannot be deleted is put off, and holds up no other');
+$node->safe_psql('postgres', "DELETE FROM feature_stream.lake_file WHERE failure_count > 0");
 my ($known) = compare('features.sessions', 'sessions_history') =~ /files=(\d+)/;
 is(scalar(grep { /\.parquet$/ } files()), $known, 'no data file is left that the table does not have');
 is(scalar(grep { /\.tmp$/ } files()), 0, 'and no temporary one');
-query_is($node, "SELECT feature_stream.iceberg_metadata_location('sessions') LIKE 'file://$lake/warehouse/features/sessions/metadata/%.metadata.json'", 't',
+query_is($node, "SELECT feature_stream.iceberg_metadata_location('sessions') LIKE 'file://$lake/warehouse/features/sessions-________/metadata/%.metadata.json'", 't',
 	'the metadata is where it is said to be');
 
 # --- A lake that comes later gets all the history there is, while more comes.
