@@ -71,7 +71,7 @@ make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, Array
 		{"write.parquet.compression-codec", "zstd"},
 		{"commit.retry.num-retries", "20"},
 		{FS_ICEBERG_KEEP_LOG, "20"},
-		{"write.metadata.delete-after-commit.enabled", "true"}
+		{FS_ICEBERG_DELETE_LOG, "true"}
 	};
 	FsIcebergTable table = {.location = base, .columns = fields, .ncolumns = ncolumns,
 	.properties = properties, .nproperties = lengthof(properties)};
@@ -309,6 +309,32 @@ count_partitions(const FsLakeCommit *commit, FsLakeTable *base)
 	return Max(n, 1);
 }
 
+/* Notes files that the table leads to no more.  What is not below the warehouse is none of ours. */
+static void
+drop_files(FsLakeCommit *commit, const FsLakeTable *base, const FsIcebergTexts *files)
+{
+	const char *warehouse = base->store->config->warehouse;
+	size_t		len = strlen(warehouse);
+
+	for (int i = 0; i < files->n; i++)
+		if (strncmp(files->texts[i], warehouse, len) == 0 && files->texts[i][len] == '/')
+			commit->dropped = lappend(commit->dropped, pstrdup(files->texts[i]));
+}
+
+/* Puts the base's metadata into the log, and drops what leaves that when the table says so. */
+static void
+supersede(FsLakeCommit *commit, FsLakeTable *base, int64 now)
+{
+	const char *deletes = fs_iceberg_property(base->metadata, FS_ICEBERG_DELETE_LOG);
+	FsIcebergTexts dropped = {0};
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	if (!fs_iceberg_supersede(base->metadata, base->location, now, &dropped, message))
+		fs_lake_throw("change table metadata", message);
+	if (deletes != NULL && strcmp(deletes, "true") == 0)
+		drop_files(commit, base, &dropped);
+}
+
 /* See lake_table.h. */
 void
 fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
@@ -317,20 +343,17 @@ fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
 	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = Max(now_ms(), fs_iceberg_last_updated(base->metadata)),
 		.operation = "append", .manifest_list = commit->list, .added_files = list_length(commit->files),
 		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = 1};
-	FsIcebergTexts dropped = {0};
 	FsObjectBody body = {0};
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
+	commit->dropped = NIL;
 	change.changed_partitions = count_partitions(commit, base);
 	put_list(commit, base);
 	FS_FAULT("lake_list");
-	if (!fs_iceberg_add_snapshot(base->metadata, &change, message) ||
-		!fs_iceberg_supersede(base->metadata, base->location, change.now_ms, &dropped, message))
+	if (!fs_iceberg_add_snapshot(base->metadata, &change, message))
 		fs_lake_throw("change table metadata", message);
+	supersede(commit, base, change.now_ms);
 	write_metadata(base->metadata, &body);
-	commit->dropped = NIL;
-	for (int i = 0; i < dropped.n; i++)
-		commit->dropped = lappend(commit->dropped, pstrdup(dropped.texts[i]));
 	fs_object_store_put(base->store, commit->metadata, &body);
 	FS_FAULT("lake_metadata");
 }

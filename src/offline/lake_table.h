@@ -55,7 +55,7 @@ typedef struct FsLakeCommit
 	char	   *manifest;		/* locations */
 	char	   *list;
 	char	   *metadata;
-	List	   *dropped;		/* of metadata files that the table remembers no more */
+	List	   *dropped;		/* locations of files that the table leads to no more */
 
 	/* Private */
 	FsBuffer	manifest_bytes;
