@@ -14,6 +14,11 @@
 #include "offline/lake_rows.h"
 #include "offline/lake_table.h"
 
+#define KEEP_AGE_MS		(INT64CONST(5) * 24 * 60 * 60 * 1000)	/* of snapshots, where the table does not say */
+#define KEEP_COUNT		10			/* likewise */
+#define MAX_SNAPSHOTS	2000		/* whatever the table says */
+#define MAX_WRITTEN		(FS_ICEBERG_MAX_METADATA / 2)	/* bytes of metadata */
+
 /* Now, as metadata has it: milliseconds since 1970, of the real clock. */
 static int64
 now_ms(void)
@@ -335,6 +340,43 @@ supersede(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 		drop_files(commit, base, &dropped);
 }
 
+/*
+ * Lets old snapshots go, and drops their manifest lists.  Manifests and data
+ * files that nothing else leads to are there only when others have rewritten the
+ * table: they are not looked for.
+ */
+static void
+expire_snapshots(FsLakeCommit *commit, FsLakeTable *base, int64 now)
+{
+	int64		age = fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_AGE, KEEP_AGE_MS);
+	int64		count = fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_COUNT, KEEP_COUNT);
+	FsIcebergExpired expired;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		if (!fs_iceberg_expire(base->metadata, now, age, (int) Min(Max(count, 1), MAX_SNAPSHOTS), &expired, message))
+			fs_lake_throw("expire snapshots", message);
+		drop_files(commit, base, &expired.lists);
+		if (fs_iceberg_snapshot_count(base->metadata) <= MAX_SNAPSHOTS)
+			break;
+		age = 0;
+		count = MAX_SNAPSHOTS;
+	}
+}
+
+/* Throws where metadata is so long that before long nobody could read it. */
+static void
+check_length(const FsLakeTable *base, int64 len)
+{
+	if (len > MAX_WRITTEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("metadata of table \"%s\" is too long", fs_iceberg_location(base->metadata)),
+				 errdetail("It would have %lld bytes, of %d at most.", (long long) len, MAX_WRITTEN),
+				 errhint("Take away tags, branches, snapshots or properties by a client of the catalog.")));
+}
+
 /* See lake_table.h. */
 void
 fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
@@ -352,8 +394,10 @@ fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
 	FS_FAULT("lake_list");
 	if (!fs_iceberg_add_snapshot(base->metadata, &change, message))
 		fs_lake_throw("change table metadata", message);
+	expire_snapshots(commit, base, change.now_ms);
 	supersede(commit, base, change.now_ms);
 	write_metadata(base->metadata, &body);
+	check_length(base, body.len);
 	fs_object_store_put(base->store, commit->metadata, &body);
 	FS_FAULT("lake_metadata");
 }

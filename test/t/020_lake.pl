@@ -94,10 +94,18 @@ sub is_exported
 # What the readers say of a view's table.
 sub compare
 {
-	my ($table, $history, @properties) = @_;
+	my ($table, $history) = @_;
+
+	return lake_py('compare', $table, $history);
+}
+
+# Does something with a table by a client of its own.
+sub lake_py
+{
+	my ($command, $table, @arguments) = @_;
 	my ($out, $err) = ('', '');
 
-	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'compare', $node->connstr('postgres'), 'lake', $table, $history, @properties ],
+	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", $command, $node->connstr('postgres'), 'lake', $table, @arguments ],
 		'>', \$out, '2>', \$err) or die "lake.py: $err";
 	return $out;
 }
@@ -110,6 +118,15 @@ sub is_whole
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	note($said);
 	return like($said, qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true/, $name);
+}
+
+# The same for what else is said there.
+sub is_said
+{
+	my $said = compare(@_);
+
+	note($said);
+	return $said;
 }
 
 # Files below the lake.
@@ -214,6 +231,31 @@ is(scalar(grep { /\.parquet$/ } files()), $known, 'no data file is left that the
 is(scalar(grep { /\.tmp$/ } files()), 0, 'and no temporary one');
 query_is($node, "SELECT feature_stream.iceberg_metadata_location('sessions') LIKE 'file://$lake/warehouse/features/sessions-________/metadata/%.metadata.json'", 't',
 	'the metadata is where it is said to be');
+
+# --- Old snapshots go, but not what has a name; their files stay for a day.
+lake_py('change', 'features.sessions', 'keep_me', 'history.expire.max-snapshot-age-ms=1', 'history.expire.min-snapshots-to-keep=3', 'write.metadata.previous-versions-max=2');
+for (1 .. 4)
+{
+	go_on(2, 200);
+	is_exported('sessions');
+}
+like(is_said('features.sessions', 'sessions_history'), qr/missing=0 extra=0 duckdb=true files=\d+ snapshots=4$/m, 'three snapshots and one with a name are left');
+query_is($node, "SELECT count(*) FILTER (WHERE location LIKE '%/snap-%.avro') > 5, count(*) FILTER (WHERE location LIKE '%.metadata.json') > 5,
+	bool_and(delete_after > now() + '23 hours') FROM feature_stream.lake_file", 't|t|t', 'what only they needed goes a day later');
+my $dropped = $node->safe_psql('postgres', "SELECT count(*) FROM feature_stream.lake_file");
+lake_py('change', 'features.sessions', 'me_too', 'gc.enabled=false', 'write.metadata.delete-after-commit.enabled=false');
+go_on(2, 200);
+is_exported('sessions');
+like(is_said('features.sessions', 'sessions_history'), qr/ snapshots=5$/m, 'none goes where the table forbids it');
+query_is($node, "SELECT count(*) FROM feature_stream.lake_file", $dropped, 'nor does metadata');
+
+# --- Metadata that would soon be too long for being read is refused.
+lake_py('change', 'features.sessions', 'long', 'comment=x*17000000');
+go_on(2, 200);
+wait_until('an error', sub { (answer_of($node, "SELECT last_error FROM feature_stream.stat_offline WHERE view = 'sessions'::regclass") // '') =~ /^metadata of table ".*" is too long$/ });
+lake_py('change', 'features.sessions', 'short', 'comment=x');
+is_exported('sessions');
+is_whole('features.sessions', 'sessions_history', 'and goes on once it is shorter');
 
 # --- A lake that comes later gets all the history there is, while more comes.
 create_view('later', '');
