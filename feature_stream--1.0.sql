@@ -270,7 +270,8 @@ CREATE TABLE feature_stream.lake_file (
     view          oid NOT NULL,
     server        oid NOT NULL,
     "user"        oid NOT NULL,
-    delete_after  timestamptz NOT NULL
+    delete_after  timestamptz NOT NULL,
+    failure_count int NOT NULL DEFAULT 0
 );
 
 -- Features that alter_feature_view() added, in the definition that has them first.  The stream's ingest

@@ -35,6 +35,7 @@
 #define FS_ICEBERG_KEEP_AGE		"history.expire.max-snapshot-age-ms"
 #define FS_ICEBERG_KEEP_COUNT	"history.expire.min-snapshots-to-keep"
 #define FS_ICEBERG_KEEP_LOG		"write.metadata.previous-versions-max"
+#define FS_ICEBERG_DELETE_LOG	"write.metadata.delete-after-commit.enabled"
 #define FS_ICEBERG_COLLECT		"gc.enabled"
 #define FS_ICEBERG_DATA_PATH	"write.data.path"
 #define FS_ICEBERG_METADATA_PATH "write.metadata.path"

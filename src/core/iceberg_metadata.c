@@ -151,6 +151,27 @@ fs_iceberg_metadata_create(const FsIcebergTable *table, const char *uuid, int64_
 	return NULL;
 }
 
+/*
+ * Can the current snapshot be read?  What cannot must not be taken for a table
+ * without one: the next commit would replace its content.  There is none where
+ * it is not said, or null or -1 is.  False with the message.
+ */
+static bool
+check_current(const FsIcebergMetadata *metadata, char *message)
+{
+	const FsJsonNode *current = fs_json_get(metadata->root, "current-snapshot-id");
+	FsIcebergSnapshot snapshot;
+	int64_t		id;
+
+	if (current == NULL || (current->kind == FS_JSON_NODE_RAW && current->len == 4 && memcmp(current->text, "null", 4) == 0))
+		return true;
+	if (!fs_json_get_number(metadata->root, "current-snapshot-id", &id))
+		return fs_iceberg_fail(message, "the metadata has no valid \"%s\"", "current-snapshot-id");
+	if (id == FS_ICEBERG_NO_SNAPSHOT || fs_iceberg_find_snapshot(metadata, id, &snapshot))
+		return true;
+	return fs_iceberg_fail(message, "the current snapshot %lld cannot be read", (long long) id);
+}
+
 /* Is there all that version 2 requires and we rely on?  False with the message. */
 static bool
 check_root(FsIcebergMetadata *metadata, char *message)
@@ -180,7 +201,7 @@ check_root(FsIcebergMetadata *metadata, char *message)
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
 		if (fs_json_get_array(root, arrays[i]) == NULL)
 			return fs_iceberg_fail(message, "the metadata has no valid \"%s\"", arrays[i]);
-	return true;
+	return check_current(metadata, message);
 }
 
 /* See iceberg.h. */

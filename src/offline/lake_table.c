@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -14,6 +13,11 @@
 #include "ground/fault.h"
 #include "offline/lake_rows.h"
 #include "offline/lake_table.h"
+
+#define KEEP_AGE_MS		(INT64CONST(5) * 24 * 60 * 60 * 1000)	/* of snapshots, where the table does not say */
+#define KEEP_COUNT		10			/* likewise */
+#define MAX_SNAPSHOTS	2000		/* whatever the table says */
+#define MAX_WRITTEN		(FS_ICEBERG_MAX_METADATA / 2)	/* bytes of metadata */
 
 /* Now, as metadata has it: milliseconds since 1970, of the real clock. */
 static int64
@@ -72,7 +76,7 @@ make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, Array
 		{"write.parquet.compression-codec", "zstd"},
 		{"commit.retry.num-retries", "20"},
 		{FS_ICEBERG_KEEP_LOG, "20"},
-		{"write.metadata.delete-after-commit.enabled", "true"}
+		{FS_ICEBERG_DELETE_LOG, "true"}
 	};
 	FsIcebergTable table = {.location = base, .columns = fields, .ncolumns = ncolumns,
 	.properties = properties, .nproperties = lengthof(properties)};
@@ -122,6 +126,8 @@ fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn
 	bool		ok;
 
 	table->uuid = fs_lake_uuid();
+	/* the name is some catalog's alone: others, of other databases too, can have the same in this warehouse */
+	base = psprintf("%s-%.8s", base, table->uuid);
 	metadata = make_metadata(base, columns, ncolumns, partition_by, view, table->uuid);
 	ok = fs_iceberg_metadata_path(metadata, 0, fs_lake_uuid(), &path);
 	if (ok)
@@ -308,6 +314,69 @@ count_partitions(const FsLakeCommit *commit, FsLakeTable *base)
 	return Max(n, 1);
 }
 
+/* Notes files that the table leads to no more.  What is not below the warehouse is none of ours. */
+static void
+drop_files(FsLakeCommit *commit, const FsLakeTable *base, const FsIcebergTexts *files)
+{
+	const char *warehouse = base->store->config->warehouse;
+	size_t		len = strlen(warehouse);
+
+	for (int i = 0; i < files->n; i++)
+		if (strncmp(files->texts[i], warehouse, len) == 0 && files->texts[i][len] == '/')
+			commit->dropped = lappend(commit->dropped, pstrdup(files->texts[i]));
+}
+
+/* Puts the base's metadata into the log, and drops what leaves that when the table says so. */
+static void
+supersede(FsLakeCommit *commit, FsLakeTable *base, int64 now)
+{
+	const char *deletes = fs_iceberg_property(base->metadata, FS_ICEBERG_DELETE_LOG);
+	FsIcebergTexts dropped = {0};
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	if (!fs_iceberg_supersede(base->metadata, base->location, now, &dropped, message))
+		fs_lake_throw("change table metadata", message);
+	if (deletes != NULL && strcmp(deletes, "true") == 0)
+		drop_files(commit, base, &dropped);
+}
+
+/*
+ * Lets old snapshots go, and drops their manifest lists.  Manifests and data
+ * files that nothing else leads to are there only when others have rewritten the
+ * table: they are not looked for.
+ */
+static void
+expire_snapshots(FsLakeCommit *commit, FsLakeTable *base, int64 now)
+{
+	int64		age = fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_AGE, KEEP_AGE_MS);
+	int64		count = fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_COUNT, KEEP_COUNT);
+	FsIcebergExpired expired;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	for (int pass = 0; pass < 2; pass++)
+	{
+		if (!fs_iceberg_expire(base->metadata, now, age, (int) Min(Max(count, 1), MAX_SNAPSHOTS), &expired, message))
+			fs_lake_throw("expire snapshots", message);
+		drop_files(commit, base, &expired.lists);
+		if (fs_iceberg_snapshot_count(base->metadata) <= MAX_SNAPSHOTS)
+			break;
+		age = 0;
+		count = MAX_SNAPSHOTS;
+	}
+}
+
+/* Throws where metadata is so long that before long nobody could read it. */
+static void
+check_length(const FsLakeTable *base, int64 len)
+{
+	if (len > MAX_WRITTEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("metadata of table \"%s\" is too long", fs_iceberg_location(base->metadata)),
+				 errdetail("It would have %lld bytes, of %d at most.", (long long) len, MAX_WRITTEN),
+				 errhint("Take away tags, branches, snapshots or properties by a client of the catalog.")));
+}
+
 /* See lake_table.h. */
 void
 fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
@@ -316,20 +385,19 @@ fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
 	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = Max(now_ms(), fs_iceberg_last_updated(base->metadata)),
 		.operation = "append", .manifest_list = commit->list, .added_files = list_length(commit->files),
 		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = 1};
-	FsIcebergTexts dropped = {0};
 	FsObjectBody body = {0};
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
+	commit->dropped = NIL;
 	change.changed_partitions = count_partitions(commit, base);
 	put_list(commit, base);
 	FS_FAULT("lake_list");
-	if (!fs_iceberg_add_snapshot(base->metadata, &change, message) ||
-		!fs_iceberg_supersede(base->metadata, base->location, change.now_ms, &dropped, message))
+	if (!fs_iceberg_add_snapshot(base->metadata, &change, message))
 		fs_lake_throw("change table metadata", message);
+	expire_snapshots(commit, base, change.now_ms);
+	supersede(commit, base, change.now_ms);
 	write_metadata(base->metadata, &body);
-	commit->dropped = NIL;
-	for (int i = 0; i < dropped.n; i++)
-		commit->dropped = lappend(commit->dropped, pstrdup(dropped.texts[i]));
+	check_length(base, body.len);
 	fs_object_store_put(base->store, commit->metadata, &body);
 	FS_FAULT("lake_metadata");
 }

@@ -32,7 +32,7 @@ typedef struct FsLakeTable
 /* Reads the table whose metadata is there. */
 extern FsLakeTable *fs_lake_table_load(FsObjectStore *store, const char *location);
 
-/* A new table at 'base', a location: location and bytes of its first metadata are for the caller to put. */
+/* A new table at 'base', a location, with a part of its own behind it: location and bytes of its first metadata are for the caller to put. */
 typedef struct FsLakeNewTable
 {
 	char	   *uuid;
@@ -55,7 +55,7 @@ typedef struct FsLakeCommit
 	char	   *manifest;		/* locations */
 	char	   *list;
 	char	   *metadata;
-	List	   *dropped;		/* of metadata files that the table remembers no more */
+	List	   *dropped;		/* locations of files that the table leads to no more */
 
 	/* Private */
 	FsBuffer	manifest_bytes;

@@ -5,7 +5,10 @@
  * A file is written under a name that nobody looks at, flushed, and gets its own
  * by a link, which fails where there is such a name; then the directory is
  * flushed.  A crash leaves a name ending in ".tmp" at most, which the next file
- * of that name begins with and no reader takes for one.
+ * of that name takes away and no reader takes for one.
+ *
+ * Whoever can write there must not lead us out of it by links: they are resolved
+ * in directories, and not followed in names of files.
  */
 #include "postgres.h"
 
@@ -31,6 +34,14 @@ throw_file(const char *what, const char *path)
 			 errmsg("could not %s \"%s\": %m", what, path)));
 }
 
+/* Makes names in a directory durable; trouble there is an error, never a panic, as it is not our cluster's. */
+static void
+flush_directory(const char *path)
+{
+	if (fsync_fname_ext(path, true, false, ERROR) != 0)
+		throw_file("flush directory", path);
+}
+
 /* The part of a path that is there, links followed; *len is its length as it was written. */
 static void
 find_real(const char *path, char *real, size_t *len)
@@ -47,7 +58,7 @@ find_real(const char *path, char *real, size_t *len)
 	pfree(there);
 }
 
-/* Makes the directories that a path is in, where they are not there. */
+/* Makes the directories that a path is in, where they are not there.  The file itself may be, after a crash. */
 static void
 make_directories(char *path)
 {
@@ -55,6 +66,8 @@ make_directories(char *path)
 	size_t		len;
 
 	find_real(path, real, &len);
+	if (path[len] == '\0')
+		return;
 	for (char *slash = strchr(path + len + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
 	{
 		*slash = '\0';
@@ -62,7 +75,7 @@ make_directories(char *path)
 			throw_file("create directory", path);
 		*slash = '/';
 		path[len] = '\0';
-		fsync_fname(path, true);
+		flush_directory(path);
 		path[len] = '/';
 		len = slash - path;
 	}
@@ -120,18 +133,40 @@ write_body(int fd, const char *path, const FsObjectBody *body)
 	pfree(piece);
 }
 
+/*
+ * The name that a file is written under, palloc'd.  One that is to be replaced
+ * may be written by other databases at the same time.
+ */
+static char *
+temporary_name(const char *file, bool replace)
+{
+	return replace ? psprintf("%s.%u.tmp", file, MyDatabaseId) : psprintf("%s.tmp", file);
+}
+
+/* Creates a file, in place of what a crash has left, and never through a link. */
+static int
+create_file(const char *path)
+{
+	int			fd;
+
+	if (unlink(path) != 0 && errno != ENOENT)
+		throw_file("remove file", path);
+	fd = BasicOpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | PG_BINARY);
+	if (fd < 0)
+		throw_file("create file", path);
+	return fd;
+}
+
 /* See object_store.h. */
 static void
 put_file(FsObjectStore *store, const char *path, const FsObjectBody *body, bool replace)
 {
 	char	   *file = find_file(store, path);
-	char	   *temporary = psprintf("%s.tmp", file);
+	char	   *temporary = temporary_name(file, replace);
 	int			fd;
 
 	make_directories(temporary);
-	fd = BasicOpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
-	if (fd < 0)
-		throw_file("create file", temporary);
+	fd = create_file(temporary);
 	PG_TRY();
 	{
 		write_body(fd, temporary, body);
@@ -150,7 +185,7 @@ put_file(FsObjectStore *store, const char *path, const FsObjectBody *body, bool 
 		if (unlink(temporary) != 0)
 			throw_file("remove file", temporary);
 		*strrchr(temporary, '/') = '\0';
-		fsync_fname(temporary, true);
+		flush_directory(temporary);
 	}
 	pfree(temporary);
 	pfree(file);
@@ -191,7 +226,7 @@ static char *
 get_file(FsObjectStore *store, const char *path, int64 max, int64 *len)
 {
 	char	   *file = find_file(store, path);
-	int			fd = BasicOpenFile(file, O_RDONLY | PG_BINARY);
+	int			fd = BasicOpenFile(file, O_RDONLY | O_NOFOLLOW | PG_BINARY);
 	char	   *bytes = NULL;
 
 	if (fd < 0)
@@ -214,7 +249,7 @@ static void
 delete_file(FsObjectStore *store, const char *path)
 {
 	char	   *file = find_file(store, path);
-	char	   *temporary = psprintf("%s.tmp", file);
+	char	   *temporary = temporary_name(file, false);
 
 	if ((unlink(temporary) != 0 && errno != ENOENT) || (unlink(file) != 0 && errno != ENOENT))
 		throw_file("remove file", file);

@@ -93,18 +93,7 @@ fs_lake_export_note_error(Oid view, const char *message)
 	fs_transaction_end(context);
 }
 
-/* Where a file is, which may be where the one before is; NULL when nobody knows how to get there any more. */
-static FsObjectStore *
-open_store(const Orphan *orphan, const Orphan *previous)
-{
-	if (previous != NULL && previous->server == orphan->server && previous->user == orphan->user)
-		return previous->store;
-	if (GetForeignServerExtended(orphan->server, FSV_MISSING_OK) == NULL)
-		return NULL;
-	return fs_object_store_open(fs_lake_config_load(orphan->server, orphan->user));
-}
-
-/* Lists files that are to be deleted now, in 'context'. */
+/* Lists files that are to be deleted now, those that are due for longest first, in 'context'. */
 static List *
 list_orphans(MemoryContext context)
 {
@@ -115,7 +104,7 @@ list_orphans(MemoryContext context)
 	fs_transaction_begin();
 	SPI_connect();
 	fs_query_read("SELECT location, server, \"user\" FROM feature_stream.lake_file"
-				  " WHERE delete_after <= pg_catalog.now() ORDER BY server, \"user\" LIMIT $1", 1, types, values);
+				  " WHERE delete_after <= pg_catalog.now() ORDER BY delete_after, location LIMIT $1", 1, types, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
@@ -124,7 +113,7 @@ list_orphans(MemoryContext context)
 		orphan->location = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 		orphan->server = fs_query_oid(i, 2);
 		orphan->user = fs_query_oid(i, 3);
-		orphan->store = open_store(orphan, orphans != NIL ? llast(orphans) : NULL);
+		orphan->store = NULL;
 		orphans = lappend(orphans, orphan);
 		MemoryContextSwitchTo(old);
 	}
@@ -133,9 +122,26 @@ list_orphans(MemoryContext context)
 	return orphans;
 }
 
-/* Forgets a file. */
+/* Where a file is, which may be where the one before is; NULL when nobody knows how to get there any more. */
+static FsObjectStore *
+open_store(const Orphan *orphan, const Orphan *previous)
+{
+	MemoryContext context = CurrentMemoryContext;
+	FsObjectStore *store = NULL;
+
+	if (previous != NULL && previous->server == orphan->server && previous->user == orphan->user)
+		return previous->store;
+	fs_transaction_begin();
+	MemoryContextSwitchTo(context);
+	if (GetForeignServerExtended(orphan->server, FSV_MISSING_OK) != NULL)
+		store = fs_object_store_open(fs_lake_config_load(orphan->server, orphan->user));
+	fs_transaction_end(context);
+	return store;
+}
+
+/* Changes what is known of a file. */
 static void
-forget_file(const char *location)
+change_file(const char *location, const char *sql, int expected)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			types[1] = {TEXTOID};
@@ -144,29 +150,42 @@ forget_file(const char *location)
 	fs_transaction_begin();
 	values[0] = CStringGetTextDatum(location);
 	SPI_connect();
-	fs_query_run("DELETE FROM feature_stream.lake_file WHERE location = $1", SPI_OK_DELETE, 1, types, values, NULL);
+	fs_query_run(sql, expected, 1, types, values, NULL);
 	SPI_finish();
 	fs_transaction_end(context);
 }
 
 /* See lake_export.h. */
 void
-fs_lake_export_sweep(void)
+fs_lake_export_put_off(const char *location)
+{
+	change_file(location, "UPDATE feature_stream.lake_file SET failure_count = failure_count + 1,"
+				" delete_after = pg_catalog.clock_timestamp() + LEAST(pg_catalog.power(2, LEAST(failure_count, 10)), 60)"
+				" * '1 minute'::interval WHERE location = $1", SPI_OK_UPDATE);
+}
+
+/* See lake_export.h. */
+void
+fs_lake_export_sweep(const char **at)
 {
 	List	   *orphans = list_orphans(CurrentMemoryContext);
+	const Orphan *previous = NULL;
 	ListCell   *lc;
 
 	foreach(lc, orphans)
 	{
-		const Orphan *orphan = lfirst(lc);
+		Orphan	   *orphan = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
+		*at = orphan->location;
+		orphan->store = open_store(orphan, previous);
 		if (orphan->store != NULL)
 			fs_object_store_delete(orphan->store, orphan->location);
 		else
 			ereport(LOG,
 					(errmsg("file \"%s\" stays in the lake: its server was dropped", orphan->location)));
 		FS_FAULT("lake_swept");
-		forget_file(orphan->location);
+		change_file(orphan->location, "DELETE FROM feature_stream.lake_file WHERE location = $1", SPI_OK_DELETE);
+		previous = orphan;
 	}
 }

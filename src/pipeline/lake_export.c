@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
@@ -155,6 +156,30 @@ put_hint(FsLakeExport *export, const char *metadata)
 	Assert(slash != NULL && end != NULL);
 	fs_object_store_replace(export->store, psprintf("%s/version-hint.text", pnstrdup(metadata, slash - metadata)),
 							pnstrdup(slash + 1, end - slash - 1));
+	FS_FAULT("lake_hint");
+}
+
+/*
+ * The same where it is not needed: the pointer has moved, so the export has not
+ * failed.  An error is reported, and the next commit puts a hint again.
+ */
+static void
+try_hint(FsLakeExport *export, const char *metadata)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	Assert(!IsTransactionState());
+	PG_TRY();
+	{
+		put_hint(export, metadata);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		EmitErrorReport();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 }
 
 /* Makes the files part of the table, on top of whatever it has by then. */
@@ -181,10 +206,10 @@ commit_files(FsLakeExport *export, FsLakeTable *base, List *files)
 		step_back(export, commit);
 		base = load_table(export);
 	}
-	put_hint(export, commit->metadata);
+	try_hint(export, commit->metadata);
 }
 
-/* What is to be exported turned out to have no rows: nothing but that is to be remembered. */
+/* What is to be exported turned out to have no rows, or there is nothing: only that is to be remembered. */
 static void
 commit_nothing(FsLakeExport *export)
 {
@@ -206,8 +231,6 @@ fs_lake_export_run(Oid view)
 		return;
 	table = load_table(export);
 	files = fs_lake_state_read(export, table->metadata);
-	if (export->chunks == NIL)
-		return;
 	FS_FAULT("lake_spooled");
 	if (files == NIL)
 		commit_nothing(export);

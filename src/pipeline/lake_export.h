@@ -43,7 +43,12 @@ extern void fs_lake_export_run(Oid view);
 /* Notes why that failed, and puts it off.  In a transaction of its own. */
 extern void fs_lake_export_note_error(Oid view, const char *message);
 
-/* Deletes files that no table needs; for nobody but the process that exports, between exports. */
-extern void fs_lake_export_sweep(void);
+/*
+ * Deletes files that no table needs; for nobody but the process that exports,
+ * between exports.  Throws where one cannot be deleted: *at says which, to be put
+ * off (in a transaction of its own), so that the next sweep begins with others.
+ */
+extern void fs_lake_export_sweep(const char **at);
+extern void fs_lake_export_put_off(const char *location);
 
 #endif							/* FS_PIPELINE_LAKE_EXPORT_H */

@@ -23,7 +23,7 @@
 #define EXPORT_ROWS		1000000	/* in one commit, about */
 #define MAX_CHUNKS		10000	/* likewise */
 #define FETCH_ROWS		1000
-#define DROPPED_LIFE	"1 hour"	/* of metadata that the table remembers no more */
+#define DROPPED_LIFE	"24 hours"	/* of files that the table leads to no more: readers, or a backup, may still */
 
 /* Copies a column of the last query's first row; NULL for NULL. */
 static char *

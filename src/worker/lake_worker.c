@@ -29,7 +29,7 @@
 #include "worker/process.h"
 
 #define NAP_MS 500L
-#define SWEEP_RETRY (60 * FS_USEC_PER_SEC)	/* after one has failed */
+#define SWEEP_RETRY (5 * FS_USEC_PER_SEC)	/* after one has failed */
 
 /* An export, and why it failed. */
 typedef struct Duty
@@ -71,10 +71,31 @@ note_error(void *arg)
 	fs_lake_export_note_error(duty->view, duty->error);
 }
 
+/* The argument is where to say which file it is at. */
 static void
 do_sweep(void *arg)
 {
-	fs_lake_export_sweep();
+	fs_lake_export_sweep(arg);
+}
+
+/* The argument is the file. */
+static void
+put_off(void *arg)
+{
+	fs_lake_export_put_off(arg);
+}
+
+/* Deletes files, up to the first that cannot be: that one is put off, exports go on, and then the others. */
+static void
+sweep(void)
+{
+	char	   *at = NULL;
+
+	if (GetCurrentTimestamp() < sweep_at || fs_process_try(do_sweep, &at))
+		return;
+	if (at != NULL)
+		(void) fs_process_try(put_off, at);
+	sweep_at = GetCurrentTimestamp() + SWEEP_RETRY;
 }
 
 /* What is due now; false when nothing is. */
@@ -83,8 +104,7 @@ do_turn(void)
 {
 	Duty		duty = {0};
 
-	if (GetCurrentTimestamp() >= sweep_at && !fs_process_try(do_sweep, NULL))
-		sweep_at = GetCurrentTimestamp() + SWEEP_RETRY;
+	sweep();
 	duty.view = fs_lake_export_next();
 	if (!OidIsValid(duty.view))
 		return false;

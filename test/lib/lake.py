@@ -2,9 +2,11 @@
 that share no code with the extension.
 
     lake.py compare URI CATALOG TABLE HISTORY [KEY=VALUE ...]
+    lake.py change URI CATALOG TABLE TAG [KEY=VALUE ...]
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
-PyIceberg's catalog.  Prints one line: how many rows the lake and the history
+PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
+the table ("KEY=x*9" is nine times "x").  "compare" prints one line: how many rows the lake and the history
 have, how many only one of the two has, and how many files and snapshots there
 are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
 catalog on the database itself, and once more by DuckDB from the files that it
@@ -91,10 +93,17 @@ def compare(uri, catalog, name, history, properties):
         print("extra", row)
 
 
+def change(uri, catalog, name, tag, properties):
+    table = load_table(uri, catalog, name, {})
+    table.manage_snapshots().create_tag(table.metadata.current_snapshot_id, tag).commit()
+    values = {key: value if "*" not in value else value.split("*")[0] * int(value.split("*")[1]) for key, value in properties.items()}
+    with table.transaction() as transaction:
+        transaction.set_properties(values)
+
+
 def main():
     command, uri, catalog, name, history = sys.argv[1:6]
-    assert command == "compare"
-    compare(uri, catalog, name, history, dict(p.split("=", 1) for p in sys.argv[6:]))
+    {"compare": compare, "change": change}[command](uri, catalog, name, history, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 
 main()

@@ -94,10 +94,18 @@ sub is_exported
 # What the readers say of a view's table.
 sub compare
 {
-	my ($table, $history, @properties) = @_;
+	my ($table, $history) = @_;
+
+	return lake_py('compare', $table, $history);
+}
+
+# Does something with a table by a client of its own.
+sub lake_py
+{
+	my ($command, $table, @arguments) = @_;
 	my ($out, $err) = ('', '');
 
-	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'compare', $node->connstr('postgres'), 'lake', $table, $history, @properties ],
+	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", $command, $node->connstr('postgres'), 'lake', $table, @arguments ],
 		'>', \$out, '2>', \$err) or die "lake.py: $err";
 	return $out;
 }
@@ -110,6 +118,15 @@ sub is_whole
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	note($said);
 	return like($said, qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true/, $name);
+}
+
+# The same for what else is said there.
+sub is_said
+{
+	my $said = compare(@_);
+
+	note($said);
+	return $said;
 }
 
 # Files below the lake.
@@ -130,6 +147,31 @@ go_on(150, 6000);
 is_exported('sessions');
 is_whole('features.sessions', 'sessions_history', 'and what came since, of two days');
 
+
+# --- A hint that cannot be written is no failure, and a failure is over once there is nothing left to do.
+my $log_end = -s $node->logfile;
+set_fault($node, 'lake_hint:error:1');
+go_on(4, 400);
+wait_until('a hint that fails', sub { slurp_file($node->logfile, $log_end) =~ /fault point "lake_hint"/ });
+set_fault($node, '');
+query_is($node, "SELECT failure_count, last_error IS NULL FROM feature_stream.stat_offline WHERE view = 'sessions'::regclass", '0|t', 'without its hint a commit has not failed');
+is_exported('sessions');
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET failure_count = 3, last_error = 'it was away', next_export_time = now()");
+wait_until('the failure to be over', sub { (answer_of($node, "SELECT failure_count = 0 AND last_error IS NULL FROM feature_stream.stat_offline WHERE view = 'sessions'::regclass") // '') eq 't' });
+pass('a failure is over when nothing is left to be exported');
+
+# --- Names that lead out of the lake are not followed.
+my $oid = $node->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = 'postgres'");
+my ($hint) = grep { /version-hint\.text$/ } files();
+my $victim = PostgreSQL::Test::Utils::tempdir('victim') . '/file';
+my $hinted = slurp_file($hint);
+append_to_file($victim, 'untouched');
+symlink($victim, "$hint$_") or die "symlink: $!" foreach ('.tmp', ".$oid.tmp");
+go_on(4, 400);
+is_exported('sessions');
+wait_until('a new hint', sub { slurp_file($hint) ne $hinted });
+is(slurp_file($victim), 'untouched', 'no link is followed out of the lake');
+unlink("$hint.tmp");
 
 # --- A commit that dies at each of its points.
 sub crash_in_export
@@ -175,11 +217,45 @@ is_whole('features.sessions', 'sessions_history', "once and all after $kills kil
 
 # --- What crashes left behind is deleted; no file is there that no table has.
 wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE delete_after <= now()") // 1) eq '0' });
+append_to_file("$lake/warehouse/orphan", 'nobody needs it');
+mkdir "$lake/warehouse/directory" or die "mkdir: $!";
+$node->safe_psql('postgres', qq(INSERT INTO feature_stream.lake_file (view, server, "user", delete_after, location)
+	SELECT 0, s.oid, c.relowner, f.at::timestamptz, 'file://$lake/warehouse/' || f.name FROM pg_foreign_server s, pg_class c,
+	       (VALUES ('-infinity', 'directory'), ('2024-01-01', 'orphan')) f (at, name) WHERE s.srvname = 'lake' AND c.oid = 'sessions'::regclass));
+wait_until('a file behind one that cannot be deleted', sub { !-e "$lake/warehouse/orphan" });
+query_is($node, "SELECT string_agg(location || ' ' || failure_count || ' ' || (delete_after > now()), ',') FROM feature_stream.lake_file WHERE failure_count > 0",
+	"file://$lake/warehouse/directory 1 true", 'a file that cannot be deleted is put off, and holds up no other');
+$node->safe_psql('postgres', "DELETE FROM feature_stream.lake_file WHERE failure_count > 0");
 my ($known) = compare('features.sessions', 'sessions_history') =~ /files=(\d+)/;
 is(scalar(grep { /\.parquet$/ } files()), $known, 'no data file is left that the table does not have');
 is(scalar(grep { /\.tmp$/ } files()), 0, 'and no temporary one');
-query_is($node, "SELECT feature_stream.iceberg_metadata_location('sessions') LIKE 'file://$lake/warehouse/features/sessions/metadata/%.metadata.json'", 't',
+query_is($node, "SELECT feature_stream.iceberg_metadata_location('sessions') LIKE 'file://$lake/warehouse/features/sessions-________/metadata/%.metadata.json'", 't',
 	'the metadata is where it is said to be');
+
+# --- Old snapshots go, but not what has a name; their files stay for a day.
+lake_py('change', 'features.sessions', 'keep_me', 'history.expire.max-snapshot-age-ms=1', 'history.expire.min-snapshots-to-keep=3', 'write.metadata.previous-versions-max=2');
+for (1 .. 4)
+{
+	go_on(2, 200);
+	is_exported('sessions');
+}
+like(is_said('features.sessions', 'sessions_history'), qr/missing=0 extra=0 duckdb=true files=\d+ snapshots=4$/m, 'three snapshots and one with a name are left');
+query_is($node, "SELECT count(*) FILTER (WHERE location LIKE '%/snap-%.avro') > 5, count(*) FILTER (WHERE location LIKE '%.metadata.json') > 5,
+	bool_and(delete_after > now() + '23 hours') FROM feature_stream.lake_file", 't|t|t', 'what only they needed goes a day later');
+my $dropped = $node->safe_psql('postgres', "SELECT count(*) FROM feature_stream.lake_file");
+lake_py('change', 'features.sessions', 'me_too', 'gc.enabled=false', 'write.metadata.delete-after-commit.enabled=false');
+go_on(2, 200);
+is_exported('sessions');
+like(is_said('features.sessions', 'sessions_history'), qr/ snapshots=5$/m, 'none goes where the table forbids it');
+query_is($node, "SELECT count(*) FROM feature_stream.lake_file", $dropped, 'nor does metadata');
+
+# --- Metadata that would soon be too long for being read is refused.
+lake_py('change', 'features.sessions', 'long', 'comment=x*17000000');
+go_on(2, 200);
+wait_until('an error', sub { (answer_of($node, "SELECT last_error FROM feature_stream.stat_offline WHERE view = 'sessions'::regclass") // '') =~ /^metadata of table ".*" is too long$/ });
+lake_py('change', 'features.sessions', 'short', 'comment=x');
+is_exported('sessions');
+is_whole('features.sessions', 'sessions_history', 'and goes on once it is shorter');
 
 # --- A lake that comes later gets all the history there is, while more comes.
 create_view('later', '');

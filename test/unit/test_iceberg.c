@@ -506,6 +506,11 @@ check_reading(void)
 	CHECK(is_refused("\"last-sequence-number\":0", "\"last-sequence-number\":9223372036854775807", "last-sequence-number"));
 	CHECK(is_refused("\"schemas\":[", "\"schemas\":7,\"x\":[", "schemas") && is_refused("}", "]", "not JSON"));
 	CHECK(is_refused("{", "[{", "not JSON"));
+	/* a current snapshot that is not there, or has no list, is not "none" */
+	CHECK(is_refused("{", "{\"current-snapshot-id\":7,", "current snapshot 7 cannot") &&
+		  is_refused("{", "{\"current-snapshot-id\":\"7\",", "current-snapshot-id"));
+	CHECK(is_refused("\"snapshots\":[", "\"current-snapshot-id\":7,\"snapshots\":[{\"snapshot-id\":7,\"timestamp-ms\":1}", "current snapshot 7 cannot"));
+	CHECK(!is_refused("{", "{\"current-snapshot-id\":-1,", "") && !is_refused("{", "{\"current-snapshot-id\":null,", ""));
 }
 
 static void
