@@ -27,7 +27,6 @@
 #include "catalog/contract_version.h"
 #include "catalog/extension.h"
 #include "catalog/run_as.h"
-#include "catalog/stream_state.h"
 
 /* The columns of foreign table $1, as they are recorded. */
 #define DESCRIBE_COLUMNS \
@@ -87,6 +86,17 @@ evaluate_text(const FsStreamDef *stream, const FsColumn *column)
 	return text;
 }
 
+/* See contract_version.h. */
+void
+fs_contract_version_fence(Oid stream)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(stream)};
+
+	fs_owner_execute("UPDATE feature_stream.stream_state SET epoch = epoch + 1 WHERE stream = $1",
+					 SPI_OK_UPDATE, 1, types, values, NULL);
+}
+
 /* Has any event of the stream been accepted? */
 static bool
 has_events(Oid stream)
@@ -108,7 +118,7 @@ check_added(const FsStreamDef *stream, const FsColumn *column, const char *value
 {
 	if (value != NULL || !column->not_null)
 		return;
-	fs_stream_state_fence(stream->relid);
+	fs_contract_version_fence(stream->relid);
 	if (!has_events(stream->relid))
 		return;
 	ereport(ERROR,

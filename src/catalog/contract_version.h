@@ -20,6 +20,12 @@
  */
 extern void fs_contract_version_enter(const FsStreamDef *stream, int known);
 
+/*
+ * Fences off the stream's worker, as another one would: what it has read and not
+ * committed is read again.  None is let in before the transaction ends.
+ */
+extern void fs_contract_version_fence(Oid stream);
+
 /* Number of the newest version; 0 when there is none. */
 extern int	fs_contract_version_newest(Oid stream);
 

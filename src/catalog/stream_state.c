@@ -177,17 +177,6 @@ record_dependency(const FsStreamDef *stream)
 	recordDependencyOn(&self, &table, DEPENDENCY_NORMAL);
 }
 
-/* See stream_state.h. */
-void
-fs_stream_state_fence(Oid relid)
-{
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(relid)};
-
-	fs_owner_execute("UPDATE feature_stream.stream_state SET epoch = epoch + 1 WHERE stream = $1",
-					 SPI_OK_UPDATE, 1, types, values, NULL);
-}
-
 /*
  * Records a definition that differs from the recorded one in more than columns
  * added and dropped.  A worker may be about to commit what it read under that.
@@ -195,7 +184,7 @@ fs_stream_state_fence(Oid relid)
 static void
 change_definition(const FsStreamDef *stream, Datum *values)
 {
-	fs_stream_state_fence(stream->relid);
+	fs_contract_version_fence(stream->relid);
 	if (execute("SELECT FROM feature_stream.partition_position WHERE stream = $1",
 				SPI_OK_SELECT, values) > 0)
 		check_definition(stream, values);

@@ -14,12 +14,6 @@
  */
 extern void fs_stream_state_ensure(const FsStreamDef *stream);
 
-/*
- * Fences off the stream's worker, as another one would: what it has read and not
- * committed is read again.  None is let in before the transaction ends.
- */
-extern void fs_stream_state_fence(Oid relid);
-
 /* Removes all of it after a drop.  False when there was nothing: it was no stream. */
 extern bool fs_stream_state_remove(Oid relid);
 

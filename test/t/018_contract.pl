@@ -111,25 +111,6 @@ wait_for_read($node, 'clicks', $sent);
 verifies($node, $_, "$_ still verifies") for qw(counts by_c1 by_c2);
 query_is($node, q(SELECT count(*), count(*) FILTER (WHERE event ? 'c3'), count(*) FILTER (WHERE event ->> 'c2' = 'newer') FROM feature_stream.read_event_log('clicks')),
 	"$sent|0|0", 'the log has what it had, without the column');
-# A column that needs a value comes before the first checkpoint: what was read by then is read again, with it.
-$kafka->create_topic('early', 1);
-$node->safe_psql('postgres', "ALTER SYSTEM SET feature_stream.checkpoint_interval = '1h'");
-$node->reload;
-$node->safe_psql('postgres', q(
-	CREATE FOREIGN TABLE early (user_id text NOT NULL, clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL)
-	SERVER kafka OPTIONS (topic 'early', event_time 'clicked_at', slice '1 min', watermark_delay '30 s', idle_after '1 day', start 'earliest');
-	SELECT feature_stream.create_feature_view('early_counts', 'SELECT user_id, count(*) AS n FROM early GROUP BY user_id', windows => '{10 min}', slide => '1 min')));
-$kafka->produce('early', 0, [ map { sprintf('{"user_id": "u%d", "timestamp": %d, "q": %d}', $_ % 3, $start + $_, $_) } 0 .. 19 ]);
-query_becomes($node, q(SELECT sum(pending_offset), sum(durable_offset) FILTER (WHERE durable_offset > 0) FROM feature_stream.stat_partition WHERE stream = 'early'::regclass), '20|',
-	'events are read and not committed');
-$node->safe_psql('postgres', 'ALTER FOREIGN TABLE early ADD COLUMN q int NOT NULL');
-$node->safe_psql('postgres', 'ALTER SYSTEM RESET feature_stream.checkpoint_interval');
-$node->reload;
-$node->safe_psql('postgres', q(
-	SELECT feature_stream.create_feature_view('early_lists', 'SELECT user_id, array_agg(q) AS list FROM early GROUP BY user_id', windows => '{10 min}', slide => '1 min')));
-wait_for_read($node, 'early', 20);
-query_is($node, q(SELECT count(*), sum((event -> 'q')::int) FROM feature_stream.read_event_log('early') WHERE event ->> 'q' IS NOT NULL), '20|190', 'each has the column');
-
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC/, 'nothing crashed but what was killed');
 
 done_testing();
