@@ -37,7 +37,10 @@ CREATE FOREIGN TABLE orders (
     dead_letter_retention '30000 days');
 
 -- Before anything was read, columns change as they like.
+-- A worker that has read without the column, and not committed, must read again.
+SELECT epoch FROM feature_stream.stream_state WHERE stream = 'orders'::regclass \gset
 ALTER FOREIGN TABLE orders ADD COLUMN early bigint NOT NULL;
+SELECT epoch > :epoch AS fenced FROM feature_stream.stream_state WHERE stream = 'orders'::regclass;
 ALTER FOREIGN TABLE orders ALTER COLUMN early TYPE text;
 ALTER FOREIGN TABLE orders DROP COLUMN early;
 SELECT version, columns, missing, changed_by = current_user AS by_me, offsets, effective_at FROM feature_stream.stream_contract
