@@ -88,12 +88,14 @@ CREATE TABLE feature_stream.stream_definition (
 
 -- The columns of each stream in their versions.  One is entered by the event trigger, with the command that changed them; the ingest
 -- worker that reads by it first writes down from which offsets on ("offsets"; what began later is read by it whole).  missing: what
--- events of the log have in columns that were added after they were read, by number of the column.
+-- events of the log have in columns that were added after they were read, by number of the column.  never_null:
+-- columns that are NOT NULL and have a value in all events of the log.
 CREATE TABLE feature_stream.stream_contract (
     stream        oid NOT NULL,
     version       int NOT NULL,
     columns       jsonb NOT NULL,
     missing       jsonb NOT NULL DEFAULT '{}',
+    never_null    int2[] NOT NULL DEFAULT '{}',
     changed_at    timestamptz NOT NULL DEFAULT pg_catalog.now(),
     changed_by    name NOT NULL,
     offsets       jsonb,
@@ -459,6 +461,7 @@ COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused
 COMMENT ON TABLE feature_stream.stream_contract IS 'the columns of streams in their versions, and from which records on each is in force';
 COMMENT ON COLUMN feature_stream.stream_contract.columns IS 'number, name, type, options, default and not_null of each';
 COMMENT ON COLUMN feature_stream.stream_contract.missing IS 'what events that were read before a column was added have in it, by the column''s number: its DEFAULT at that time, as text; null where there is none';
+COMMENT ON COLUMN feature_stream.stream_contract.never_null IS 'numbers of the columns that no event of the log has NULL in, whatever version it was read by';
 COMMENT ON COLUMN feature_stream.stream_contract.offsets IS 'by partition: the first record that is read by this version; partitions found later are read by it from their beginning; null: no worker reads by it yet';
 COMMENT ON COLUMN feature_stream.stream_contract.effective_at IS 'when a worker began to read by it';
 COMMENT ON TABLE feature_stream.registry_schema IS 'schemas that records of streams name, as schema registries gave them: known ones need no registry';

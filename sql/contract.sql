@@ -11,16 +11,16 @@ SELECT feature_stream.set_test_clock('2024-01-15 12:20:10+00');
 CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), arrived timestamptz, value text);
 
 -- Waits until so many records are read, windows fired, and the newest contract is in force.
-CREATE PROCEDURE wait_for(records bigint, fired timestamptz) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE wait_for(records bigint, fired timestamptz, name text DEFAULT 'orders') LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 1 .. 3600 LOOP
-        EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = 'orders'::regclass)
-              AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = 'orders'::regclass)
-              AND NOT EXISTS (SELECT FROM feature_stream.stream_contract WHERE stream = 'orders'::regclass AND offsets IS NULL)
+        EXIT WHEN (SELECT sum(read_count) = records FROM feature_stream.partition_position WHERE stream = name::regclass)
+              AND (SELECT frontier = fired AND fire_window_end IS NULL FROM feature_stream.stream_state WHERE stream = name::regclass)
+              AND NOT EXISTS (SELECT FROM feature_stream.stream_contract WHERE stream = name::regclass AND offsets IS NULL)
               AND NOT EXISTS (SELECT FROM feature_stream.feature_view f LEFT JOIN feature_stream.view_state s USING (view)
-                               WHERE f.stream = 'orders'::regclass AND s.view IS NULL)
+                               WHERE f.stream = name::regclass AND s.view IS NULL)
               AND NOT EXISTS (SELECT FROM feature_stream.backfill WHERE state = 'pending')
-              AND (SELECT state = 'running' AND durable_frontier = fired FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass);
+              AND (SELECT state = 'running' AND durable_frontier = fired FROM feature_stream.stat_stream WHERE stream = name::regclass);
         COMMIT;
         PERFORM pg_sleep(0.05);
     END LOOP;
@@ -37,11 +37,33 @@ CREATE FOREIGN TABLE orders (
     dead_letter_retention '30000 days');
 
 -- Before anything was read, columns change as they like.
+-- A worker that has read without the column, and not committed, must read again.
+SELECT epoch FROM feature_stream.stream_state WHERE stream = 'orders'::regclass \gset
 ALTER FOREIGN TABLE orders ADD COLUMN early bigint NOT NULL;
+SELECT epoch > :epoch AS fenced FROM feature_stream.stream_state WHERE stream = 'orders'::regclass;
 ALTER FOREIGN TABLE orders ALTER COLUMN early TYPE text;
 ALTER FOREIGN TABLE orders DROP COLUMN early;
 SELECT version, columns, missing, changed_by = current_user AS by_me, offsets, effective_at FROM feature_stream.stream_contract
  WHERE stream = 'orders'::regclass ORDER BY version;
+
+-- What was noted of a column is not for another type.
+CREATE TABLE halves_outbox (LIKE outbox INCLUDING DEFAULTS);
+CREATE FOREIGN TABLE halves (customer text NOT NULL, ordered_at timestamptz NOT NULL) SERVER fs_contract
+OPTIONS ("table" 'halves_outbox', order_by 'id', xid 'xid', value 'value', arrival 'arrived', format 'json', event_time 'ordered_at', slice '1 min',
+    watermark_delay '30 s', idle_after '1 day', start 'earliest');
+ALTER FOREIGN TABLE halves ADD COLUMN half float8 DEFAULT 1.5, ADD COLUMN same float8 DEFAULT 2.5;
+ALTER FOREIGN TABLE halves ALTER COLUMN half TYPE int;
+SELECT version, missing FROM feature_stream.stream_contract WHERE stream = 'halves'::regclass ORDER BY version;
+SELECT feature_stream.create_feature_view('half', 'SELECT customer, array_agg(half) AS list FROM halves GROUP BY customer', '{10 min}', '1 min');
+INSERT INTO halves_outbox (id, arrived, value) VALUES
+    (1, '2024-01-15 12:01:00+00', '{"customer": "ann", "ordered_at": "2024-01-15T12:01:00Z", "half": 7}'),
+    (2, '2024-01-15 12:02:00+00', '{"customer": "ann", "ordered_at": "2024-01-15T12:02:00Z"}'),
+    (3, '2024-01-15 12:04:00+00', '{"customer": "bob", "ordered_at": "2024-01-15T12:04:00Z"}');
+CALL wait_for(3, '2024-01-15 12:03:00+00', 'halves');
+SELECT customer, window_end, list_10m FROM half;
+SELECT "offset", event -> 'half' AS half FROM feature_stream.read_event_log('halves') ORDER BY "offset";
+SELECT * FROM feature_stream.verify_feature_view('half');
+DROP FOREIGN TABLE halves CASCADE;
 
 SELECT feature_stream.create_feature_view('sales', 'SELECT customer, count(*) AS n, sum(amount) AS total FROM orders GROUP BY customer',
     '{10 min}', '1 min');
@@ -121,6 +143,27 @@ CALL wait_for(8, '2024-01-15 12:07:00+00');
 SELECT DISTINCT event ->> 'note' AS note, event ? 'day' AS has_day, event ->> 'marked' AS marked FROM feature_stream.read_event_log('orders');
 SELECT * FROM feature_stream.verify_feature_view('devices');
 SELECT version, missing, offsets FROM feature_stream.stream_contract WHERE stream = 'orders'::regclass ORDER BY version DESC LIMIT 1;
+
+-- Events have NULL in a column that has become NOT NULL, however often they are read.
+ALTER FOREIGN TABLE orders ADD COLUMN q int, ADD COLUMN given int NOT NULL DEFAULT 6;
+CALL order_at(18, '0:09', 'ann', '80', '{}');
+CALL order_at(19, '0:09', 'bob', '90', '{"q": 300}');
+CALL wait_for(10, '2024-01-15 12:08:00+00');
+ALTER FOREIGN TABLE orders ALTER COLUMN q SET NOT NULL;
+CALL order_at(20, '0:10', 'ann', '100', '{"q": 4, "given": 5}');
+CALL order_at(21, '0:11', 'ann', '110', '{"q": 5}');
+CALL wait_for(12, '2024-01-15 12:10:00+00');
+SELECT (SELECT string_agg(c ->> 'name', ' ' ORDER BY n) FROM jsonb_array_elements(columns) c, unnest(never_null) n WHERE (c -> 'number')::int2 = n) AS never_null,
+       (SELECT string_agg(c ->> 'name', ' ') FROM jsonb_array_elements(columns) c WHERE (c -> 'not_null')::bool) AS not_null
+  FROM feature_stream.stream_contract WHERE stream = 'orders'::regclass ORDER BY version DESC LIMIT 1;
+SELECT feature_stream.create_feature_view('lists', 'SELECT customer, array_agg(q) AS q FROM orders GROUP BY customer', '{10 min}', '1 min');
+CALL wait_for(12, '2024-01-15 12:10:00+00');
+SELECT customer, window_end, q_10m FROM lists ORDER BY customer;
+SELECT pg_terminate_backend(pid, 60000) FROM feature_stream.stat_stream WHERE stream = 'orders'::regclass;
+CALL order_at(22, '0:12', 'bob', '120', '{"q": 6}');
+CALL wait_for(13, '2024-01-15 12:11:00+00');
+SELECT customer, window_end, q_10m FROM lists ORDER BY customer;
+SELECT * FROM feature_stream.verify_feature_view('lists');
 
 -- What cannot be.
 ALTER FOREIGN TABLE orders ALTER COLUMN price TYPE float8;

@@ -9,14 +9,20 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "catalog/contract_version.h"
 #include "catalog/extension.h"
@@ -32,16 +38,29 @@
 	" FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum" \
 	" WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped"
 
-/* Parameters: stream, values of added columns by number, user. */
+/*
+ * Parameters: stream, values of added columns by number, user.  A value that was
+ * recorded stays while the column has its type: that changes only where there
+ * are no events.  A column is never null as long as none of its versions allows
+ * null, and events from before it have a value.
+ */
 #define ENTER_VERSION \
 	"WITH new AS (" DESCRIBE_COLUMNS ")," \
-	" old AS (SELECT version, columns, missing FROM feature_stream.stream_contract" \
+	" old AS (SELECT version, columns, missing, never_null FROM feature_stream.stream_contract" \
 	"         WHERE stream = $1 ORDER BY version DESC LIMIT 1)," \
-	" added AS (SELECT key, value FROM old, jsonb_each(old.missing || $2::jsonb)" \
-	"           WHERE key IN (SELECT c ->> 'number' FROM new, jsonb_array_elements(new.columns) c))" \
-	" INSERT INTO feature_stream.stream_contract (stream, version, columns, missing, changed_by)" \
+	" added AS (SELECT key, value FROM old, jsonb_each($2::jsonb) UNION ALL" \
+	"           SELECT m.key, m.value FROM new, old, jsonb_array_elements(new.columns) n," \
+	"                  jsonb_array_elements(old.columns) o, jsonb_each(old.missing) m" \
+	"           WHERE n ->> 'number' = m.key AND o -> 'number' = n -> 'number' AND o -> 'type' = n -> 'type')," \
+	" never AS (SELECT array_agg(number ORDER BY number) AS numbers" \
+	"           FROM new LEFT JOIN old ON true, jsonb_array_elements(new.columns) n," \
+	"                LATERAL (SELECT (n -> 'number')::int2) c (number)" \
+	"           WHERE (n -> 'not_null')::bool AND (old.version IS NULL OR number = ANY (old.never_null)" \
+	"                                              OR $2::jsonb ? number::text))" \
+	" INSERT INTO feature_stream.stream_contract (stream, version, columns, missing, never_null, changed_by)" \
 	" SELECT $1, coalesce(old.version, 0) + 1, new.columns," \
-	"        coalesce((SELECT jsonb_object_agg(key, value) FROM added), '{}'), $3" \
+	"        coalesce((SELECT jsonb_object_agg(key, value) FROM added), '{}')," \
+	"        coalesce((SELECT numbers FROM never), '{}'), $3" \
 	" FROM new LEFT JOIN old ON true WHERE new.columns IS DISTINCT FROM old.columns"
 
 /* The value of an immutable expression as text, NULL for null; as the stream's owner. */
@@ -67,6 +86,17 @@ evaluate_text(const FsStreamDef *stream, const FsColumn *column)
 	return text;
 }
 
+/* See contract_version.h. */
+void
+fs_contract_version_fence(Oid stream)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(stream)};
+
+	fs_owner_execute("UPDATE feature_stream.stream_state SET epoch = epoch + 1 WHERE stream = $1",
+					 SPI_OK_UPDATE, 1, types, values, NULL);
+}
+
 /* Has any event of the stream been accepted? */
 static bool
 has_events(Oid stream)
@@ -79,11 +109,17 @@ has_events(Oid stream)
 							SPI_OK_SELECT, 1, types, values, NULL) > 0;
 }
 
-/* Throws when an added column needs a value, and events are there that have none. */
+/*
+ * Throws when an added column needs a value, and events are there that have
+ * none.  What a worker has read but not committed is read again, with the column.
+ */
 static void
 check_added(const FsStreamDef *stream, const FsColumn *column, const char *value)
 {
-	if (value != NULL || !column->not_null || !has_events(stream->relid))
+	if (value != NULL || !column->not_null)
+		return;
+	fs_contract_version_fence(stream->relid);
+	if (!has_events(stream->relid))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_NOT_NULL_VIOLATION),
@@ -190,4 +226,53 @@ fs_contract_version_missing(const FsStreamDef *stream)
 	}
 	finish_query(&scope);
 	return missing;
+}
+
+/* Marks the columns with these attribute numbers, and no others. */
+static void
+mark_columns(FsStreamDef *stream, ArrayType *numbers)
+{
+	int16	   *elements = (int16 *) ARR_DATA_PTR(numbers);
+	int			n = ArrayGetNItems(ARR_NDIM(numbers), ARR_DIMS(numbers));
+
+	Assert(ARR_ELEMTYPE(numbers) == INT2OID && !ARR_HASNULL(numbers));
+	for (int i = 0; i < stream->ncolumns; i++)
+		stream->columns[i].never_null = false;
+	for (int i = 0; i < n; i++)
+	{
+		int			index = fs_stream_column_index(stream, elements[i]);
+
+		if (index >= 0)
+			stream->columns[index].never_null = stream->columns[index].not_null;
+	}
+}
+
+/* See contract_version.h.  Read directly, not through SPI: readers plan queries with it. */
+void
+fs_contract_version_mark(FsStreamDef *stream)
+{
+	Oid			relid = fs_extension_relation("stream_contract");
+	Relation	rel = table_open(relid, AccessShareLock);
+	AttrNumber	version = get_attnum(relid, "version");
+	AttrNumber	never_null = get_attnum(relid, "never_null");
+	int			newest = 0;
+	SysScanDesc scan;
+	ScanKeyData skey;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&skey, get_attnum(relid, "stream"), BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(stream->relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &skey);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		int			found = DatumGetInt32(heap_getattr(tuple, version, RelationGetDescr(rel), &isnull));
+
+		if (found <= newest)
+			continue;
+		newest = found;
+		mark_columns(stream, DatumGetArrayTypePCopy(heap_getattr(tuple, never_null, RelationGetDescr(rel), &isnull)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
 }

@@ -57,6 +57,7 @@ typedef struct FsColumn
 	FsType		type;
 	FsTimeUnit	unit;
 	bool		not_null;
+	bool		never_null;		/* nor were events from before: fs_contract_version_mark(); false: not known */
 	Node	   *default_expr;	/* planned, immutable; NULL when there is none */
 } FsColumn;
 

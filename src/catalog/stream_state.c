@@ -179,14 +179,12 @@ record_dependency(const FsStreamDef *stream)
 
 /*
  * Records a definition that differs from the recorded one in more than columns
- * added and dropped.  A worker may be about to commit what it read under that:
- * it is fenced off, as by another worker, and none is let in before we commit.
+ * added and dropped.  A worker may be about to commit what it read under that.
  */
 static void
 change_definition(const FsStreamDef *stream, Datum *values)
 {
-	(void) execute("UPDATE feature_stream.stream_state SET epoch = epoch + 1"
-				   " WHERE stream = $1", SPI_OK_UPDATE, values);
+	fs_contract_version_fence(stream->relid);
 	if (execute("SELECT FROM feature_stream.partition_position WHERE stream = $1",
 				SPI_OK_SELECT, values) > 0)
 		check_definition(stream, values);

@@ -17,6 +17,17 @@
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
+/* Can a kept value be NULL in some event of the log? */
+static bool
+is_nullable(const FsViewDef *view, const FsStreamDef *stream, int kept)
+{
+	const FsInput *input = &view->inputs[view->kept[kept]];
+
+	if (input->stream_column < 0)
+		return !input->column.not_null;
+	return !stream->columns[input->stream_column].never_null;
+}
+
 /* How the kept columns of a view are stored in its rings. */
 void
 fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *stream)
@@ -42,7 +53,7 @@ fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *
 			layout->kinds[i] = FS_CELL_FLOAT8;
 		else
 			layout->kinds[i] = FS_CELL_INT;
-		if (layout->kinds[i] != FS_CELL_CODE && !column->not_null)
+		if (layout->kinds[i] != FS_CELL_CODE && is_nullable(view, stream, i))
 			layout->has_nulls = true;
 	}
 }
@@ -75,7 +86,7 @@ fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream)
 	for (int i = 0; i < view->nkept; i++)
 	{
 		words[n++] = input_signature(&view->inputs[view->kept[i]]);
-		words[n++] = fs_view_kept(view, i)->type * 2 + fs_view_kept(view, i)->not_null;
+		words[n++] = fs_view_kept(view, i)->type * 2 + is_nullable(view, stream, i);
 	}
 	for (int i = 0; i < view->nwindows; i++)
 		words[n++] = view->windows[i];

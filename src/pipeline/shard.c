@@ -223,6 +223,7 @@ fs_shard_create(FsSharedStream *slot)
 	Assert(shard->slot_index >= 0 && shard->slot_index < fs_shared->max_streams);
 	shard->def = fs_stream_load(slot->relid);	/* locks it, so what is read next belongs to it */
 	shard->contract_version = fs_contract_version_newest(slot->relid);
+	fs_contract_version_mark(shard->def);
 	shard->nvalues = shard->def->ncolumns;
 	views = fs_view_list(slot->relid);
 	if (views == NIL)

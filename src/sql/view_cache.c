@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "catalog/contract_version.h"
 #include "catalog/view_columns.h"
 #include "pipeline/shard.h"
 #include "sql/view_cache.h"
@@ -108,6 +109,7 @@ load_entry(Oid relid)
 	entry->generation = definition_generation();
 	entry->view = fs_view_load(relid);
 	entry->stream = fs_stream_load(entry->view->stream);
+	fs_contract_version_mark(entry->stream);
 	fs_layout_build(&entry->layout, entry->view, entry->stream);
 	entry->signature = fs_layout_signature(entry->view, entry->stream);
 	find_columns(entry);
