@@ -163,24 +163,35 @@ count_from(const FsView *view, const FsEventMeta *meta, FsTime *counts_from)
 }
 
 /*
- * Puts the event into the record of its slide.  That stands in the slide's last
- * slice, so that it does not expire before the touch list of any of its events.
+ * The slice in which the view has an event of 'slice': that one, or of a sliced
+ * view the last of the slide, where the record stands.  Record and touch list
+ * must be of one slice, so that expiry of the list finds the record expired;
+ * which slice of the slide it is means nothing to window ends.
  */
-static bool
-keep_partial(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *meta, FsTime counts_from,
-			 const FsValue *values)
+static inline int64
+slice_in_view(const FsShard *shard, const FsView *view, FsTime event_time, int64 slice)
 {
-	FsTime		last_slice = fs_time_next(meta->event_time, view->def->slide) - shard->def->slice;
+	if (!view->def->is_sliced)
+		return slice;
+	return fs_slice_index(fs_time_next(event_time, view->def->slide), shard->def->slice) - 1;
+}
+
+/* Puts the event into the record of its slide, which stands in 'slice'. */
+static bool
+keep_partial(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *meta, int64 slice,
+			 FsTime counts_from, const FsValue *values)
+{
+	FsTime		record = fs_slice_start(slice, shard->def->slice);
 	FsPartialEvent event;
 
 	event.shard = shard;
 	event.view = view;
 	event.entity = entity;
 	event.values = values;
-	event.since = meta->event_time - last_slice;
+	event.since = meta->event_time - record;
 	event.partition = meta->partition;
-	event.slice = fs_slice_index(last_slice, shard->def->slice);
-	return fs_partial_keep(&event, last_slice, counts_from);
+	event.slice = slice;
+	return fs_partial_keep(&event, record, counts_from);
 }
 
 /* The entity of a key, made if there is none; 0 when memory is out. */
@@ -210,13 +221,14 @@ fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 	Assert(key->len >= 0);
 	if (!count_from(view, meta, &counts_from))
 		return true;
+	slice = slice_in_view(shard, view, meta->event_time, slice);
 	if (!view->def->is_sliced && !make_cells(shard, view, values, key, slice, cells))
 		return false;
 	handle = get_entity(shard, view, key);
 	if (handle == 0 || !touch(shard, view, handle, slice, counts_from))
 		return false;
 	if (view->def->is_sliced)
-		return keep_partial(shard, view, fs_arena_ptr(handle), meta, counts_from, values);
+		return keep_partial(shard, view, fs_arena_ptr(handle), meta, slice, counts_from, values);
 	return fs_entity_append(&shard->arena, fs_arena_ptr(handle), &view->layout, meta->event_time, slice,
 							meta->partition, counts_from, cells);
 }

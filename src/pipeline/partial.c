@@ -349,6 +349,26 @@ fs_partial_prepare(FsRow *row)
 	}
 }
 
+/*
+ * Is the record's value later in the window than that of one before it?  Events
+ * of one time and partition are in the order of their arrival, and there those
+ * on time come before late ones, which count from later and later window ends;
+ * records may not: another partition's late event may have begun theirs.
+ */
+static bool
+comes_later(const FsRingEvent *before, const FsRingEvent *record, const FsAggregate *aggregate)
+{
+	const FsCell *kept = &before->cells[aggregate->partial];
+	const FsCell *cells = &record->cells[aggregate->partial];
+
+	Assert(aggregate->partial_kind == FS_PARTIAL_PLACED);
+	if (before->time != record->time)
+		return true;
+	if (kept[SINCE].i == cells[SINCE].i && kept[PARTITION].i == cells[PARTITION].i)
+		return record->counts_from >= before->counts_from;
+	return is_later(kept, cells[SINCE].i, cells[PARTITION].i);
+}
+
 /* The least or greatest value of the records, which come in the order of slides; NULL when there is none. */
 static Datum
 compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **records, int n, bool *isnull)
@@ -375,8 +395,7 @@ compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **re
 			compare_values(column->column, aggregate->collation, &value, &best_value) *
 			(aggregate->kind == FS_AGG_MIN ? 1 : -1);
 		if (order > 0 ||
-			(order == 0 && aggregate->partial_kind == FS_PARTIAL_PLACED && best->time == records[i]->time &&
-			 !is_later(&best->cells[aggregate->partial], cells[SINCE].i, cells[PARTITION].i)))
+			(order == 0 && aggregate->partial_kind == FS_PARTIAL_PLACED && !comes_later(best, records[i], aggregate)))
 			continue;
 		best = records[i];
 		best_value = value;

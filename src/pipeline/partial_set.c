@@ -12,12 +12,17 @@
 #include "pipeline/partial.h"
 #include "pipeline/values.h"
 
-/* Of numbers that are equal the one without zeros at the end: 1 for 1.00. */
+/*
+ * Of numbers that are equal the one without zeros at the end: 1 for 1.00.  The
+ * text is numeric_out()'s, to which events are converted (contract.c): it has no
+ * exponent, and zero no sign.
+ */
 static FsValue
 strip_zeros(const FsValue *value)
 {
 	FsValue		result = *value;
 
+	Assert(memchr(value->data, 'e', value->len) == NULL);
 	if (memchr(value->data, '.', value->len) == NULL)
 		return result;
 	while (result.data[result.len - 1] == '0')

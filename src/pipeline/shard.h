@@ -276,7 +276,7 @@ typedef struct FsView
 	ExprState **guards;			/* evaluated for what they may raise; see FsViewDef.guards */
 
 	/* State */
-	FsTouchLists touches;		/* by slice of the event */
+	FsTouchLists touches;		/* by slice of the event, or of its record */
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
 	FsPruneCursor prune;
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
