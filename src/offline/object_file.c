@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ flush_directory(const char *path)
 		throw_file("flush directory", path);
 }
 
-/* The part of a path that is there, links followed; *len is its length as it was written. */
+/* The part of a path that is there, links followed, in PATH_MAX bytes; *len is its length as it was written. */
 static void
 find_real(const char *path, char *real, size_t *len)
 {
@@ -62,7 +63,7 @@ find_real(const char *path, char *real, size_t *len)
 static void
 make_directories(char *path)
 {
-	char		real[MAXPGPATH];
+	char		real[PATH_MAX];
 	size_t		len;
 
 	find_real(path, real, &len);
@@ -89,8 +90,8 @@ static char *
 find_file(const FsObjectStore *store, const char *path)
 {
 	char	   *file = psprintf("%s%s", store->base, path);
-	char		allowed[MAXPGPATH];
-	char		real[MAXPGPATH];
+	char		allowed[PATH_MAX];
+	char		real[PATH_MAX];
 	size_t		len;
 
 	if (fs_lake_directory == NULL || fs_lake_directory[0] != '/' || realpath(fs_lake_directory, allowed) == NULL)
