@@ -230,9 +230,10 @@ CREATE TABLE feature_stream.backfill (
 ) WITH (fillfactor = 50);
 
 -- Feature views that are exported to a lake, and how far that is.  The counts, times and errors are the lake
--- worker's; table_uuid is null until it has made the table.
+-- worker's; table_uuid is null until it has made the table.  id: another one when an export ended and began again.
 CREATE TABLE feature_stream.lake_export (
     view               oid PRIMARY KEY,
+    id                 bigint GENERATED ALWAYS AS IDENTITY,
     catalog_name       text NOT NULL,
     table_namespace    text NOT NULL,
     table_name         text NOT NULL,

@@ -46,7 +46,7 @@ read_export(FsLakeExport *export)
 	MemoryContext old;
 
 	fs_query_read("SELECT e.catalog_name, e.table_namespace, e.table_name, e.table_uuid, v.offline,"
-				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text"
+				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id"
 				  " FROM feature_stream.lake_export e JOIN feature_stream.feature_view v ON v.view = e.view"
 				  " JOIN pg_catalog.pg_class c ON c.oid = v.view WHERE e.view = $1 AND v.offline IS NOT NULL",
 				  1, types, values);
@@ -61,6 +61,7 @@ read_export(FsLakeExport *export)
 	export->history = fs_query_oid(0, 6);
 	export->owner = fs_query_oid(0, 7);
 	export->view_name = copy_text(9, export->context);
+	export->id = fs_query_int64(0, 10, 0);
 	partition_by = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 8, &isnull);
 	old = MemoryContextSwitchTo(export->context);
 	export->partition_by = DatumGetArrayTypePCopy(partition_by);
@@ -314,13 +315,13 @@ fs_lake_state_name(const FsLakeExport *export, List *locations)
 bool
 fs_lake_state_lock(const FsLakeExport *export)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(export->view)};
+	Oid			types[2] = {OIDOID, INT8OID};
+	Datum		values[2] = {ObjectIdGetDatum(export->view), Int64GetDatum(export->id)};
 	bool		found;
 
 	SPI_connect();
-	fs_query_run("SELECT FROM feature_stream.lake_export WHERE view = $1 FOR UPDATE",
-				 SPI_OK_SELECT, 1, types, values, NULL);
+	fs_query_run("SELECT FROM feature_stream.lake_export WHERE view = $1 AND id = $2 FOR UPDATE",
+				 SPI_OK_SELECT, 2, types, values, NULL);
 	found = SPI_processed == 1;
 	SPI_finish();
 	return found;
@@ -330,12 +331,12 @@ fs_lake_state_lock(const FsLakeExport *export)
 void
 fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid)
 {
-	Oid			types[2] = {OIDOID, TEXTOID};
-	Datum		values[2] = {ObjectIdGetDatum(export->view), CStringGetTextDatum(uuid)};
+	Oid			types[3] = {OIDOID, TEXTOID, INT8OID};
+	Datum		values[3] = {ObjectIdGetDatum(export->view), CStringGetTextDatum(uuid), Int64GetDatum(export->id)};
 
 	SPI_connect();
-	fs_query_run("UPDATE feature_stream.lake_export SET table_uuid = $2 WHERE view = $1",
-				 SPI_OK_UPDATE, 2, types, values, NULL);
+	fs_query_run("UPDATE feature_stream.lake_export SET table_uuid = $2 WHERE view = $1 AND id = $3",
+				 SPI_OK_UPDATE, 3, types, values, NULL);
 	SPI_finish();
 }
 
@@ -386,10 +387,10 @@ take_chunk(const FsLakeChunk *chunk)
 void
 fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int files)
 {
-	Oid			types[6] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID};
-	Datum		values[6] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
-	Int64GetDatum(files), 0, BoolGetDatum(export->has_more)};
-	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
+	Oid			types[7] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, INT8OID};
+	Datum		values[7] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
+	Int64GetDatum(files), 0, BoolGetDatum(export->has_more), Int64GetDatum(export->id)};
+	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
 	ListCell   *lc;
 
 	fs_query_set_time(values, nulls, 4, export->newest);
@@ -402,8 +403,8 @@ fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int file
 				 " last_commit_time = CASE WHEN $4 > 0 THEN pg_catalog.clock_timestamp() ELSE last_commit_time END,"
 				 " next_export_time = pg_catalog.clock_timestamp() + CASE WHEN $6 THEN '0' ELSE v.offline_interval END,"
 				 " failure_count = 0, last_error = NULL, last_error_time = NULL"
-				 " FROM feature_stream.feature_view v WHERE e.view = $1 AND v.view = e.view",
-				 SPI_OK_UPDATE, 6, types, values, nulls);
+				 " FROM feature_stream.feature_view v WHERE e.view = $1 AND e.id = $7 AND v.view = e.view",
+				 SPI_OK_UPDATE, 7, types, values, nulls);
 	if (SPI_processed != 1)
 		elog(ERROR, "the state of the export of %s was lost", export->view_name);
 	SPI_finish();
