@@ -232,9 +232,10 @@ CREATE TABLE feature_stream.backfill (
 ) WITH (fillfactor = 50);
 
 -- Feature views that are exported to a lake, and how far that is.  The counts, times and errors are the lake
--- worker's; table_uuid is null until it has made the table.
+-- worker's; table_uuid is null until it has made the table.  id: another one when an export ended and began again.
 CREATE TABLE feature_stream.lake_export (
     view               oid PRIMARY KEY,
+    id                 bigint GENERATED ALWAYS AS IDENTITY,
     catalog_name       text NOT NULL,
     table_namespace    text NOT NULL,
     table_name         text NOT NULL,
@@ -1044,18 +1045,10 @@ COMMENT ON TABLE feature_stream_catalog.iceberg_namespace_properties IS 'namespa
 SELECT pg_catalog.pg_extension_config_dump('feature_stream_catalog.iceberg_namespace_properties', '');
 
 CREATE FUNCTION feature_stream.iceberg_metadata_location(view regclass) RETURNS text
-    LANGUAGE sql STABLE STRICT
-    BEGIN ATOMIC
-        SELECT t.metadata_location::pg_catalog.text
-          FROM feature_stream.lake_export e
-               JOIN feature_stream_catalog.iceberg_tables t
-               ON t.catalog_name::pg_catalog.text OPERATOR(pg_catalog.=) e.catalog_name
-               AND t.table_namespace::pg_catalog.text OPERATOR(pg_catalog.=) e.table_namespace
-               AND t.table_name::pg_catalog.text OPERATOR(pg_catalog.=) e.table_name
-         WHERE e.view OPERATOR(pg_catalog.=) $1::pg_catalog.oid;
-    END;
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'fs_iceberg_metadata_location';
 REVOKE ALL ON FUNCTION feature_stream.iceberg_metadata_location(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.iceberg_metadata_location(regclass) IS 'where the metadata of the feature view''s table in the lake is, for readers without a catalog; null before the first export';
+COMMENT ON FUNCTION feature_stream.iceberg_metadata_location(regclass) IS 'where the metadata of the feature view''s table in the lake is, for readers of the view without a catalog; null before the first export';
 
 --
 -- statistics
@@ -1265,6 +1258,9 @@ SELECT f.view,
        e.last_commit_time,
        coalesce(c.row_count, 0) AS pending_rows,
        c.window_end AS pending_window_end,
+       EXISTS (SELECT FROM feature_stream.view_alteration a
+                WHERE a.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
+                  AND a.state OPERATOR(pg_catalog.=) 'pending') AS awaits_backfill,
        e.failure_count,
        CASE WHEN e.view IS NULL THEN 'the state of the export is not in this database' ELSE e.last_error END AS last_error,
        e.last_error_time
@@ -1280,6 +1276,7 @@ COMMENT ON COLUMN feature_stream.stat_offline.row_count IS 'rows that were expor
 COMMENT ON COLUMN feature_stream.stat_offline.window_end IS 'newest window end in the lake';
 COMMENT ON COLUMN feature_stream.stat_offline.pending_rows IS 'rows of the history that are not exported yet; of those that were there when the export began, an estimate';
 COMMENT ON COLUMN feature_stream.stat_offline.pending_window_end IS 'oldest window end that can have such rows';
+COMMENT ON COLUMN feature_stream.stat_offline.awaits_backfill IS 'added features are not computed for all rows yet, and nothing is exported until they are: see stat_progress_backfill';
 COMMENT ON COLUMN feature_stream.stat_offline.failure_count IS 'how often the export has failed since it last succeeded';
 COMMENT ON COLUMN feature_stream.stat_offline.last_error IS 'why the export last failed; null once it succeeds again';
 

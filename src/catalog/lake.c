@@ -4,17 +4,24 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "catalog/extension.h"
 #include "catalog/lake.h"
@@ -186,34 +193,90 @@ fs_lake_check(FsViewDef *view, FsViewRequest *request)
 	check_columns(view, request);
 }
 
-/* Enters what the history has: a chunk for each partition.  Writers of the history wait. */
-static void
-enter_existing(const FsViewDef *view)
+/* See lake.h. */
+void
+fs_lake_check_history(Oid history)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(view->history)};
+	ListCell   *lc;
 
-	fs_user_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", fs_relation_name(view->history)),
-					SPI_OK_UTILITY);
-	if (fs_owner_execute("SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid"
-						 " WHERE i.inhparent = $1 AND pg_catalog.pg_get_expr(c.relpartbound, c.oid)"
-						 " !~ '^FOR VALUES FROM \\(''[^'']+''\\) TO \\(''[^'']+''\\)$'",
-						 SPI_OK_SELECT, 1, types, values, NULL) > 0)
+	foreach(lc, find_all_inheritors(history, NoLock, NULL))
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_FOREIGN_TABLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("history %s has a foreign table for a partition", fs_relation_name(history)),
+					 errhint("Detach %s first.", fs_relation_name(lfirst_oid(lc)))));
+}
+
+/* A bound of one column and time: a time, or the function throws. */
+static TimestampTz
+read_bound(const FsViewDef *view, const PartitionBoundInfo bounds, int i)
+{
+	TimestampTz time = 0;
+	bool		is_time = i >= 0 && bounds->kind[i][0] == PARTITION_RANGE_DATUM_VALUE;
+
+	if (is_time)
+		time = DatumGetTimestampTz(bounds->datums[i][0]);
+	if (!is_time || TIMESTAMP_NOT_FINITE(time))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("history %s has a partition without bounds", fs_relation_name(view->history)),
 				 errhint("Detach it first.")));
-	types[0] = OIDOID;
-	values[0] = ObjectIdGetDatum(view->relid);
+	return time;
+}
+
+/* Enters what a partition has, from a time to before another. */
+static void
+enter_partition(const FsViewDef *view, Oid partition, TimestampTz from, TimestampTz to)
+{
+	Oid			types[4] = {OIDOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[4] = {ObjectIdGetDatum(view->relid), ObjectIdGetDatum(partition), TimestampTzGetDatum(from),
+	TimestampTzGetDatum(to - 1)};
+
 	fs_owner_execute("INSERT INTO feature_stream.lake_chunk (view, first_window_end, last_window_end, row_count)"
-					 " SELECT v.view, b.bound[1]::timestamptz, b.bound[2]::timestamptz - interval '1 microsecond',"
-					 " greatest(c.reltuples, 0)::int8"
-					 " FROM feature_stream.feature_view v JOIN pg_catalog.pg_inherits i ON i.inhparent = v.history"
-					 " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid,"
-					 " pg_catalog.regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid),"
-					 " '^FOR VALUES FROM \\(''([^'']+)''\\) TO \\(''([^'']+)''\\)$') b (bound)"
-					 " WHERE v.view = $1 ORDER BY 2",
-					 SPI_OK_INSERT, 1, types, values, NULL);
+					 " SELECT $1, $3, $4, greatest(reltuples, 0)::int8 FROM pg_catalog.pg_class WHERE oid = $2",
+					 SPI_OK_INSERT, 4, types, values, NULL);
+}
+
+/* A snapshot from before the lock does not see what writers wrote until they let go of theirs. */
+static void
+refuse_old_snapshot(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("the export of a history cannot begin in a transaction of isolation level %s",
+						XactIsoLevel == XACT_SERIALIZABLE ? "SERIALIZABLE" : "REPEATABLE READ"),
+				 errhint("Use READ COMMITTED.")));
+}
+
+/*
+ * Enters what the history has: a chunk for each partition, in their order.
+ * Writers of the history wait.  Throws for partitions without bounds.
+ */
+static void
+enter_existing(const FsViewDef *view)
+{
+	Relation	rel;
+	PartitionDesc desc;
+
+	refuse_old_snapshot();
+	fs_user_execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", fs_relation_name(view->history)),
+					SPI_OK_UTILITY);
+	fs_lake_check_history(view->history);
+	rel = table_open(view->history, NoLock);
+	desc = RelationGetPartitionDesc(rel, false);
+	if (desc->nparts > 0 && partition_bound_has_default(desc->boundinfo))
+		(void) read_bound(view, desc->boundinfo, -1);
+	for (int i = 0; desc->nparts > 0 && i < desc->boundinfo->ndatums; i++)
+	{
+		int			partition = desc->boundinfo->indexes[i];
+
+		/* datums[i] is the upper bound of partition indexes[i] */
+		if (partition >= 0)
+			enter_partition(view, desc->oids[partition], read_bound(view, desc->boundinfo, i - 1),
+							read_bound(view, desc->boundinfo, i));
+	}
+	table_close(rel, NoLock);
 }
 
 /* So that the rows of a chunk are found: the history has no other index by window end, and grows by it. */

@@ -35,6 +35,9 @@ extern void fs_lake_attach(const FsViewDef *view, const FsViewRequest *request, 
 /* Ends it; the table in the lake stays as it is. */
 extern void fs_lake_detach(const FsViewDef *view);
 
+/* Throws when the history has rows that are not here: a foreign table for a partition. */
+extern void fs_lake_check_history(Oid history);
+
 /* Reads how a table is partitioned from what the user wrote; 'memory' keeps the names.  Throws for what cannot be read. */
 extern FsIcebergPartition *fs_lake_read_partitions(ArrayType *texts, FsScratch *memory, int *n);
 

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
@@ -15,14 +14,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "catalog/extension.h"
 #include "ground/transaction.h"
 #include "pipeline/lake_state.h"
 #include "state/query.h"
 
-#define EXPORT_ROWS		1000000	/* in one commit, about */
-#define MAX_CHUNKS		10000	/* likewise */
-#define FETCH_ROWS		1000
 #define DROPPED_LIFE	"24 hours"	/* of files that the table leads to no more: readers, or a backup, may still */
 
 /* Copies a column of the last query's first row; NULL for NULL. */
@@ -46,7 +41,7 @@ read_export(FsLakeExport *export)
 	MemoryContext old;
 
 	fs_query_read("SELECT e.catalog_name, e.table_namespace, e.table_name, e.table_uuid, v.offline,"
-				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text"
+				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id"
 				  " FROM feature_stream.lake_export e JOIN feature_stream.feature_view v ON v.view = e.view"
 				  " JOIN pg_catalog.pg_class c ON c.oid = v.view WHERE e.view = $1 AND v.offline IS NOT NULL",
 				  1, types, values);
@@ -61,6 +56,7 @@ read_export(FsLakeExport *export)
 	export->history = fs_query_oid(0, 6);
 	export->owner = fs_query_oid(0, 7);
 	export->view_name = copy_text(9, export->context);
+	export->id = fs_query_int64(0, 10, 0);
 	partition_by = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 8, &isnull);
 	old = MemoryContextSwitchTo(export->context);
 	export->partition_by = DatumGetArrayTypePCopy(partition_by);
@@ -124,154 +120,6 @@ fs_lake_state_refresh(FsLakeExport *export)
 	fs_transaction_end(export->context);
 }
 
-/* Remembers a chunk, in the export's context. */
-static FsLakeChunk *
-add_chunk(FsLakeExport *export, uint64 row)
-{
-	MemoryContext old = MemoryContextSwitchTo(export->context);
-	FsLakeChunk *chunk = palloc0(sizeof(FsLakeChunk));
-
-	chunk->id = fs_query_int64(row, 1, 0);
-	chunk->computed_at = fs_query_time(row, 2);
-	chunk->is_existing = fs_query_is_null(row, 2);
-	chunk->first = fs_query_time(row, 3);
-	chunk->last = fs_query_time(row, 4);
-	chunk->is_whole = true;
-	export->chunks = lappend(export->chunks, chunk);
-	MemoryContextSwitchTo(old);
-	return chunk;
-}
-
-/*
- * Rows that were there when the export began come first: those that came since
- * are told from them by their chunks, which must be there as long.  One chunk
- * at a time, or a part that has about as many rows as a commit is to have.
- */
-static bool
-choose_existing(FsLakeExport *export)
-{
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(export->view)};
-	FsLakeChunk *chunk;
-	double		share;
-
-	fs_query_read("SELECT id, NULL::timestamptz, first_window_end, last_window_end, row_count"
-				  " FROM feature_stream.lake_chunk WHERE view = $1 AND computed_at IS NULL ORDER BY id LIMIT 2",
-				  1, types, values);
-	if (SPI_processed == 0)
-		return false;
-	export->has_more = true;
-	chunk = add_chunk(export, 0);
-	share = (double) EXPORT_ROWS / Max(fs_query_int64(0, 5, 0), 1);
-	if (share < 1)
-	{
-		int64		span = Max((int64) ((chunk->last - chunk->first) * share), USECS_PER_MINUTE);
-
-		chunk->is_whole = chunk->last - chunk->first <= span;
-		chunk->last = Min(chunk->last, chunk->first + span);
-	}
-	return true;
-}
-
-/* Chooses what is exported now: the oldest, up to a number of rows. */
-static void
-choose_chunks(FsLakeExport *export)
-{
-	Oid			types[2] = {OIDOID, INT8OID};
-	Datum		values[2] = {ObjectIdGetDatum(export->view), Int64GetDatum(MAX_CHUNKS + 1)};
-	int64		nrows = 0;
-
-	if (choose_existing(export))
-		return;
-	fs_query_read("SELECT id, computed_at, first_window_end, last_window_end, row_count"
-				  " FROM feature_stream.lake_chunk WHERE view = $1 ORDER BY id LIMIT $2", 2, types, values);
-	for (uint64 i = 0; i < SPI_processed && !export->has_more; i++)
-	{
-		export->has_more = i == MAX_CHUNKS || (i > 0 && nrows + fs_query_int64(i, 5, 0) > EXPORT_ROWS);
-		nrows += fs_query_int64(i, 5, 0);
-		if (!export->has_more)
-			(void) add_chunk(export, i);
-	}
-}
-
-/* The query for the rows of a chunk. */
-static char *
-chunk_query(const FsLakeExport *export, const FsLakeChunk *chunk)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	for (int i = 0; i < export->ncolumns; i++)
-		appendStringInfo(&sql, "%s h.%s", i == 0 ? "SELECT" : ",", quote_identifier(export->columns[i].column.name));
-	appendStringInfo(&sql, " FROM %s h WHERE h.window_end BETWEEN $1 AND $2", fs_relation_name(export->history));
-	if (chunk->is_existing)
-		appendStringInfoString(&sql, " AND $3 IS NULL AND NOT EXISTS (SELECT FROM feature_stream.lake_chunk c"
-							   " WHERE c.view = $4 AND c.computed_at = h.computed_at"
-							   " AND h.window_end BETWEEN c.first_window_end AND c.last_window_end)");
-	else
-		appendStringInfoString(&sql, " AND h.computed_at = $3 AND $4 IS NOT NULL");
-	return sql.data;
-}
-
-/* Puts the rows of the last fetch. */
-static void
-put_rows(FsLakeExport *export, FsLakeRows *rows, Datum *values, bool *nulls)
-{
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, values, nulls);
-		fs_lake_rows_put(rows, values, nulls);
-		export->newest = Max(export->newest, DatumGetTimestampTz(values[export->window_end]));
-	}
-}
-
-/* Puts the rows of a chunk. */
-static void
-read_chunk(FsLakeExport *export, const FsLakeChunk *chunk, FsLakeRows *rows)
-{
-	Oid			types[4] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, OIDOID};
-	Datum		parameters[4] = {TimestampTzGetDatum(chunk->first), TimestampTzGetDatum(chunk->last),
-		TimestampTzGetDatum(chunk->computed_at), ObjectIdGetDatum(export->view)};
-	const char *parameter_nulls = chunk->is_existing ? "  n " : NULL;
-	Datum	   *values = palloc(sizeof(Datum) * export->ncolumns);
-	bool	   *nulls = palloc(sizeof(bool) * export->ncolumns);
-	Portal		portal = SPI_cursor_open_with_args(NULL, chunk_query(export, chunk), 4, types, parameters,
-												   parameter_nulls, true, 0);
-
-	for (;;)
-	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		if (SPI_processed == 0)
-			break;
-		put_rows(export, rows, values, nulls);
-		SPI_freetuptable(SPI_tuptable);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	SPI_cursor_close(portal);
-	pfree(values);
-	pfree(nulls);
-}
-
-/* See lake_state.h. */
-List *
-fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadata)
-{
-	FsLakeRows *rows;
-	ListCell   *lc;
-
-	fs_transaction_begin();
-	MemoryContextSwitchTo(export->context);
-	rows = fs_lake_rows_open(metadata, export->columns, export->ncolumns);
-	SPI_connect();
-	choose_chunks(export);
-	foreach(lc, export->chunks)
-		read_chunk(export, lfirst(lc), rows);
-	SPI_finish();
-	fs_transaction_end(export->context);
-	return fs_lake_rows_finish(rows);
-}
-
 /* An array of the locations. */
 static Datum
 locations_datum(List *locations)
@@ -314,13 +162,13 @@ fs_lake_state_name(const FsLakeExport *export, List *locations)
 bool
 fs_lake_state_lock(const FsLakeExport *export)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(export->view)};
+	Oid			types[2] = {OIDOID, INT8OID};
+	Datum		values[2] = {ObjectIdGetDatum(export->view), Int64GetDatum(export->id)};
 	bool		found;
 
 	SPI_connect();
-	fs_query_run("SELECT FROM feature_stream.lake_export WHERE view = $1 FOR UPDATE",
-				 SPI_OK_SELECT, 1, types, values, NULL);
+	fs_query_run("SELECT FROM feature_stream.lake_export WHERE view = $1 AND id = $2 FOR UPDATE",
+				 SPI_OK_SELECT, 2, types, values, NULL);
 	found = SPI_processed == 1;
 	SPI_finish();
 	return found;
@@ -330,12 +178,12 @@ fs_lake_state_lock(const FsLakeExport *export)
 void
 fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid)
 {
-	Oid			types[2] = {OIDOID, TEXTOID};
-	Datum		values[2] = {ObjectIdGetDatum(export->view), CStringGetTextDatum(uuid)};
+	Oid			types[3] = {OIDOID, TEXTOID, INT8OID};
+	Datum		values[3] = {ObjectIdGetDatum(export->view), CStringGetTextDatum(uuid), Int64GetDatum(export->id)};
 
 	SPI_connect();
-	fs_query_run("UPDATE feature_stream.lake_export SET table_uuid = $2 WHERE view = $1",
-				 SPI_OK_UPDATE, 2, types, values, NULL);
+	fs_query_run("UPDATE feature_stream.lake_export SET table_uuid = $2 WHERE view = $1 AND id = $3",
+				 SPI_OK_UPDATE, 3, types, values, NULL);
 	SPI_finish();
 }
 
@@ -386,10 +234,10 @@ take_chunk(const FsLakeChunk *chunk)
 void
 fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int files)
 {
-	Oid			types[6] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID};
-	Datum		values[6] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
-	Int64GetDatum(files), 0, BoolGetDatum(export->has_more)};
-	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
+	Oid			types[7] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, INT8OID};
+	Datum		values[7] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
+	Int64GetDatum(files), 0, BoolGetDatum(export->has_more), Int64GetDatum(export->id)};
+	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
 	ListCell   *lc;
 
 	fs_query_set_time(values, nulls, 4, export->newest);
@@ -402,8 +250,8 @@ fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int file
 				 " last_commit_time = CASE WHEN $4 > 0 THEN pg_catalog.clock_timestamp() ELSE last_commit_time END,"
 				 " next_export_time = pg_catalog.clock_timestamp() + CASE WHEN $6 THEN '0' ELSE v.offline_interval END,"
 				 " failure_count = 0, last_error = NULL, last_error_time = NULL"
-				 " FROM feature_stream.feature_view v WHERE e.view = $1 AND v.view = e.view",
-				 SPI_OK_UPDATE, 6, types, values, nulls);
+				 " FROM feature_stream.feature_view v WHERE e.view = $1 AND e.id = $7 AND v.view = e.view",
+				 SPI_OK_UPDATE, 7, types, values, nulls);
 	if (SPI_processed != 1)
 		elog(ERROR, "the state of the export of %s was lost", export->view_name);
 	SPI_finish();

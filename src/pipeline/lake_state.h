@@ -32,6 +32,7 @@ typedef struct FsLakeExport
 {
 	MemoryContext context;
 	Oid			view;
+	int64		id;				/* of lake_export: another one when the view's export ended and began again */
 	char	   *view_name;
 	Oid			history;
 	Oid			server;

@@ -15,12 +15,14 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "catalog/extension.h"
 #include "sql/access.h"
 #include "state/shared.h"
 
 PG_FUNCTION_INFO_V1(fs_grant_access);
+PG_FUNCTION_INFO_V1(fs_iceberg_metadata_location);
 
 /* GRANT commands for what a reader needs and role $1 does not have yet. */
 #define READING_COMMANDS \
@@ -41,7 +43,7 @@ PG_FUNCTION_INFO_V1(fs_grant_access);
 	"SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::pg_catalog.regprocedure, r.rolname)" \
 	"  FROM pg_catalog.pg_proc p, pg_catalog.pg_roles r" \
 	" WHERE r.oid = $1 AND p.pronamespace = 'feature_stream'::pg_catalog.regnamespace" \
-	"   AND p.proname LIKE 'stat\\_get\\_%'" \
+	"   AND (p.proname LIKE 'stat\\_get\\_%' OR p.proname = 'iceberg_metadata_location')" \
 	"   AND NOT pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')"
 
 /* The same for who defines: named by their verbs, so that nothing else slips in. */
@@ -133,4 +135,40 @@ fs_grant_access(PG_FUNCTION_ARGS)
 	grant_lacking(DEFINING_COMMANDS, role);
 	fs_owner_end(&scope);
 	PG_RETURN_VOID();
+}
+
+/*
+ * iceberg_metadata_location(view regclass) returns text
+ *
+ * For whoever may read the view: neither the catalog nor the state of exports is
+ * theirs to read.
+ */
+Datum
+fs_iceberg_metadata_location(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	MemoryContext caller = CurrentMemoryContext;
+	AclResult	right = pg_class_aclcheck(view, GetUserId(), ACL_SELECT);
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(view)};
+	char	   *location = NULL;
+	FsOwnerScope scope;
+
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, get_relkind_objtype(get_rel_relkind(view)), get_rel_name(view));
+	fs_owner_begin(&scope);
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT t.metadata_location FROM feature_stream.lake_export e"
+							  " JOIN feature_stream_catalog.iceberg_tables t USING (catalog_name, table_namespace, table_name)"
+							  " WHERE e.view = $1", 1, types, values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the catalog of lakes");
+	if (SPI_processed > 0)
+		location = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (location != NULL)
+		location = MemoryContextStrdup(caller, location);
+	SPI_finish();
+	fs_owner_end(&scope);
+	if (location == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(location));
 }

@@ -261,12 +261,44 @@ is_whole('features.sessions', 'sessions_history', 'and goes on once it is shorte
 create_view('later', '');
 go_on(10, 1000);
 wait_until('a backfill', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE state <> 'done'") // 1) eq '0' });
-crash_in_export('lake_swapped', 2, sub { psql_before_crash($node, q(SELECT feature_stream.alter_feature_view('later', offline => 'lake', offline_table => 'features.later',
+crash_in_export('lake_swapped', 2, sub { psql_before_crash($node, q(SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Kolkata'; SELECT feature_stream.alter_feature_view('later', offline => 'lake', offline_table => 'features.later',
 	offline_interval => '1 s', offline_partition_by => '{"bucket(4, user_id)", hour(window_end)}'))) });
 go_on(10, 1000);
 is_exported('later');
 is_whole('features.later', 'later_history', 'a lake that came later has all the history');
 query_is($node, "SELECT count(*) > 0 FROM later_history WHERE backfilled", 't', 'of which some was backfilled');
+
+# --- Columns of added features are computed before their rows are exported, of a view whose owner is not a
+# superuser: what the owner put into an index runs as the owner.
+$node->safe_psql('postgres', q(
+	CREATE ROLE plain;
+	SELECT feature_stream.grant_access('plain');
+	GRANT USAGE ON FOREIGN SERVER lake TO plain;
+	GRANT SELECT ON clicks TO plain;
+	GRANT CREATE, USAGE ON SCHEMA public TO plain;
+	SET ROLE plain;
+	SELECT feature_stream.create_feature_view('owned', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min');
+	CREATE FUNCTION spy() RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+		RAISE LOG 'spied: % in %', current_user, (SELECT backend_type FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid());
+		RETURN true; END $$;
+	CREATE INDEX ON owned_history (user_id) WHERE public.spy()));
+go_on(10, 1000);
+wait_until('rows of the owned view', sub { (answer_of($node, "SELECT count(*) > 0 AND NOT EXISTS (SELECT FROM feature_stream.stat_progress_backfill WHERE state <> 'done')
+	FROM owned_history") // '') eq 't' });
+$node->safe_psql('postgres', q(
+	SET ROLE plain;
+	BEGIN;
+	SELECT feature_stream.alter_feature_view('owned', 'SELECT user_id, count(*) AS n, sum(price) AS spent FROM clicks GROUP BY user_id');
+	SELECT feature_stream.alter_feature_view('owned', offline => 'lake', offline_table => 'features.owned', offline_interval => '1 s');
+	COMMIT));
+go_on(10, 1000);
+is_exported('owned');
+is_whole('features.owned', 'owned_history', 'the lake has the columns that were added just before');
+query_is($node, "SELECT count(*) FROM owned_history WHERE spent_10m IS NULL", '0', 'which all rows have');
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
+my %spied = map { $_ => 1 } $log =~ /spied: (\S+) in feature_stream lake worker/g;
+is(join(' ', sort keys %spied), 'plain', 'what the owner put into an index runs as the owner');
+query_is($node, "SET ROLE plain; SELECT feature_stream.iceberg_metadata_location('owned') LIKE '%.metadata.json'", 't', 'who may read the view is told where the metadata is');
 
 # --- Retention does not take what is not exported; the end of an export leaves the table.
 $node->safe_psql('postgres', q(ALTER TABLE feature_stream_catalog.iceberg_tables RENAME TO away));
@@ -285,8 +317,8 @@ is_exported('later');
 my $said = compare('features.later', 'later_history');
 note($said);
 like($said, qr/ missing=0 extra=[1-9]\d* duckdb=true/, 'and then all goes on: the lake has what the history has, and what that had');
-$node->safe_psql('postgres', q(SELECT feature_stream.alter_feature_view('later', reset => '{offline}'); SELECT feature_stream.drop_feature_view('sessions')));
+$node->safe_psql('postgres', q(SELECT feature_stream.alter_feature_view('later', reset => '{offline}'); SELECT feature_stream.drop_feature_view('sessions'); SELECT feature_stream.drop_feature_view('owned')));
 query_is($node, "SELECT count(*) FROM feature_stream.lake_export", '0', 'exports end');
-query_is($node, "SELECT string_agg(table_name, ' ' ORDER BY table_name) FROM feature_stream_catalog.iceberg_tables", 'later sessions', 'their tables stay');
+query_is($node, "SELECT string_agg(table_name, ' ' ORDER BY table_name) FROM feature_stream_catalog.iceberg_tables", 'later owned sessions', 'their tables stay');
 
 done_testing();
