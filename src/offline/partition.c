@@ -51,6 +51,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/extension.h"
+#include "catalog/run_as.h"
 #include "core/slice.h"
 #include "offline/partition.h"
 
@@ -184,6 +185,31 @@ share_membership(Oid parent, Oid child)
 		fs_extension_add_member(extension, child);
 }
 
+/* The owner of an open or locked relation. */
+static Oid
+get_owner(Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	Oid			owner = rel->rd_rel->relowner;
+
+	table_close(rel, NoLock);
+	return owner;
+}
+
+/*
+ * Attaches a partition as the parent's owner: the predicates and expressions
+ * of indexes, which are the owner's, are evaluated.
+ */
+static void
+attach_partition(Oid owner, const char *whole, const char *part, const char *bounds)
+{
+	FsRunAs		scope;
+
+	fs_run_as_begin(&scope, owner, NIL);
+	run_utility(psprintf("ALTER TABLE %s ATTACH PARTITION %s %s", whole, part, bounds));
+	fs_run_as_end(&scope);
+}
+
 /*
  * Creates the partition of 'relid' that begins at 'start'.  The table is made
  * without indexes: attaching it makes them, as its owner would.  Caller holds
@@ -210,8 +236,8 @@ create_partition(Oid relid, FsTime start, int64 span)
 	if (owner != GetUserId())
 		run_utility(psprintf("ALTER TABLE %s OWNER TO %s", child,
 							 quote_identifier(GetUserNameFromId(owner, false))));
-	run_utility(psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')",
-						 whole, child, format_instant(start), format_instant(start + span)));
+	attach_partition(owner, whole, child, psprintf("FOR VALUES FROM ('%s') TO ('%s')",
+												   format_instant(start), format_instant(start + span)));
 	share_membership(relid, get_relname_relid(name, schema_oid));
 }
 
@@ -235,7 +261,7 @@ reattach_partition(Oid parent, Oid child)
 		elog(ERROR, "could not find partition %u", child);
 	bounds = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	run_utility(psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE", whole, part));
-	run_utility(psprintf("ALTER TABLE %s ATTACH PARTITION %s %s", whole, part, bounds));
+	attach_partition(get_owner(parent), whole, part, bounds);
 }
 
 /* See partition.h. */
