@@ -280,6 +280,7 @@ typedef struct FsView
 	FsTouchLists touches;		/* by slice of the event, or of its record */
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
 	FsPruneCursor prune;
+	FsTime		history_until;	/* its history had rows to here when it was first loaded; FS_TIME_MIN: none */
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	bool		has_backread;	/* older events were read for it: backread.h */
 	FsTime		covered_from;	/* and then nothing is missing from this event time on */
