@@ -20,17 +20,7 @@
 
 #include "catalog/extension.h"
 #include "core/avro_canonical.h"
-#include "core/avro_compat.h"
 #include "sql/schemas.h"
-
-/* What core made and nobody else frees. */
-typedef struct Work
-{
-	FsAvroSchema *given;
-	FsAvroSchema *version;
-	FsAvroConflicts conflicts;
-	FsBuffer	form;
-} Work;
 
 typedef struct Version
 {
@@ -62,30 +52,22 @@ fs_schema_compatibility(const char *name)
 					 " BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, FULL_TRANSITIVE.")));
 }
 
-/* Frees what there is; memory context callback, or called when done with it. */
+/* Memory context callback. */
 static void
-free_work_cb(void *arg)
+close_cb(void *arg)
 {
-	Work	   *work = arg;
-
-	fs_avro_schema_free(work->given);
-	fs_avro_schema_free(work->version);
-	fs_avro_conflicts_free(&work->conflicts);
-	fs_buffer_free(&work->form);
-	memset(work, 0, sizeof(Work));
+	fs_schema_close(arg);
 }
 
-/* Work that the current memory context owns. */
-static Work *
-make_work(void)
+/* See schemas.h. */
+void
+fs_schema_close(FsSchemaWork *work)
 {
-	Work	   *work = palloc0(sizeof(Work));
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
-
-	callback->func = free_work_cb;
-	callback->arg = work;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	return work;
+	fs_avro_schema_free(work->given);
+	fs_avro_schema_free(work->other);
+	fs_avro_conflicts_free(&work->conflicts);
+	fs_buffer_free(&work->form);
+	memset(work, 0, sizeof(FsSchemaWork));
 }
 
 static void
@@ -97,9 +79,9 @@ throw_no_memory(void)
 			 errdetail("Could not read or compare Avro schemas.")));
 }
 
-/* See schemas.h. */
-FsAvroSchema *
-fs_schema_parse(const char *text, const char *what)
+/* The schema, malloc'd; throws when it is none.  'what' names it. */
+static FsAvroSchema *
+parse_schema(const char *text, const char *what)
 {
 	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
 	FsAvroSource source = {utf8, strlen(utf8)};
@@ -117,9 +99,48 @@ fs_schema_parse(const char *text, const char *what)
 	return schema;
 }
 
+/* See schemas.h. */
+FsSchemaWork *
+fs_schema_open(const char *text)
+{
+	FsSchemaWork *work = palloc0(sizeof(FsSchemaWork));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	callback->func = close_cb;
+	callback->arg = work;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	work->given = parse_schema(text, "argument \"schema\"");
+	return work;
+}
+
+/* See schemas.h. */
+void
+fs_schema_parse_other(FsSchemaWork *work, const char *text, const char *what)
+{
+	fs_avro_schema_free(work->other);
+	work->other = NULL;
+	work->other = parse_schema(text, what);
+}
+
+/* See schemas.h. */
+FsAvroVerdict
+fs_schema_compare(FsSchemaWork *work, bool is_reader, const char *reader_name, const char *writer_name)
+{
+	FsAvroVerdict verdict;
+
+	Assert(work->given != NULL && work->other != NULL);
+	fs_avro_conflicts_free(&work->conflicts);
+	memset(&work->conflicts, 0, sizeof(work->conflicts));
+	verdict = fs_avro_compat_check(is_reader ? work->given : work->other, is_reader ? work->other : work->given,
+								   reader_name, writer_name, &work->conflicts);
+	if (verdict == FS_AVRO_NO_MEMORY)
+		throw_no_memory();
+	return verdict;
+}
+
 /* One canonical form of work->given. */
 static Datum
-make_form(Work *work, bool whole)
+make_form(FsSchemaWork *work, bool whole)
 {
 	bytea	   *form;
 
@@ -134,14 +155,10 @@ make_form(Work *work, bool whole)
 
 /* See schemas.h. */
 void
-fs_schema_read(const char *text, FsSchemaForms *forms)
+fs_schema_forms(FsSchemaWork *work, FsSchemaForms *forms)
 {
-	Work	   *work = make_work();
-
-	work->given = fs_schema_parse(text, "argument \"schema\"");
 	forms->parsing = make_form(work, false);
 	forms->whole = make_form(work, true);
-	free_work_cb(work);
 }
 
 /*
@@ -228,25 +245,19 @@ fs_schema_newest(const char *subject)
 	return versions == NIL ? NULL : ((Version *) linitial(versions))->text;
 }
 
-/* Judges one pair; appends what is wrong.  A version of 0 is the new schema. */
+/* Judges one pair; appends what is wrong. */
 static List *
-compare_pair(Work *work, int reader_version, int writer_version, List *problems)
+compare_pair(FsSchemaWork *work, int version, bool is_reader, List *problems)
 {
-	FsAvroSchema *reader = reader_version == 0 ? work->given : work->version;
-	FsAvroSchema *writer = writer_version == 0 ? work->given : work->version;
-	char	   *reader_name = reader_version == 0 ? "the new reader" : psprintf("reader v%d", reader_version);
-	char	   *writer_name = writer_version == 0 ? "the new writer" : psprintf("writer v%d", writer_version);
-	FsAvroVerdict verdict;
+	const char *given = is_reader ? "the new reader" : "the new writer";
+	const char *other = psprintf(is_reader ? "writer v%d" : "reader v%d", version);
 
-	Assert((reader_version == 0) != (writer_version == 0));
-	verdict = fs_avro_compat_check(reader, writer, reader_name, writer_name, &work->conflicts);
-	if (verdict == FS_AVRO_NO_MEMORY)
-		throw_no_memory();
-	if (verdict == FS_AVRO_TOO_LARGE)
+	Assert(version > 0);
+	if (fs_schema_compare(work, is_reader, is_reader ? given : other, is_reader ? other : given) == FS_AVRO_TOO_LARGE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the schemas are too large to be compared"),
-				 errdetail("The new schema was compared with version %d.", reader_version + writer_version)));
+				 errdetail("The new schema was compared with version %d.", version)));
 	for (int i = 0; i < work->conflicts.count; i++)
 	{
 		const FsAvroConflict *conflict = &work->conflicts.items[i];
@@ -254,25 +265,22 @@ compare_pair(Work *work, int reader_version, int writer_version, List *problems)
 
 		problem->path = pstrdup(conflict->path);
 		problem->rule = fs_avro_rule_name(conflict->rule);
-		problem->reader_version = reader_version;
-		problem->writer_version = writer_version;
+		problem->reader_version = is_reader ? 0 : version;
+		problem->writer_version = is_reader ? version : 0;
 		problem->sentence = pstrdup(conflict->sentence);
 		problems = lappend(problems, problem);
 	}
-	fs_avro_conflicts_free(&work->conflicts);
 	return problems;
 }
 
 /* See schemas.h. */
 List *
-fs_schema_check(const char *subject, const char *text, const FsCompatibility *compatibility)
+fs_schema_check(const char *subject, FsSchemaWork *work, const FsCompatibility *compatibility)
 {
-	Work	   *work = make_work();
 	List	   *problems = NIL;
 	List	   *versions = NIL;
 	ListCell   *lc;
 
-	work->given = fs_schema_parse(text, "argument \"schema\"");
 	if (compatibility->backward || compatibility->forward)
 		versions = load_versions(subject, compatibility->transitive);
 	foreach(lc, versions)
@@ -280,14 +288,11 @@ fs_schema_check(const char *subject, const char *text, const FsCompatibility *co
 		Version    *version = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		work->version = fs_schema_parse(version->text, psprintf("version %d", version->number));
+		fs_schema_parse_other(work, version->text, psprintf("version %d", version->number));
 		if (compatibility->backward)
-			problems = compare_pair(work, 0, version->number, problems);
+			problems = compare_pair(work, version->number, true, problems);
 		if (compatibility->forward)
-			problems = compare_pair(work, version->number, 0, problems);
-		fs_avro_schema_free(work->version);
-		work->version = NULL;
+			problems = compare_pair(work, version->number, false, problems);
 	}
-	free_work_cb(work);
 	return problems;
 }

@@ -223,11 +223,12 @@ fs_register_schema(PG_FUNCTION_ARGS)
 	char	   *schema = require_text(fcinfo, 1, "schema");
 	const FsCompatibility *asked = PG_ARGISNULL(2) ? NULL :
 		fs_schema_compatibility(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	FsSchemaWork *work = fs_schema_open(schema);
 	FsSchemaForms forms;
 	Subject		subject;
 	int			version;
 
-	fs_schema_read(schema, &forms);
+	fs_schema_forms(work, &forms);
 	enter_subject(name, &subject);
 	if (asked != NULL && asked != subject.compatibility)
 	{
@@ -237,13 +238,14 @@ fs_register_schema(PG_FUNCTION_ARGS)
 	version = fs_schema_find(name, &forms);
 	if (version == 0)
 	{
-		List	   *problems = fs_schema_check(name, schema, subject.compatibility);
+		List	   *problems = fs_schema_check(name, work, subject.compatibility);
 
 		if (problems != NIL)
 			throw_problems(name, subject.compatibility,
-						   list_concat(problems, fs_schema_impact(name, schema, fs_schema_newest(name))));
+						   list_concat(problems, fs_schema_impact(name, work, fs_schema_newest(name))));
 		version = add_version(name, schema, &forms);
 	}
+	fs_schema_close(work);
 	PG_RETURN_INT32(version);
 }
 
@@ -252,7 +254,7 @@ Datum
 fs_check_schema(PG_FUNCTION_ARGS)
 {
 	char	   *name = require_subject(fcinfo);
-	char	   *schema = require_text(fcinfo, 1, "schema");
+	FsSchemaWork *work = fs_schema_open(require_text(fcinfo, 1, "schema"));
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	FsSchemaForms forms;
 	Subject		subject;
@@ -260,14 +262,15 @@ fs_check_schema(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	fs_schema_read(schema, &forms);
+	fs_schema_forms(work, &forms);
 	if (!load_subject(name, false, &subject))
 		ereport(NOTICE,
 				(errmsg("subject \"%s\" does not exist", name),
 				 errdetail("The schema would be its first version.")));
 	else if (fs_schema_find(name, &forms) == 0)
-		problems = fs_schema_check(name, schema, subject.compatibility);
-	problems = list_concat(problems, fs_schema_impact(name, schema, fs_schema_newest(name)));
+		problems = fs_schema_check(name, work, subject.compatibility);
+	problems = list_concat(problems, fs_schema_impact(name, work, fs_schema_newest(name)));
+	fs_schema_close(work);
 	foreach(lc, problems)
 	{
 		FsSchemaProblem *problem = lfirst(lc);

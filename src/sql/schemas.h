@@ -2,7 +2,7 @@
  * schemas.h
  *		Subjects, their versions, and what a new schema has against them.
  *
- * For schemas.c and schema_check.c.
+ * For schemas.c, schema_check.c and schema_impact.c.
  */
 #ifndef FS_SQL_SCHEMAS_H
 #define FS_SQL_SCHEMAS_H
@@ -11,7 +11,9 @@
 
 #include "nodes/pg_list.h"
 
+#include "core/avro_compat.h"
 #include "core/avro_schema.h"
+#include "core/buffer.h"
 
 /* What a subject asks of a new schema; NONE asks nothing. */
 typedef struct FsCompatibility
@@ -33,6 +35,15 @@ typedef struct FsSchemaProblem
 	Datum		features;		/* text[]: what it would break, as view.feature; 0: not about features */
 } FsSchemaProblem;
 
+/* A schema that is looked at, and what core makes meanwhile; its memory context owns all of it. */
+typedef struct FsSchemaWork
+{
+	FsAvroSchema *given;
+	FsAvroSchema *other;		/* that it is compared with, for a while */
+	FsAvroConflicts conflicts;
+	FsBuffer	form;
+} FsSchemaWork;
+
 /* The canonical forms of a schema (core/avro_canonical.h), as bytea. */
 typedef struct FsSchemaForms
 {
@@ -47,13 +58,21 @@ extern const FsCompatibility *fs_schema_compatibility(const char *name);
 extern int	fs_schema_find(const char *subject, const FsSchemaForms *forms);
 
 /*
- * Parses a schema (throws when it is none) into its forms, palloc'd.  NUL-free
- * text in the server's encoding.
+ * Parses argument "schema" (throws when it is none): NUL-free text in the
+ * server's encoding.  Closing it early gives memory back before the current
+ * memory context does.
  */
-extern void fs_schema_read(const char *text, FsSchemaForms *forms);
+extern FsSchemaWork *fs_schema_open(const char *text);
+extern void fs_schema_close(FsSchemaWork *work);
 
-/* The schema, malloc'd; throws when it is none.  'what' names it. */
-extern FsAvroSchema *fs_schema_parse(const char *text, const char *what);
+/* Its forms, palloc'd. */
+extern void fs_schema_forms(FsSchemaWork *work, FsSchemaForms *forms);
+
+/* Parses another schema into work->other, in place of the one before; throws when it is none.  'what' names it. */
+extern void fs_schema_parse_other(FsSchemaWork *work, const char *text, const char *what);
+
+/* Holds one of the two against the other as its reader; what is wrong goes to work->conflicts.  Throws for want of memory. */
+extern FsAvroVerdict fs_schema_compare(FsSchemaWork *work, bool is_reader, const char *reader_name, const char *writer_name);
 
 /*
  * List of FsSchemaProblem, palloc'd: which features could not be computed as they
@@ -61,17 +80,17 @@ extern FsAvroSchema *fs_schema_parse(const char *text, const char *what);
  * those are the records of the topic "<topic>-value"; 'newest' is the subject's
  * newest version, NULL when it has none.
  */
-extern List *fs_schema_impact(const char *subject, const char *text, const char *newest);
+extern List *fs_schema_impact(const char *subject, FsSchemaWork *work, const char *newest);
 
 /* The text of the subject's newest version, palloc'd; NULL when it has none. */
 extern char *fs_schema_newest(const char *subject);
 
 /*
  * List of FsSchemaProblem, palloc'd: what a new schema breaks of what the
- * subject's versions are owed; newest version first.  Throws when it is no
- * schema, or when a pair of schemas is too large to be judged.
+ * subject's versions are owed; newest version first.  Throws when a pair of
+ * schemas is too large to be judged.
  */
-extern List *fs_schema_check(const char *subject, const char *text,
+extern List *fs_schema_check(const char *subject, FsSchemaWork *work,
 							 const FsCompatibility *compatibility);
 
 #endif							/* FS_SQL_SCHEMAS_H */
