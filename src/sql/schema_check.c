@@ -11,22 +11,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "catalog/extension.h"
 #include "core/avro_canonical.h"
 #include "sql/schemas.h"
-
-typedef struct Version
-{
-	int			number;
-	char	   *text;
-} Version;
 
 static const FsCompatibility compatibilities[] = {
 	{"NONE", false, false, false},
@@ -81,12 +71,20 @@ throw_no_memory(void)
 
 /* The schema, malloc'd; throws when it is none.  'what' names it. */
 static FsAvroSchema *
-parse_schema(const char *text, const char *what)
+parse_schema(const FsSchemaVersion *version, const char *what)
 {
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
-	FsAvroSource source = {utf8, strlen(utf8)};
+	FsAvroSource *sources = palloc(sizeof(FsAvroSource) * (version->nreferenced + 1));
 	char		message[FS_AVRO_MESSAGE_SIZE];
-	FsAvroSchema *schema = fs_avro_schema_parse(&source, 1, message);
+	FsAvroSchema *schema;
+
+	for (int i = 0; i <= version->nreferenced; i++)
+	{
+		const char *text = i < version->nreferenced ? version->referenced[i] : version->text;
+
+		sources[i].text = pg_server_to_any(text, strlen(text), PG_UTF8);
+		sources[i].len = strlen(sources[i].text);
+	}
+	schema = fs_avro_schema_parse(sources, version->nreferenced + 1, message);
 
 	if (schema == NULL && message[0] == '\0')
 		throw_no_memory();
@@ -101,7 +99,7 @@ parse_schema(const char *text, const char *what)
 
 /* See schemas.h. */
 FsSchemaWork *
-fs_schema_open(const char *text)
+fs_schema_open(const FsSchemaVersion *version, const char *what)
 {
 	FsSchemaWork *work = palloc0(sizeof(FsSchemaWork));
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
@@ -109,17 +107,17 @@ fs_schema_open(const char *text)
 	callback->func = close_cb;
 	callback->arg = work;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	work->given = parse_schema(text, "argument \"schema\"");
+	work->given = parse_schema(version, what);
 	return work;
 }
 
 /* See schemas.h. */
 void
-fs_schema_parse_other(FsSchemaWork *work, const char *text, const char *what)
+fs_schema_parse_other(FsSchemaWork *work, const FsSchemaVersion *version, const char *what)
 {
 	fs_avro_schema_free(work->other);
 	work->other = NULL;
-	work->other = parse_schema(text, what);
+	work->other = parse_schema(version, what);
 }
 
 /* See schemas.h. */
@@ -161,90 +159,6 @@ fs_schema_forms(FsSchemaWork *work, FsSchemaForms *forms)
 	forms->whole = make_form(work, true);
 }
 
-/*
- * Runs one SELECT as the extension's owner, with the subject as $1 and 'form' as
- * $2; SPI stays connected for the caller to read the rows.
- */
-static void
-select_begin(FsOwnerScope *scope, const char *command, const char *subject, Datum form)
-{
-	Oid			types[2] = {TEXTOID, BYTEAOID};
-	Datum		values[2];
-	char		nulls[2] = {' ', form == (Datum) 0 ? 'n' : ' '};
-
-	fs_owner_begin(scope);
-	SPI_connect();
-	values[0] = CStringGetTextDatum(subject);
-	values[1] = form;
-	if (SPI_execute_with_args(command, 2, types, values, nulls, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the versions of a subject");
-}
-
-static void
-select_end(FsOwnerScope *scope)
-{
-	SPI_finish();
-	fs_owner_end(scope);
-}
-
-/* See schemas.h. */
-int
-fs_schema_find(const char *subject, const FsSchemaForms *forms)
-{
-	FsOwnerScope scope;
-	bool		isnull;
-	int			version = 0;
-
-	select_begin(&scope, "SELECT version FROM feature_stream.schema_version"
-				 " WHERE subject = $1 AND content_hash = pg_catalog.sha256($2)", subject, forms->whole);
-	if (SPI_processed > 0)
-		version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-											  &isnull));
-	select_end(&scope);
-	return version;
-}
-
-/* The versions that a new schema is judged by, newest first. */
-static List *
-load_versions(const char *subject, bool all)
-{
-	MemoryContext context = CurrentMemoryContext;
-	FsOwnerScope scope;
-	List	   *versions = NIL;
-
-	select_begin(&scope, all ?
-				 "SELECT version, schema FROM feature_stream.schema_version"
-				 " WHERE subject = $1 AND $2 IS NULL ORDER BY version DESC" :
-				 "SELECT version, schema FROM feature_stream.schema_version"
-				 " WHERE subject = $1 AND $2 IS NULL ORDER BY version DESC LIMIT 1",
-				 subject, (Datum) 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		char	   *text = SPI_getvalue(tuple, desc, 2);
-		MemoryContext before = MemoryContextSwitchTo(context);
-		Version    *version = palloc(sizeof(Version));
-
-		version->number = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
-		version->text = pstrdup(text);
-		versions = lappend(versions, version);
-		MemoryContextSwitchTo(before);
-	}
-	select_end(&scope);
-	return versions;
-}
-
-/* See schemas.h. */
-char *
-fs_schema_newest(const char *subject)
-{
-	List	   *versions = load_versions(subject, false);
-
-	return versions == NIL ? NULL : ((Version *) linitial(versions))->text;
-}
-
 /* Judges one pair; appends what is wrong. */
 static List *
 compare_pair(FsSchemaWork *work, int version, bool is_reader, List *problems)
@@ -282,13 +196,13 @@ fs_schema_check(const char *subject, FsSchemaWork *work, const FsCompatibility *
 	ListCell   *lc;
 
 	if (compatibility->backward || compatibility->forward)
-		versions = load_versions(subject, compatibility->transitive);
+		versions = fs_schema_versions(subject, compatibility->transitive);
 	foreach(lc, versions)
 	{
-		Version    *version = lfirst(lc);
+		const FsSchemaVersion *version = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		fs_schema_parse_other(work, version->text, psprintf("version %d", version->number));
+		fs_schema_parse_other(work, version, psprintf("version %d", version->number));
 		if (compatibility->backward)
 			problems = compare_pair(work, version->number, true, problems);
 		if (compatibility->forward)

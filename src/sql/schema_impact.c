@@ -184,24 +184,27 @@ judge_reader(const FsStreamDef *def, FsSchemaWork *work, List *found)
 
 /* See schemas.h. */
 List *
-fs_schema_impact(const char *subject, FsSchemaWork *work, const char *newest)
+fs_schema_impact(const char *subject, FsSchemaWork *work)
 {
+	List	   *newest = fs_schema_versions(subject, false);
 	List	   *found = NIL;
 	ListCell   *lc;
 
 	foreach(lc, fs_stream_list())
 	{
 		FsStreamDef *def;
-		const char *other;
+		FsSchemaVersion own = {0};
+		const FsSchemaVersion *other;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_about(subject, lfirst_oid(lc)))
 			continue;
 		def = fs_stream_load(lfirst_oid(lc));
-		other = def->reader_schema != NULL ? def->reader_schema : newest;
+		own.text = def->reader_schema;
+		other = own.text != NULL ? &own : newest != NIL ? linitial(newest) : NULL;
 		if (other != NULL)
 			fs_schema_parse_other(work, other, "a schema");
-		found = def->reader_schema != NULL ? judge_reader(def, work, found) : judge_stream(def, work, found, other != NULL);
+		found = own.text != NULL ? judge_reader(def, work, found) : judge_stream(def, work, found, other != NULL);
 	}
 	return found;
 }
