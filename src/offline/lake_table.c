@@ -377,6 +377,19 @@ check_length(const FsLakeTable *base, int64 len)
 				 errhint("Take away tags, branches, snapshots or properties by a client of the catalog.")));
 }
 
+/* Puts the base's metadata, as it was changed, under the commit's name for it. */
+static void
+put_changed(FsLakeCommit *commit, FsLakeTable *base, int64 now)
+{
+	FsObjectBody body = {0};
+
+	supersede(commit, base, now);
+	write_metadata(base->metadata, &body);
+	check_length(base, body.len);
+	fs_object_store_put(base->store, commit->metadata, &body);
+	FS_FAULT("lake_metadata");
+}
+
 /* See lake_table.h. */
 void
 fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
@@ -385,7 +398,6 @@ fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
 	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = Max(now_ms(), fs_iceberg_last_updated(base->metadata)),
 		.operation = "append", .manifest_list = commit->list, .added_files = list_length(commit->files),
 		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = 1};
-	FsObjectBody body = {0};
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
 	commit->dropped = NIL;
@@ -395,9 +407,26 @@ fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
 	if (!fs_iceberg_add_snapshot(base->metadata, &change, message))
 		fs_lake_throw("change table metadata", message);
 	expire_snapshots(commit, base, change.now_ms);
-	supersede(commit, base, change.now_ms);
-	write_metadata(base->metadata, &body);
-	check_length(base, body.len);
-	fs_object_store_put(base->store, commit->metadata, &body);
-	FS_FAULT("lake_metadata");
+	put_changed(commit, base, change.now_ms);
+}
+
+/* See lake_table.h. */
+FsLakeCommit *
+fs_lake_commit_begin_change(FsLakeTable *base)
+{
+	FsLakeCommit *commit = palloc0(sizeof(FsLakeCommit));
+	FsBuffer	metadata = {0};
+
+	if (!fs_iceberg_metadata_path(base->metadata, fs_iceberg_metadata_version(base->location) + 1, fs_lake_uuid(),
+								  &metadata))
+		fs_lake_throw("name table metadata", "");
+	commit->metadata = take_text(&metadata);
+	return commit;
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_put_change(FsLakeCommit *commit, FsLakeTable *base)
+{
+	put_changed(commit, base, now_ms());
 }

@@ -23,6 +23,7 @@
 #include "ground/transaction.h"
 #include "offline/lake_rows.h"
 #include "offline/lake_table.h"
+#include "pipeline/lake_evolve.h"
 #include "pipeline/lake_export.h"
 #include "pipeline/lake_state.h"
 #include "state/query.h"
@@ -60,6 +61,7 @@ create_table(FsLakeExport *export)
 	{
 		fs_lake_state_keep(list_make1(table.location));
 		fs_lake_state_set_uuid(export, table.uuid);
+		fs_lake_state_set_columns(export);
 	}
 	fs_transaction_end(export->context);
 	if (!is_made)
@@ -229,7 +231,7 @@ fs_lake_export_run(Oid view)
 
 	if (export == NULL)
 		return;
-	table = load_table(export);
+	table = fs_lake_evolve(export, load_table(export));
 	files = fs_lake_state_read(export, table->metadata);
 	FS_FAULT("lake_spooled");
 	if (files == NIL)
