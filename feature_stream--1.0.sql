@@ -233,6 +233,7 @@ CREATE TABLE feature_stream.backfill (
 
 -- Feature views that are exported to a lake, and how far that is.  The counts, times and errors are the lake
 -- worker's; table_uuid is null until it has made the table.  id: another one when an export ended and began again.
+-- column_numbers, column_names: attributes of the history that the table has followed.
 CREATE TABLE feature_stream.lake_export (
     view               oid PRIMARY KEY,
     id                 bigint GENERATED ALWAYS AS IDENTITY,
@@ -240,6 +241,8 @@ CREATE TABLE feature_stream.lake_export (
     table_namespace    text NOT NULL,
     table_name         text NOT NULL,
     table_uuid         text,
+    column_numbers     smallint[],
+    column_names       name[],
     row_count          bigint NOT NULL DEFAULT 0,
     file_count         bigint NOT NULL DEFAULT 0,
     byte_count         bigint NOT NULL DEFAULT 0,

@@ -439,20 +439,49 @@ add_snapshot(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 		fs_lake_throw("change table metadata", message);
 }
 
-/* See lake_table.h. */
-void
-fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
+/* Puts the base's metadata, as it was changed, under the commit's name for it. */
+static void
+put_changed(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 {
-	int64		now = Max(now_ms(), fs_iceberg_last_updated(base->metadata));
 	FsObjectBody body = {0};
 
-	commit->dropped = commit->expired = NIL;
-	if (commit->operation != NULL)
-		add_snapshot(commit, base, now);
-	expire_snapshots(commit, base, now);
 	supersede(commit, base, now);
 	write_metadata(base->metadata, &body);
 	check_length(base, body.len);
 	fs_object_store_put(base->store, commit->metadata, &body);
 	FS_FAULT("lake_metadata");
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
+{
+	int64		now = Max(now_ms(), fs_iceberg_last_updated(base->metadata));
+
+	commit->dropped = commit->expired = NIL;
+	if (commit->operation != NULL)
+		add_snapshot(commit, base, now);
+	expire_snapshots(commit, base, now);
+	put_changed(commit, base, now);
+}
+
+/* See lake_table.h. */
+FsLakeCommit *
+fs_lake_commit_begin_change(FsLakeTable *base)
+{
+	FsLakeCommit *commit = palloc0(sizeof(FsLakeCommit));
+	FsBuffer	metadata = {0};
+
+	if (!fs_iceberg_metadata_path(base->metadata, fs_iceberg_metadata_version(base->location) + 1, fs_lake_uuid(),
+								  &metadata))
+		fs_lake_throw("name table metadata", "");
+	commit->metadata = take_text(&metadata);
+	return commit;
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_put_change(FsLakeCommit *commit, FsLakeTable *base)
+{
+	put_changed(commit, base, now_ms());
 }

@@ -98,4 +98,11 @@ extern void fs_lake_commit_put_files(FsLakeCommit *commit, FsLakeTable *base);
 /* ... and list and metadata, as the base has them and with the commit. */
 extern void fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base);
 
+/*
+ * A commit without rows, of what was changed in the base's metadata: names the
+ * new metadata, and puts it.  Where somebody was faster, the base is of no use.
+ */
+extern FsLakeCommit *fs_lake_commit_begin_change(FsLakeTable *base);
+extern void fs_lake_commit_put_change(FsLakeCommit *commit, FsLakeTable *base);
+
 #endif							/* FS_OFFLINE_LAKE_TABLE_H */

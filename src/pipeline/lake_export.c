@@ -8,6 +8,7 @@
 #include "ground/transaction.h"
 #include "offline/lake_table.h"
 #include "pipeline/lake_commit.h"
+#include "pipeline/lake_evolve.h"
 #include "pipeline/lake_export.h"
 #include "pipeline/lake_state.h"
 
@@ -41,6 +42,7 @@ create_table(FsLakeExport *export)
 	{
 		fs_lake_state_keep(list_make1(table.location));
 		fs_lake_state_set_uuid(export, table.uuid);
+		fs_lake_state_set_columns(export);
 	}
 	fs_transaction_end(export->context);
 	if (!is_made)
@@ -82,7 +84,7 @@ fs_lake_export_run(Oid view)
 
 	if (export == NULL)
 		return;
-	table = open_table(export);
+	table = fs_lake_evolve(export, open_table(export));
 	files = fs_lake_state_read(export, table->metadata);
 	FS_FAULT("lake_spooled");
 	if (files == NIL)

@@ -29,6 +29,30 @@ copy_text(int column, MemoryContext context)
 	return text == NULL ? NULL : MemoryContextStrdup(context, text);
 }
 
+/* Reads which columns the table in the lake follows, in the current memory context. */
+static void
+read_known(FsLakeExport *export)
+{
+	bool		isnull;
+	Datum		array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 11, &isnull);
+	Datum	   *numbers;
+	ListCell   *lc;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypePCopy(array), INT2OID, sizeof(int16), true, TYPALIGN_SHORT, &numbers, NULL,
+					  &export->nknown);
+	export->known = palloc0(sizeof(FsLakeKnown) * Max(export->nknown, 1));
+	foreach(lc, fs_query_names(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 12, &isnull)))
+	{
+		FsLakeKnown *known = &export->known[foreach_current_index(lc)];
+
+		Assert(foreach_current_index(lc) < export->nknown);
+		known->number = DatumGetInt16(numbers[foreach_current_index(lc)]);
+		known->name = strVal(lfirst(lc));
+	}
+}
+
 /* Reads what the registry says; false when the view is not exported. */
 static bool
 read_export(FsLakeExport *export)
@@ -41,7 +65,7 @@ read_export(FsLakeExport *export)
 	MemoryContext old;
 
 	fs_query_read("SELECT e.catalog_name, e.table_namespace, e.table_name, e.table_uuid, v.offline,"
-				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id"
+				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id, e.column_numbers, e.column_names"
 				  " FROM feature_stream.lake_export e JOIN feature_stream.feature_view v ON v.view = e.view"
 				  " JOIN pg_catalog.pg_class c ON c.oid = v.view WHERE e.view = $1 AND v.offline IS NOT NULL",
 				  1, types, values);
@@ -60,6 +84,7 @@ read_export(FsLakeExport *export)
 	partition_by = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 8, &isnull);
 	old = MemoryContextSwitchTo(export->context);
 	export->partition_by = DatumGetArrayTypePCopy(partition_by);
+	read_known(export);
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -186,6 +211,28 @@ fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid)
 	SPI_connect();
 	fs_query_run("UPDATE feature_stream.lake_export SET table_uuid = $2 WHERE view = $1 AND id = $3",
 				 SPI_OK_UPDATE, 3, types, values, NULL);
+	SPI_finish();
+}
+
+/* See lake_state.h. */
+void
+fs_lake_state_set_columns(const FsLakeExport *export)
+{
+	Oid			types[4] = {OIDOID, INT8OID, INT2ARRAYOID, NAMEARRAYOID};
+	Datum		values[4] = {ObjectIdGetDatum(export->view), Int64GetDatum(export->id)};
+	Datum	   *numbers = palloc(sizeof(Datum) * export->ncolumns);
+	Datum	   *names = palloc(sizeof(Datum) * export->ncolumns);
+
+	for (int i = 0; i < export->ncolumns; i++)
+	{
+		numbers[i] = Int16GetDatum(export->columns[i].number);
+		names[i] = DirectFunctionCall1(namein, CStringGetDatum(export->columns[i].column.name));
+	}
+	values[2] = PointerGetDatum(construct_array(numbers, export->ncolumns, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+	values[3] = PointerGetDatum(construct_array(names, export->ncolumns, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
+	SPI_connect();
+	fs_query_run("UPDATE feature_stream.lake_export SET column_numbers = $3, column_names = $4 WHERE view = $1 AND id = $2",
+				 SPI_OK_UPDATE, 4, types, values, NULL);
 	SPI_finish();
 }
 

@@ -27,6 +27,13 @@ typedef struct FsLakeChunk
 	bool		is_whole;		/* nothing is left of it afterwards */
 } FsLakeChunk;
 
+/* A column that the history had when the table in the lake followed it. */
+typedef struct FsLakeKnown
+{
+	AttrNumber	number;
+	char	   *name;
+} FsLakeKnown;
+
 /* An export at work; in 'context'. */
 typedef struct FsLakeExport
 {
@@ -44,6 +51,8 @@ typedef struct FsLakeExport
 	FsLakeColumn *columns;		/* of the history */
 	int			ncolumns;
 	int			window_end;		/* which of them that is */
+	FsLakeKnown *known;			/* what the table follows */
+	int			nknown;
 	char	   *uuid;			/* of the table; NULL: it was not made yet */
 	char	   *location;		/* of its metadata; NULL: it is not in the catalog */
 
@@ -76,6 +85,9 @@ extern Datum fs_lake_state_array(List *locations);
 extern bool fs_lake_state_lock(const FsLakeExport *export);
 
 extern void fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid);
+
+/* The table in the lake follows the history's columns, as they were loaded. */
+extern void fs_lake_state_set_columns(const FsLakeExport *export);
 
 /*
  * Files that are part of a table now, and those that a table remembers no more:
