@@ -209,13 +209,15 @@ CREATE TABLE feature_stream.view_pause (
 
 -- A feature view's counters as of the last checkpoint; where the log began when its worker first loaded
 -- it (null: nothing was missing); since which window end the worker knows it to be paused (null: since the
--- first), and for how long beyond its end the log is held for it.
+-- first), and for how long beyond its end the log is held for it; the newest window end of the history then
+-- (null: it was empty), which a restored dump has brought along.
 CREATE TABLE feature_stream.view_state (
     view                    oid PRIMARY KEY,
     log_from                timestamptz,
     paused                  boolean NOT NULL DEFAULT false,
     paused_after            timestamptz,
     paused_hold             interval,
+    history_until           timestamptz,
     counted_count           bigint NOT NULL DEFAULT 0,
     filtered_count          bigint NOT NULL DEFAULT 0,
     late_count              bigint NOT NULL DEFAULT 0,
