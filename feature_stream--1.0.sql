@@ -502,7 +502,7 @@ COMMENT ON COLUMN feature_stream.feature_view.live IS 'foreign table of the wind
 COMMENT ON COLUMN feature_stream.feature_view.backfill IS 'whether the history gets rows of window ends before the view was made';
 COMMENT ON COLUMN feature_stream.feature_view.past_columns IS 'columns that the history has of features that were dropped';
 COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_feature_tags()';
-COMMENT ON TABLE feature_stream.schema_subject IS 'subjects of Avro schemas: what is asked of new versions, and whose they are';
+COMMENT ON TABLE feature_stream.schema_subject IS 'subjects of Avro schemas: what is asked of new versions, and whose they are; IMPORT FOREIGN SCHEMA from a Kafka server makes streams of them';
 COMMENT ON COLUMN feature_stream.schema_subject.compatibility IS 'NONE, BACKWARD (new schemas read what the newest version wrote), FORWARD (the newest version reads what they write), FULL (both); with _TRANSITIVE of all versions';
 COMMENT ON COLUMN feature_stream.schema_subject.owner IS 'role that registered the first schema; it and its members register others';
 COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by register_schema(), as they were given, or imported by import_schemas(), with the numbers that the registry has';

@@ -100,6 +100,7 @@ SELECT visitor, tags_5m, marks_5m, days_5m, flags_5m FROM again_history WHERE vi
 ALTER FOREIGN TABLE visits ADD COLUMN docs jsonb[];
 ALTER FOREIGN TABLE visits ADD COLUMN stamps timestamp[];
 ALTER FOREIGN TABLE visits ADD COLUMN short varchar(3)[];
+ALTER FOREIGN TABLE visits ADD COLUMN grid int[][];
 ALTER FOREIGN TABLE visits ADD COLUMN square int[] DEFAULT '{{1,2},{3,4}}';
 ALTER FOREIGN TABLE visits ADD COLUMN shifted int[] DEFAULT '[0:1]={1,2}';
 ALTER FOREIGN TABLE visits ADD COLUMN words text[] OPTIONS (unit 's');

@@ -171,6 +171,13 @@ check_column_type(const FsStreamDef *def, Form_pg_attribute attr)
 													attr->atttypmod)),
 				 errhint("Use %s and a CHECK constraint.",
 						 format_type_be(attr->atttypid))));
+	if (attr->attndims > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" of stream %s must not have more than one dimension",
+						NameStr(attr->attname), def->name),
+				 errdetail("Arrays within arrays of a record would not be values of it."),
+				 errhint("Use jsonb, or %s for arrays of one dimension.", format_type_be(attr->atttypid))));
 	if (attr->attgenerated != '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -14,6 +14,7 @@
 #include "utils/rel.h"
 
 #include "catalog/extension.h"
+#include "sql/import_streams.h"
 
 PG_FUNCTION_INFO_V1(fs_stream_fdw_handler);
 
@@ -138,5 +139,6 @@ fs_stream_fdw_handler(PG_FUNCTION_ARGS)
 	routine->BeginForeignInsert = begin_foreign_insert;
 	routine->ExecForeignInsert = exec_foreign_insert;
 	routine->ExecForeignTruncate = exec_foreign_truncate;
+	routine->ImportForeignSchema = fs_import_streams;
 	PG_RETURN_POINTER(routine);
 }

@@ -84,6 +84,15 @@ query_is($node, 'SELECT id, schema_type, referenced FROM feature_stream.registry
 query_is($node, q(SELECT count(*) FROM feature_stream.check_schema('visits-value', '{"type": "record", "name": "shop.Visit", "fields": []}')), 0, 'a schema is judged by one that refers to others');
 query_is($node, sprintf(q(SELECT feature_stream.register_schema('clicks-value', '%s')), record('Click', 'a')), 3, 'what two versions have, the newer one has');
 
+# --- Streams of them, also where a schema refers to others.
+my $timed = '{"type": "record", "name": "shop.Timed", "fields": [{"name": "visitor", "type": ["null", "shop.User"], "default": null}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}]}';
+set_versions('timed-value', 'NONE', 1);
+add_version('timed-value', 1, 22, $timed, references => [ { name => 'shop.User', subject => 'us/er', version => 2 } ]);
+$node->safe_psql('postgres', q(CALL feature_stream.import_schemas('kafka', 'timed-value'); IMPORT FOREIGN SCHEMA "timed-value" FROM SERVER kafka INTO public));
+query_is($node, q(SELECT attname, format_type(atttypid, -1), attnotnull, attfdwoptions FROM pg_attribute WHERE attrelid = 'timed'::regclass AND attnum > 0 ORDER BY attnum),
+	"visitor_id|text|f|{field=visitor.id}\nat|timestamp with time zone|t|", 'a stream has the fields of what its schema refers to');
+says(q(IMPORT FOREIGN SCHEMA "timed-value" FROM SERVER bare INTO public), qr/0A000: .*refers to others, so its records need a registry/, 'which needs a registry');
+
 is(asked(q(CALL feature_stream.import_schemas('kafka', 'clicks-value'))), '/subjects/clicks-value/versions /config/clicks-value?defaultToGlobal=true', 'what is here is not asked for again');
 set_versions('clicks-value', 'BACKWARD_TRANSITIVE', 1, 3, 4);
 add_version('clicks-value', 4, 14, record('Click', 'a', 'b'));
