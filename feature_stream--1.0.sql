@@ -1126,6 +1126,13 @@ REVOKE ALL ON FUNCTION feature_stream.expire_snapshots(regclass, interval, int, 
 COMMENT ON FUNCTION feature_stream.expire_snapshots(regclass, interval, int, boolean) IS
     'asks for snapshots of the feature view''s table in the lake to go that are older, but for so many of the newest (null: as properties of the table say); files that only they need are deleted a day later; the number of its row in stat_lake_upkeep';
 
+CREATE FUNCTION feature_stream.compact_lake(view regclass, dry_run boolean DEFAULT false)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'fs_compact_lake' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.compact_lake(regclass, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.compact_lake(regclass, boolean) IS
+    'asks for small data files of the feature view''s table in the lake to become larger ones of the same rows, sorted, however few there are (a dry run tells those of the partition that would be first); the number of its row in stat_lake_upkeep';
+
 CREATE FUNCTION feature_stream.merge_manifests(view regclass, dry_run boolean DEFAULT false)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'fs_merge_manifests' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -1399,7 +1406,7 @@ SELECT u.id AS request, u.view::pg_catalog.regclass AS view, u.action, u.dry_run
        (SELECT pg_catalog.count(*) FROM feature_stream.lake_upkeep_file f
          WHERE f.request OPERATOR(pg_catalog.=) u.id) AS file_count
   FROM feature_stream.lake_upkeep u;
-COMMENT ON VIEW feature_stream.stat_lake_upkeep IS 'upkeep of tables in lakes that was asked for by expire_snapshots(), merge_manifests() and the like, for a week';
+COMMENT ON VIEW feature_stream.stat_lake_upkeep IS 'upkeep of tables in lakes that was asked for by compact_lake(), expire_snapshots() and merge_manifests(), for a week';
 COMMENT ON COLUMN feature_stream.stat_lake_upkeep.state IS 'waiting (for the lake worker), done or failed (error says why)';
 COMMENT ON COLUMN feature_stream.stat_lake_upkeep.file_count IS 'rows of stat_lake_upkeep_file';
 
@@ -1407,7 +1414,7 @@ CREATE VIEW feature_stream.stat_lake_upkeep_file AS
 SELECT f.request, f.what, f.location
   FROM feature_stream.lake_upkeep_file f;
 COMMENT ON VIEW feature_stream.stat_lake_upkeep_file IS 'files that upkeep of a table in a lake was, or in a dry run would be, about';
-COMMENT ON COLUMN feature_stream.stat_lake_upkeep_file.what IS 'manifest list or file: needed by expired snapshots only; merged manifest';
+COMMENT ON COLUMN feature_stream.stat_lake_upkeep_file.what IS 'manifest list or file: needed by expired snapshots only; merged manifest; small file: replaced by a larger one';
 
 CREATE VIEW feature_stream.stat_progress_recovery AS
 SELECT l.stream::pg_catalog.regclass AS stream, l.phase, l.bytes_done, l.bytes_total, l.events

@@ -103,6 +103,19 @@ extern bool fs_iceberg_spec_of(FsIcebergMetadata *metadata, int32_t spec_id, FsI
 extern int32_t fs_iceberg_sort_id(const FsIcebergMetadata *metadata);
 
 /*
+ * What it consists of; without fields where it has others than columns as they
+ * are.  False: memory is out.
+ */
+typedef struct FsIcebergSortField
+{
+	int32_t		source_id;		/* of the column */
+	bool		descending;
+	bool		nulls_last;
+} FsIcebergSortField;
+
+extern bool fs_iceberg_sort_fields(FsIcebergMetadata *metadata, FsIcebergSortField **fields, int *n);
+
+/*
  * Makes a new schema out of the current one, which then is the current one.
  * Columns are dropped first: a name can come back as another column.  Refused
  * where partitions or the sort order need a column that is dropped; its id is

@@ -283,3 +283,41 @@ fs_iceberg_spec(FsIcebergMetadata *metadata, FsIcebergSpec *spec, char *message)
 	fs_json_get_number(metadata->root, "default-spec-id", &spec_id);
 	return fs_iceberg_spec_of(metadata, (int32_t) spec_id, spec, message);
 }
+
+/* Reads a field of an order; false when it is none by a column as it is. */
+static bool
+read_sort_field(const FsJsonNode *node, FsIcebergSortField *field)
+{
+	const char *transform = fs_json_get_text(node, "transform");
+	const char *direction = fs_json_get_text(node, "direction");
+	const char *nulls = fs_json_get_text(node, "null-order");
+
+	if (transform == NULL || direction == NULL || nulls == NULL || strcmp(transform, "identity") != 0 ||
+		!fs_json_get_int(node, "source-id", &field->source_id))
+		return false;
+	field->descending = strcmp(direction, "desc") == 0;
+	field->nulls_last = strcmp(nulls, "nulls-last") == 0;
+	return true;
+}
+
+/* See iceberg.h. */
+bool
+fs_iceberg_sort_fields(FsIcebergMetadata *metadata, FsIcebergSortField **fields, int *n)
+{
+	const FsJsonNode *orders = fs_json_get_array(metadata->root, "sort-orders");
+	const FsJsonNode *order = fs_iceberg_by_id(orders, "order-id", fs_iceberg_sort_id(metadata));
+	const FsJsonNode *array = fs_json_get_array(order, "fields");
+	int			count = array == NULL ? 0 : array->count;
+
+	*n = 0;
+	*fields = fs_scratch_take_aligned(&metadata->memory, sizeof(FsIcebergSortField) * (size_t) (count + 1));
+	if (*fields == NULL)
+		return false;
+	for (const FsJsonNode *node = array == NULL ? NULL : array->first; node != NULL; node = node->next)
+		if (!read_sort_field(node, &(*fields)[(*n)++]))
+		{
+			*n = 0;
+			break;
+		}
+	return true;
+}

@@ -210,28 +210,34 @@ fs_lake_rows_open(FsIcebergMetadata *metadata, const FsLakeColumn *columns, int 
 	return rows;
 }
 
+/* See lake_rows.h. */
+bool
+fs_lake_file_write(File file, const void *bytes, size_t n, off_t offset)
+{
+	int			written = FileWrite(file, unconstify(char *, (const char *) bytes), n, offset, PG_WAIT_EXTENSION);
+
+	if (written >= 0 && written != n)
+		errno = ENOSPC;
+	return written == n;
+}
+
 /* The writer's bytes go into the temporary file. */
 static bool
 write_cb(void *arg, const void *bytes, size_t n)
 {
 	Output	   *output = arg;
-	int			written = FileWrite(output->file, unconstify(char *, (const char *) bytes), n, output->written,
-									PG_WAIT_EXTENSION);
 
-	if (written != n)
-	{
-		if (written >= 0)
-			errno = ENOSPC;
+	if (!fs_lake_file_write(output->file, bytes, n, output->written))
 		return false;
-	}
 	output->written += n;
 	return true;
 }
 
-static void
-throw_output(const Output *output)
+/* See lake_rows.h. */
+void
+fs_lake_throw_writer(const FsParquetWriter *writer)
 {
-	const char *error = fs_parquet_error(output->writer);
+	const char *error = fs_parquet_error(writer);
 
 	ereport(ERROR,
 			(errcode_for_file_access(),
@@ -280,7 +286,7 @@ finish_output(FsLakeRows *rows, int at)
 	FsLakeFile *file;
 
 	if (!fs_parquet_finish(output->writer))
-		throw_output(output);
+		fs_lake_throw_writer(output->writer);
 	file = palloc0(sizeof(FsLakeFile));
 	file->file = output->file;
 	file->location = output->location;
@@ -361,7 +367,7 @@ fs_lake_rows_put(FsLakeRows *rows, const Datum *values, const bool *nulls)
 			fs_lake_value_put_list(&rows->makers[i], output->writer, i, values[i], nulls[i]) :
 			fs_lake_value_put(&rows->makers[i], output->writer, i, &rows->values[i]);
 	if (!ok || !fs_parquet_end_row(output->writer))
-		throw_output(output);
+		fs_lake_throw_writer(output->writer);
 	output->last_row = ++rows->nrows;
 	MemoryContextSwitchTo(rows->context);
 	MemoryContextReset(rows->row_context);

@@ -49,6 +49,12 @@ extern int64 fs_lake_rows_count(const FsLakeRows *rows);
 /* A random uuid as text, palloc'd: names of files are of fresh ones. */
 extern char *fs_lake_uuid(void);
 
+/* Writes bytes to a temporary file at this offset; false, with errno, when it cannot: it does not throw. */
+extern bool fs_lake_file_write(File file, const void *bytes, size_t n, off_t offset);
+
+/* Throws why a Parquet file could not be written. */
+extern void fs_lake_throw_writer(const FsParquetWriter *writer) pg_attribute_noreturn();
+
 /* Throws why something of core/iceberg.h failed: 'message' is what it said. */
 extern void fs_lake_throw(const char *what, const char *message) pg_attribute_noreturn();
 

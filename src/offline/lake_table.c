@@ -69,8 +69,10 @@ take_text(FsBuffer *buffer)
 /* Makes the metadata of a new table; throws what is wrong with it. */
 static FsIcebergMetadata *
 make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, ArrayType *partition_by,
-			  const char *view, const char *uuid)
+			  List *sort_by, const char *view, const char *uuid)
 {
+	FsIcebergSort *sorts = palloc0(sizeof(FsIcebergSort) * (list_length(sort_by) + 1));
+	ListCell   *lc;
 	FsParquetColumn *fields = palloc(sizeof(FsParquetColumn) * Max(ncolumns, 1));
 	const FsIcebergProperty properties[] = {
 		{"feature_stream.view", view},
@@ -79,7 +81,7 @@ make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, Array
 		{FS_ICEBERG_KEEP_LOG, "20"},
 		{FS_ICEBERG_DELETE_LOG, "true"}
 	};
-	FsIcebergTable table = {.location = base, .columns = fields, .ncolumns = ncolumns,
+	FsIcebergTable table = {.location = base, .columns = fields, .ncolumns = ncolumns, .sorts = sorts,
 	.properties = properties, .nproperties = lengthof(properties)};
 	FsScratch	memory = {0};
 	FsIcebergMetadata *volatile metadata = NULL;
@@ -87,6 +89,8 @@ make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, Array
 
 	for (int i = 0; i < ncolumns; i++)
 		fields[i] = columns[i].column;
+	foreach(lc, sort_by)
+		sorts[table.nsorts++].column = lfirst(lc);
 	PG_TRY();
 	{
 		table.partitions = fs_lake_read_partitions(partition_by, &memory, &table.npartitions);
@@ -120,7 +124,7 @@ write_metadata(const FsIcebergMetadata *metadata, FsObjectBody *body)
 /* See lake_table.h. */
 void
 fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn *columns, int ncolumns,
-					 ArrayType *partition_by, const char *view)
+					 ArrayType *partition_by, List *sort_by, const char *view)
 {
 	FsIcebergMetadata *metadata;
 	FsBuffer	path = {0};
@@ -129,7 +133,7 @@ fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn
 	table->uuid = fs_lake_uuid();
 	/* the name is some catalog's alone: others, of other databases too, can have the same in this warehouse */
 	base = psprintf("%s-%.8s", base, table->uuid);
-	metadata = make_metadata(base, columns, ncolumns, partition_by, view, table->uuid);
+	metadata = make_metadata(base, columns, ncolumns, partition_by, sort_by, view, table->uuid);
 	ok = fs_iceberg_metadata_path(metadata, 0, fs_lake_uuid(), &path);
 	if (ok)
 		write_metadata(metadata, &table->body);

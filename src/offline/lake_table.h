@@ -42,7 +42,7 @@ typedef struct FsLakeNewTable
 } FsLakeNewTable;
 
 extern void fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn *columns, int ncolumns,
-								 ArrayType *partition_by, const char *view);
+								 ArrayType *partition_by, List *sort_by, const char *view);	/* 'sort_by': names of columns */
 
 /* What is added to a table, and the files that say so. */
 typedef struct FsLakeCommit

@@ -180,6 +180,7 @@ fs_lake_commit(FsLakeExport *export, FsLakeTable *base, FsLakeCommit *commit)
 		if (!plan(commit, base))
 			return false;
 	}
+	export->location = commit->metadata;
 	try_hint(export, commit->metadata);
 	return true;
 }

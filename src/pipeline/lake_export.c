@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/feature_view.h"
 #include "ground/fault.h"
 #include "ground/transaction.h"
 #include "offline/lake_table.h"
@@ -24,6 +25,23 @@ table_base(const FsLakeExport *export)
 	return psprintf("%s/%s/%s", export->config->warehouse, namespace, export->name.table);
 }
 
+/* In which order files are to be, once they are written anew: by entity, whose columns come first, then by window end. */
+static List *
+sort_order(FsLakeExport *export)
+{
+	List	   *names = NIL;
+	int			nentity;
+
+	fs_transaction_begin();
+	MemoryContextSwitchTo(export->context);
+	nentity = fs_view_load(export->view)->nentity;
+	fs_transaction_end(export->context);
+	for (int i = 0; i < Min(nentity, export->ncolumns); i++)
+		if (!export->columns[i].column.is_list)
+			names = lappend(names, unconstify(char *, export->columns[i].column.name));
+	return lappend(names, "window_end");
+}
+
 /* Makes the table in the lake, empty, and enters it into the catalog. */
 static void
 create_table(FsLakeExport *export)
@@ -32,7 +50,7 @@ create_table(FsLakeExport *export)
 	bool		is_made;
 
 	fs_lake_table_create(&table, table_base(export), export->columns, export->ncolumns,
-						 export->partition_by, export->view_name);
+						 export->partition_by, sort_order(export), export->view_name);
 	fs_lake_state_name(export, list_make1(table.location));
 	FS_FAULT("lake_named");
 	fs_object_store_put(export->store, table.location, &table.body);

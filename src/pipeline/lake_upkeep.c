@@ -11,6 +11,7 @@
 
 #include "ground/fault.h"
 #include "ground/transaction.h"
+#include "offline/lake_compact.h"
 #include "offline/lake_reach.h"
 #include "offline/lake_rewrite.h"
 #include "pipeline/lake_commit.h"
@@ -212,7 +213,54 @@ merge(Upkeep *upkeep)
 	fs_transaction_end(export->context);
 }
 
+/*
+ * Data files
+ */
+
+/* Makes a compaction's files and commits them; false when nothing was to be done. */
+static bool
+replace_files(FsLakeExport *export, FsLakeTable *table, FsLakeCompaction *compaction)
+{
+	FsLakeCommit *commit;
+	List	   *files;
+
+	if (!fs_lake_compact_fetch(compaction))
+		return false;
+	fs_transaction_begin();
+	MemoryContextSwitchTo(export->context);
+	files = fs_lake_compact_make(compaction);
+	fs_transaction_end(export->context);
+	commit = fs_lake_commit_begin(table, "replace", files, NULL);
+	commit->rewrite = fs_lake_rewrite_begin(fs_lake_compact_replaced(compaction), false);
+	return fs_lake_commit(export, table, commit);
+}
+
+/* Makes one file of small ones; compact_lake() all there are, and of few. */
+static void
+compact(Upkeep *upkeep)
+{
+	const FsLakeRequest *request = upkeep->request;
+	FsLakeExport *export = upkeep->export;
+
+	for (bool goes_on = true; goes_on;)
+	{
+		FsLakeTable *table = fs_lake_open(export);
+		FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL);
+
+		if (compaction == NULL)
+			break;
+		goes_on = request == NULL || !request->is_dry ? replace_files(export, table, compaction) : false;
+		upkeep->has_more |= goes_on;
+		if (request == NULL)
+			break;
+		fs_transaction_begin();
+		fs_lake_request_add(request, "small file", fs_lake_compact_paths(compaction));
+		fs_transaction_end(export->context);
+	}
+}
+
 static const Action actions[] = {
+	{"compact_lake", compact},
 	{"expire_snapshots", expire},
 	{"merge_manifests", merge}
 };
@@ -269,6 +317,7 @@ fs_lake_upkeep_run(const FsLakeDuty *duty)
 		return;
 	}
 	collect(&upkeep);
+	compact(&upkeep);
 	merge(&upkeep);
 	note_done(&upkeep);
 }

@@ -7,6 +7,7 @@
  *
  *	- manifest lists of snapshots that went are read: manifests and data files that
  *	  nothing else leads to are entered into lake_file, to be deleted a day later
+ *	- small files become a larger one (offline/lake_compact.h)
  *	- small manifests are merged
  *
  * Each is a commit like others (lake_commit.h), or a transaction of its own, and

@@ -1,6 +1,6 @@
 /*
  * lake_upkeep.c
- *		expire_snapshots, merge_manifests: upkeep of tables in a lake, asked for by their owners.
+ *		compact_lake, expire_snapshots, merge_manifests: upkeep of tables in a lake, asked for by their owners.
  *
  * No backend speaks to a store: each makes a row of feature_stream.lake_upkeep,
  * which the lake worker sees at commit (pipeline/lake_upkeep.h).
@@ -21,6 +21,7 @@
 #include "catalog/window.h"
 #include "state/shared.h"
 
+PG_FUNCTION_INFO_V1(fs_compact_lake);
 PG_FUNCTION_INFO_V1(fs_expire_snapshots);
 PG_FUNCTION_INFO_V1(fs_merge_manifests);
 
@@ -100,6 +101,15 @@ fs_expire_snapshots(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("argument \"keep\" must be at least 1")));
 	}
+	PG_RETURN_DATUM(enter(&request));
+}
+
+/* compact_lake(view regclass, dry_run boolean) returns bigint */
+Datum
+fs_compact_lake(PG_FUNCTION_ARGS)
+{
+	Request		request = {.view = PG_GETARG_OID(0), .action = "compact_lake", .is_dry = PG_GETARG_BOOL(1)};
+
 	PG_RETURN_DATUM(enter(&request));
 }
 

@@ -6,6 +6,8 @@ that share no code with the extension.
     lake.py change URI CATALOG TABLE TAG [KEY=VALUE ...]
     lake.py travel URI CATALOG TABLE
     lake.py watch URI CATALOG TABLE FILE
+    lake.py sorted URI CATALOG TABLE COLUMN
+    lake.py reachable URI CATALOG TABLE
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
@@ -16,7 +18,9 @@ are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
 catalog on the database itself, and once more by DuckDB: from the files that
 PyIceberg plans, or where these are of several schemas, by its own Iceberg reader.
 "travel" reads each snapshot, and "watch" the newest again and again until FILE
-is gone: the rows never become fewer.
+is gone: the rows never become fewer.  "sorted" tells of the files that say that
+they are sorted whether they are, by that column and window_end; "reachable" how many
+manifest lists, manifests and data files all snapshots have.
 """
 import collections
 import datetime
@@ -155,9 +159,32 @@ def watch(uri, catalog, name, path, properties):
     print("reads=%d rows=%d" % (reads, rows))
 
 
+def sorted_files(uri, catalog, name, column, properties):
+    table = load_table(uri, catalog, name, properties)
+    counts = {True: 0, False: 0}
+    for task in table.scan().plan_files():
+        if task.file.sort_order_id:
+            data = duckdb.connect().execute("SELECT %s, window_end FROM read_parquet(?)" % column, [task.file.file_path.removeprefix("file://")]).fetchall()
+            keys = [(row[0].encode(), row[1]) for row in data]
+            counts[keys == sorted(keys)] += 1
+    print("sorted=%d unsorted=%d" % (counts[True], counts[False]))
+
+
+def reachable(uri, catalog, name, _, properties):
+    table = load_table(uri, catalog, name, properties)
+    paths = set()
+    for snapshot in table.metadata.snapshots:
+        paths.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            paths.add(manifest.manifest_path)
+            paths.update(entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io))
+    print("reachable=%d" % len(paths))
+
+
 def main():
     command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
-    commands = {"compare": compare, "change": change, "schema": schema, "travel": travel, "watch": watch}
+    commands = {"compare": compare, "change": change, "schema": schema, "travel": travel, "watch": watch,
+                "sorted": sorted_files, "reachable": reachable}
     commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 

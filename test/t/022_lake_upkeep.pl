@@ -101,11 +101,12 @@ sub ask
 	return $node->safe_psql('postgres', "SELECT what || ' ' || count(*) FROM feature_stream.stat_lake_upkeep_file WHERE request = $request GROUP BY what ORDER BY what");
 }
 
-# Has upkeep done that is due, with these faults on the way.
+# Has upkeep done that is due, and none before the next time.
 sub keep_up
 {
 	psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
 	wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 FROM feature_stream.lake_export") // '') eq 't' });
+	psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = 'infinity'");
 	return;
 }
 
@@ -127,8 +128,9 @@ sub sweep
 	return;
 }
 
-my $few = 12;
+my $few = 10;
 
+psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = 'infinity'");
 commit_more($few);
 is_exported();
 is_whole("$few commits", "files=$few snapshots=$few manifests=$few");
@@ -162,5 +164,54 @@ query_is($node, "SELECT bool_and(delete_after > now() + '23 hours') FROM feature
 sweep();
 is(files('snap-.*\.avro$'), 3, 'lists of expired snapshots are deleted');
 like(lake_py('travel'), qr/^snapshots=3 unreadable=0$/m, 'each snapshot that is left can be read');
+
+# --- Small files become larger ones, while others read; snapshots expire; and all of that may die anywhere.
+sub crash_in_upkeep
+{
+	my ($point) = @_;
+	my $before = crash_count($node);
+
+	commit_more(2);
+	is_exported();
+	set_fault($node, "$point:crash:1");
+	psql_before_crash($node, "SELECT feature_stream.merge_manifests('sessions'), feature_stream.compact_lake('sessions'),
+		feature_stream.expire_snapshots('sessions', older_than => '0', keep => 3)");
+	wait_until("a crash at $point", sub { answer_of($node, 'SELECT 1'); crash_count($node) > $before });
+	end_crashes($node);
+	is_exported();
+	wait_until('the requests', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_lake_upkeep WHERE state = 'waiting'") // 1) eq '0' });
+	return is_whole("upkeep that dies at $point", '');
+}
+
+my $watched = "$lake/watched";
+my ($said, $failed) = ('', '');
+
+append_to_file($watched, '');
+my $watcher = IPC::Run::start([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'watch', $node->connstr('postgres'), 'lake', 'features.sessions', $watched ],
+	'>', \$said, '2>', \$failed);
+commit_more($commits);
+is_exported();
+like(ask("compact_lake('sessions', dry_run => true)"), qr/^small file \d+$/, 'what would become one file');
+like(ask("compact_lake('sessions')"), qr/^small file \d+$/, 'what becomes one file');
+is_whole('all rows are in one file a partition', 'files=1 ');
+like(lake_py('sorted', 'user_id'), qr/^sorted=1 unsorted=0$/m, 'which is sorted');
+commit_more(20);
+is_exported();
+keep_up();
+is_whole('upkeep makes one file of many', 'files=1 ');
+unlink($watched);
+$watcher->finish;
+is($failed, '', 'a reader meanwhile never failed');
+like($said, qr/^reads=[1-9]/, 'and there was one');
+crash_in_upkeep($_) foreach qw(lake_compacted lake_named lake_data lake_manifest lake_rewrite lake_list lake_metadata lake_swapped lake_committed);
+
+# --- Nothing dangles, nothing is left behind.
+ask("compact_lake('sessions')");
+ask("expire_snapshots('sessions', older_than => '0', keep => 1)");
+keep_up();
+sweep();
+like(lake_py('travel'), qr/ unreadable=0$/m, 'no snapshot needs what was deleted');
+my ($reachable) = lake_py('reachable') =~ /^reachable=(\d+)$/m;
+is(files('\.(parquet|avro)$'), $reachable, 'no file is left that no snapshot needs');
 
 done_testing();
