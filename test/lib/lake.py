@@ -2,12 +2,14 @@
 that share no code with the extension.
 
     lake.py compare URI CATALOG TABLE HISTORY [KEY=VALUE ...]
+    lake.py files URI - DIRECTORY HISTORY
     lake.py schema URI CATALOG TABLE -
     lake.py change URI CATALOG TABLE TAG [KEY=VALUE ...]
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
-the table ("KEY=x*9" is nine times "x").  "schema" prints the columns with
+the table ("KEY=x*9" is nine times "x").  "files" compares Parquet
+files that another reader made of the table.  "schema" prints the columns with
 their ids, first those of the oldest snapshot.  "compare" prints one line: how many rows the lake and the history
 have, how many only one of the two has, and how many files and snapshots there
 are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
@@ -21,6 +23,7 @@ import uuid
 
 import duckdb
 import psycopg2
+import pyarrow.parquet
 import pyiceberg.catalog
 import psycopg2.extras
 
@@ -89,10 +92,7 @@ def read_files(table, columns):
 def compare(uri, catalog, name, history, properties):
     table = load_table(uri, catalog, name, properties)
     columns, lake = read_lake(table)
-    with psycopg2.connect(uri) as connection, connection.cursor() as cursor:
-        cursor.execute("SET TimeZone = 'UTC'")
-        rows = read_history(cursor, history, columns)
-    expected, got = collections.Counter(rows), collections.Counter(lake)
+    expected, got = history_of(uri, history, columns), collections.Counter(lake)
     missing, extra = expected - got, got - expected
     same = "-"
     if not properties.get("s3.endpoint"):
@@ -100,11 +100,27 @@ def compare(uri, catalog, name, history, properties):
     paths = [task.file.file_path for task in table.scan().plan_files()]
     assert len(paths) == len(set(paths)), "a file is twice in the table"
     print("lake=%d history=%d missing=%d extra=%d duckdb=%s files=%d snapshots=%d" % (
-        len(lake), len(rows), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots)))
+        len(lake), sum(expected.values()), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots)))
     for row in list(missing)[:5]:
         print("missing", row)
     for row in list(extra)[:5]:
         print("extra", row)
+
+
+def files(uri, _, directory, history, properties):
+    data = pyarrow.parquet.read_table(directory)
+    expected = history_of(uri, history, data.column_names)
+    got = collections.Counter(tuple(plain(value) for value in row.values()) for row in data.to_pylist())
+    print("files=%d history=%d missing=%d extra=%d" % (
+        sum(got.values()), sum(expected.values()), sum((expected - got).values()), sum((got - expected).values())))
+    for row in list(expected - got)[:2] + list(got - expected)[:2]:
+        print(row)
+
+
+def history_of(uri, history, columns):
+    with psycopg2.connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("SET TimeZone = 'UTC'")
+        return collections.Counter(read_history(cursor, history, columns))
 
 
 def schema(uri, catalog, name, _, properties):
@@ -123,7 +139,7 @@ def change(uri, catalog, name, tag, properties):
 
 def main():
     command, uri, catalog, name, history = sys.argv[1:6]
-    {"compare": compare, "change": change, "schema": schema}[command](uri, catalog, name, history, dict(p.split("=", 1) for p in sys.argv[6:]))
+    {"compare": compare, "change": change, "files": files, "schema": schema}[command](uri, catalog, name, history, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 
 main()
