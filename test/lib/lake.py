@@ -2,6 +2,7 @@
 that share no code with the extension.
 
     lake.py compare URI CATALOG TABLE HISTORY [KEY=VALUE ...]
+    lake.py files URI - DIRECTORY HISTORY
     lake.py schema URI CATALOG TABLE -
     lake.py change URI CATALOG TABLE TAG [KEY=VALUE ...]
     lake.py travel URI CATALOG TABLE
@@ -11,7 +12,8 @@ that share no code with the extension.
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
-the table ("KEY=x*9" is nine times "x").  "schema" prints the columns with
+the table ("KEY=x*9" is nine times "x").  "files" compares Parquet
+files that another reader made of the table.  "schema" prints the columns with
 their ids, first those of the oldest snapshot.  "compare" prints one line: how many rows the lake and the history
 have, how many only one of the two has, and how many files and snapshots there
 are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
@@ -30,6 +32,7 @@ import uuid
 
 import duckdb
 import psycopg2
+import pyarrow.parquet
 import pyiceberg.catalog
 import psycopg2.extras
 
@@ -98,10 +101,7 @@ def read_files(table, columns):
 def compare(uri, catalog, name, history, properties):
     table = load_table(uri, catalog, name, properties)
     columns, lake = read_lake(table)
-    with psycopg2.connect(uri) as connection, connection.cursor() as cursor:
-        cursor.execute("SET TimeZone = 'UTC'")
-        rows = read_history(cursor, history, columns)
-    expected, got = collections.Counter(rows), collections.Counter(lake)
+    expected, got = history_of(uri, history, columns), collections.Counter(lake)
     missing, extra = expected - got, got - expected
     same = "-"
     if not properties.get("s3.endpoint"):
@@ -113,11 +113,27 @@ def compare(uri, catalog, name, history, properties):
     assert total == int(table.current_snapshot().summary["total-records"]) == len(lake), "totals"
     assert len(paths) == int(table.current_snapshot().summary["total-data-files"]), "totals"
     print("lake=%d history=%d missing=%d extra=%d duckdb=%s files=%d snapshots=%d manifests=%d" % (
-        len(lake), len(rows), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots), len(manifests)))
+        len(lake), sum(expected.values()), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots), len(manifests)))
     for row in list(missing)[:5]:
         print("missing", row)
     for row in list(extra)[:5]:
         print("extra", row)
+
+
+def files(uri, _, directory, history, properties):
+    data = pyarrow.parquet.read_table(directory)
+    expected = history_of(uri, history, data.column_names)
+    got = collections.Counter(tuple(plain(value) for value in row.values()) for row in data.to_pylist())
+    print("files=%d history=%d missing=%d extra=%d" % (
+        sum(got.values()), sum(expected.values()), sum((expected - got).values()), sum((got - expected).values())))
+    for row in list(expected - got)[:2] + list(got - expected)[:2]:
+        print(row)
+
+
+def history_of(uri, history, columns):
+    with psycopg2.connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("SET TimeZone = 'UTC'")
+        return collections.Counter(read_history(cursor, history, columns))
 
 
 def schema(uri, catalog, name, _, properties):
@@ -183,7 +199,7 @@ def reachable(uri, catalog, name, _, properties):
 
 def main():
     command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
-    commands = {"compare": compare, "change": change, "schema": schema, "travel": travel, "watch": watch,
+    commands = {"compare": compare, "files": files, "change": change, "schema": schema, "travel": travel, "watch": watch,
                 "sorted": sorted_files, "reachable": reachable}
     commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 
