@@ -42,12 +42,13 @@
  *		lake_worker.c		exports histories to lakes
  *		upkeep.c			partitions made ahead and dropped, for the export worker
  *		database_worker.c	the place of a worker that a database has one of
+ *		topic_link.c, topic_reader.c	a topic's records for SELECT, by a worker of the scan's own
  *		process.c			signals, connection, settings, error capture of them all
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
  *	sql/		What SQL calls, one file a subject.
  *		dead_letters.c		replaying and discarding dead letters
- *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
+ *		streams.c, stream_fdw.c, stream_scan.c, stream_bounds.c (SELECT on a stream), stream_events.c, column_guard.c, fdw_validators.c
  *		feature_views.c, pause.c, registry.c, schema*.c, import_*.c, view_*.c (SELECT on a feature view),
  *		event_log.c, test_event.c (one event by the stream's contract), print_payload.c
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,
@@ -55,7 +56,7 @@
  *		statistics.c, access.c, arguments.c, test_clock.c
  *		aggregate_*.c				the extension's own aggregates
  *	source/		Where records come from, behind the operations of source.h.
- *		kafka*.c, table.c
+ *		kafka*.c, table.c, topic_message.c
  *	online/		The online store, behind the operations of online.h.
  *		redis*.c
  *	offline/	Tables partitioned by time, and lakes.

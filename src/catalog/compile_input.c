@@ -91,8 +91,17 @@ fs_compile_check_columns(FsCompile *compile, Node *expr, const char *what)
 	ListCell   *lc;
 
 	foreach(lc, vars)
+	{
+		const Var  *var = lfirst(lc);
+
+		if (IsA(var, Var) && fs_stream_meta_column(compile->stream, var->varattno) != NULL)
+			fs_compile_refuse(psprintf("column \"%s\" in %s",
+									   fs_stream_meta_column(compile->stream, var->varattno)->name, what),
+							  "Where a record stands in its topic is no part of its payload, and is not kept with the event.",
+							  "Name columns that are fields of the payload.");
 		if (plain_column(compile, lfirst(lc)) < 0)
 			fs_compile_refuse(psprintf("system columns or whole rows in %s", what),
 							  "Events have the declared columns alone.",
 							  "Name the columns of the stream.");
+	}
 }

@@ -74,6 +74,22 @@ fs_contract_element(FsType type)
 	elog(ERROR, "unexpected column type %d", (int) type);
 }
 
+/* Columns that show what is around a record's payload. */
+static const struct
+{
+	const char *field;
+	FsMetaField meta;
+	Oid			types[2];
+	const char *allowed;		/* the types, for a hint */
+}			meta_fields[] =
+{
+	{"$partition", FS_META_PARTITION, {INT4OID}, "integer"},
+	{"$offset", FS_META_OFFSET, {INT8OID}, "bigint"},
+	{"$timestamp", FS_META_TIMESTAMP, {TIMESTAMPTZOID}, "timestamptz"},
+	{"$key", FS_META_KEY, {TEXTOID, BYTEAOID}, "text or bytea"},
+	{"$headers", FS_META_HEADERS, {JSONBOID}, "jsonb"}
+};
+
 /* What the walker below found: a function, or something else that is not immutable. */
 typedef struct MutableSearch
 {
@@ -218,6 +234,53 @@ load_column(FsStreamDef *def, FsColumn *column, Form_pg_attribute attr)
 				 errhint("Drop the option, or declare the column as timestamptz.")));
 }
 
+/* Index into meta_fields of what the column's option "field" names; -1: a field of the payload. */
+static int
+find_meta_field(List *options)
+{
+	const char *field = fs_option_value(options, "field");
+
+	for (int i = 0; i < lengthof(meta_fields) && field != NULL; i++)
+		if (strcmp(meta_fields[i].field, field) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * Adds a column that shows what is around the payload; false when this is none.
+ * Nothing of it is in the log, so it can be neither demanded nor computed with.
+ */
+static bool
+load_meta_column(FsStreamDef *def, Form_pg_attribute attr)
+{
+	List	   *options = GetForeignColumnOptions(def->relid, attr->attnum);
+	int			at = find_meta_field(options);
+	FsMetaColumn *column = &def->meta[def->nmeta];
+
+	if (at < 0)
+		return false;
+	if (attr->atttypmod >= 0 ||
+		(attr->atttypid != meta_fields[at].types[0] && attr->atttypid != meta_fields[at].types[1]))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" of stream %s cannot show field \"%s\"",
+						NameStr(attr->attname), def->name, meta_fields[at].field),
+				 errdetail("Its type is %s.", format_type_with_typemod(attr->atttypid, attr->atttypmod)),
+				 errhint("Declare it as %s.", meta_fields[at].allowed)));
+	if (attr->attnotnull || attr->atthasdef || fs_option_value(options, "unit") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" of stream %s shows field \"%s\" and cannot have NOT NULL, DEFAULT or the option \"unit\"",
+						NameStr(attr->attname), def->name, meta_fields[at].field),
+				 errdetail("It is no part of the payload, and so not of the data contract.")));
+	column->attnum = attr->attnum;
+	column->name = pstrdup(NameStr(attr->attname));
+	column->typid = attr->atttypid;
+	column->field = meta_fields[at].meta;
+	def->nmeta++;
+	return true;
+}
+
 /* Two columns must not read the same field of the payload. */
 static void
 check_fields_differ(const FsStreamDef *def)
@@ -291,6 +354,12 @@ check_vars(const FsStreamDef *def, const FsCheck *check)
 							check->name, def->name, var->varattno == 0 ?
 							"the whole row" : "system columns"),
 					 errhint("Name the columns it is about.")));
+		if (fs_stream_meta_column(def, var->varattno) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("CHECK constraint \"%s\" of stream %s must not use column \"%s\"", check->name,
+							def->name, fs_stream_meta_column(def, var->varattno)->name),
+					 errhint("Name columns that are fields of the payload.")));
 		Assert(fs_stream_column_index(def, var->varattno) >= 0);
 	}
 }
@@ -327,14 +396,16 @@ fs_contract_load(FsStreamDef *def, Relation rel)
 	def->natts = desc->natts;
 	def->ncolumns = 0;
 	def->columns = palloc0(Max(desc->natts, 1) * sizeof(FsColumn));
+	def->nmeta = 0;
+	def->meta = palloc0(Max(desc->natts, 1) * sizeof(FsMetaColumn));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attr = TupleDescAttr(desc, i);
 
-		if (!attr->attisdropped)
+		if (!attr->attisdropped && !load_meta_column(def, attr))
 			load_column(def, &def->columns[def->ncolumns++], attr);
 	}
-	Assert(def->ncolumns <= def->natts);
+	Assert(def->ncolumns + def->nmeta <= def->natts);
 	check_fields_differ(def);
 	load_defaults(def, desc->constr);
 	load_checks(def, desc->constr);

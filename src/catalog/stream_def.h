@@ -61,6 +61,25 @@ typedef struct FsColumn
 	Node	   *default_expr;	/* planned, immutable; NULL when there is none */
 } FsColumn;
 
+/* What a column of a record's surroundings shows; such columns are no part of the contract. */
+typedef enum FsMetaField
+{
+	FS_META_PARTITION,
+	FS_META_OFFSET,
+	FS_META_TIMESTAMP,
+	FS_META_KEY,
+	FS_META_HEADERS
+} FsMetaField;
+
+/* A column with the option field '$partition' or the like: SELECT on the stream fills it in. */
+typedef struct FsMetaColumn
+{
+	AttrNumber	attnum;
+	char	   *name;
+	Oid			typid;
+	FsMetaField field;
+} FsMetaColumn;
+
 typedef struct FsCheck
 {
 	char	   *name;			/* of the constraint */
@@ -90,7 +109,9 @@ typedef struct FsStreamDef
 	char	   *reader_schema;	/* what the columns read, with a registry; NULL: each record's own schema */
 	int			natts;			/* attributes of the relation, dropped ones included */
 	int			ncolumns;
-	FsColumn   *columns;		/* in attnum order */
+	FsColumn   *columns;		/* in attnum order; those of 'meta' are not among them */
+	int			nmeta;
+	FsMetaColumn *meta;
 	int			event_time;		/* index into columns */
 	int			nchecks;
 	FsCheck    *checks;
@@ -144,6 +165,16 @@ fs_stream_column_index(const FsStreamDef *def, AttrNumber attnum)
 		if (def->columns[i].attnum == attnum)
 			return i;
 	return -1;
+}
+
+/* The column with this attnum that shows a record's surroundings; NULL: it is none of them. */
+static inline const FsMetaColumn *
+fs_stream_meta_column(const FsStreamDef *def, AttrNumber attnum)
+{
+	for (int i = 0; i < def->nmeta; i++)
+		if (def->meta[i].attnum == attnum)
+			return &def->meta[i];
+	return NULL;
 }
 
 #endif							/* FS_CATALOG_STREAM_DEF_H */

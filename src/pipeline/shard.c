@@ -169,25 +169,45 @@ check_view_count(const FsStreamDef *stream, List *views)
 				 errmsg("stream %s has more than %d feature views", stream->name, FS_MAX_VIEWS)));
 }
 
-/* See shard.h. */
-FsShard *
-fs_shard_create_stateless(Oid stream)
+/* A shard without state, views and contract, in a new memory context. */
+static FsShard *
+make_stateless(Oid stream)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream shard",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	FsShard    *shard = palloc0(sizeof(FsShard));
-	List	   *views;
-	ListCell   *cell;
 
 	Assert(IsTransactionState());
 	shard->context = context;
 	shard->def = fs_stream_load(stream);
 	shard->nvalues = shard->def->ncolumns;
 	shard->watermark = shard->frontier = shard->closing = shard->durable_frontier = FS_TIME_MIN;
-	views = fs_view_list(stream);
-	check_view_count(shard->def, views);
 	make_contexts(shard);
+	MemoryContextSwitchTo(old);
+	return shard;
+}
+
+/* See shard.h. */
+FsShard *
+fs_shard_create_contract(Oid stream)
+{
+	FsShard    *shard = make_stateless(stream);
+
+	shard->contract = fs_contract_create(shard);
+	return shard;
+}
+
+/* See shard.h. */
+FsShard *
+fs_shard_create_stateless(Oid stream)
+{
+	FsShard    *shard = make_stateless(stream);
+	MemoryContext old = MemoryContextSwitchTo(shard->context);
+	List	   *views = fs_view_list(stream);
+	ListCell   *cell;
+
+	check_view_count(shard->def, views);
 	shard->views = palloc0(sizeof(FsView) * Max(list_length(views), 1));
 	foreach(cell, views)
 	{

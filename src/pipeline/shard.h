@@ -507,6 +507,9 @@ fs_view_fires(const FsView *view, FsTime boundary)
 extern FsShard *fs_shard_create(FsSharedStream *slot);
 extern FsShard *fs_shard_create_stateless(Oid stream);
 
+/* The same without feature views, which needs no rights. */
+extern FsShard *fs_shard_create_contract(Oid stream);
+
 /* partitions.c */
 extern void fs_partitions_update(FsShard *shard);
 extern int	fs_partitions_choose(FsShard *shard, int *order);

@@ -1,32 +1,49 @@
 /*
  * stream_fdw.c
- *		Streams as foreign tables: defined, but neither read nor written by SQL.
+ *		Streams as foreign tables: what the planner calls, and what is refused.
  *
- * A stream's records reach PostgreSQL through its worker alone.  A foreign table
- * has to have a handler to say so clearly; every way in throws with a hint.
+ * SELECT reads the topic (stream_scan.c), by a worker and not by the stream's own,
+ * which it never disturbs.  A stream over a table is refused, since the table can
+ * be read itself.  Planning asks no peer.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
 #include "nodes/pathnodes.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
 #include "utils/rel.h"
 
 #include "catalog/extension.h"
+#include "catalog/stream.h"
 #include "sql/import_streams.h"
+#include "sql/stream_bounds.h"
+#include "sql/stream_scan.h"
 
 PG_FUNCTION_INFO_V1(fs_stream_fdw_handler);
 
-/* Says that a stream cannot be read. */
+/* Records to plan for: how many there are the broker alone knows. */
+#define GUESSED_RECORDS 100000.0
+
+/* Starting a worker and a connection; decoding a record. */
+#define START_COST 1000.0
+#define RECORD_COST (20 * cpu_operator_cost)
+
+/* Throws for a stream that cannot be read. */
 static void
-throw_not_readable(Oid relid)
+check_readable(const FsStreamDef *stream)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot read stream %s", fs_relation_name(relid)),
-			 errdetail("Its records are consumed by a background worker."),
-			 errhint("Select from a feature view over the stream, or from feature_stream.dead_letter for what was not counted.")));
+	if (stream->kind == FS_SOURCE_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot read stream %s", stream->name),
+				 errdetail("Its records are the rows of a table."),
+				 errhint("Select from %s, or from a feature view over the stream.", fs_relation_name(stream->table))));
 }
 
 /* Says that a stream cannot be written. */
@@ -39,47 +56,38 @@ throw_not_writable(Oid relid)
 			 errhint("Produce to its topic, or insert into the table it reads.")));
 }
 
+/* Estimates the size, and chooses the conditions that narrow the reading: baserel->fdw_private. */
 static void
-get_foreign_rel_size(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+get_foreign_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
-	throw_not_readable(relid);
+	const FsStreamDef *stream = fs_stream_load(relid);
+
+	check_readable(stream);
+	baserel->fdw_private = fs_stream_bounds_choose(stream, baserel);
+	baserel->tuples = GUESSED_RECORDS;
+	set_baserel_size_estimates(root, baserel);
 }
 
+/* There is one way: reading. */
 static void
-get_foreign_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+get_foreign_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
-	throw_not_readable(relid);
+	Cost		startup = START_COST + baserel->baserestrictcost.startup;
+	Cost		record = RECORD_COST + cpu_tuple_cost + baserel->baserestrictcost.per_tuple;
+
+	add_path(baserel, (Path *)
+			 create_foreignscan_path(root, baserel, NULL, baserel->rows, startup,
+									 startup + baserel->tuples * record, NIL,
+									 baserel->lateral_relids, NULL, NIL));
 }
 
+/* The conditions go into fdw_exprs, where the planner looks after their parameters. */
 static ForeignScan *
-get_foreign_plan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
+get_foreign_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath *path,
 				 List *tlist, List *clauses, Plan *outer)
 {
-	throw_not_readable(relid);
-	return NULL;				/* not reached */
-}
-
-static void
-begin_foreign_scan(ForeignScanState *node, int flags)
-{
-	throw_not_readable(RelationGetRelid(node->ss.ss_currentRelation));
-}
-
-static TupleTableSlot *
-iterate_foreign_scan(ForeignScanState *node)
-{
-	throw_not_readable(RelationGetRelid(node->ss.ss_currentRelation));
-	return NULL;				/* not reached */
-}
-
-static void
-rescan_foreign_scan(ForeignScanState *node)
-{
-}
-
-static void
-end_foreign_scan(ForeignScanState *node)
-{
+	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), baserel->relid,
+							baserel->fdw_private, NIL, NIL, NIL, outer);
 }
 
 /* UPDATE and DELETE come here before the scan is planned. */
@@ -130,10 +138,11 @@ fs_stream_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = get_foreign_rel_size;
 	routine->GetForeignPaths = get_foreign_paths;
 	routine->GetForeignPlan = get_foreign_plan;
-	routine->BeginForeignScan = begin_foreign_scan;
-	routine->IterateForeignScan = iterate_foreign_scan;
-	routine->ReScanForeignScan = rescan_foreign_scan;
-	routine->EndForeignScan = end_foreign_scan;
+	routine->BeginForeignScan = fs_stream_scan_begin;
+	routine->IterateForeignScan = fs_stream_scan_next;
+	routine->ReScanForeignScan = fs_stream_scan_restart;
+	routine->EndForeignScan = fs_stream_scan_end;
+	routine->ExplainForeignScan = fs_stream_scan_explain;
 	routine->AddForeignUpdateTargets = add_foreign_update_targets;
 	routine->PlanForeignModify = plan_foreign_modify;
 	routine->BeginForeignInsert = begin_foreign_insert;

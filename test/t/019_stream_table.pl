@@ -1,0 +1,145 @@
+
+# A stream as a table: SELECT reads its topic through a worker of the scan's own,
+# as much of it as is wanted, to where it ended; and whatever happens to broker,
+# worker or session, nothing hangs and no worker is left.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use Test::More;
+
+my $kafka = new_kafka();
+my $node = new_node('stream_table');
+my $hole = new_black_hole();
+
+# --- What a topic may hold: keys, headers, what is bad, transactions that end it with markers.
+$kafka->create_topic('clicks', 3, 'message.timestamp.type' => 'CreateTime');
+sub click { my ($user, $n) = @_; return sprintf('{"user": {"id": "%s"}, "n": %d, "at": "2030-01-01 00:00:%02d+00"}', $user, $n, $n); }
+my $old = 1_700_000_000_000;
+$kafka->produce_records('clicks', [
+	(map { { partition => 0, value => click('a', $_), key => "k$_", timestamp => $old + 1000 * $_ } } 0 .. 9),
+	{ partition => 1, value => click('b', 10), headers => { trace => 'abc' }, timestamp => $old },
+	{ partition => 1, value => 'not JSON', timestamp => $old },
+	{ partition => 1, value => click('', 11), timestamp => $old },
+	{ partition => 1, timestamp => $old },
+	{ partition => 1, value => click('b', 12), key => "\xff", timestamp => $old } ]);
+$kafka->produce_records('clicks', [ { partition => 2, value => click('c', 20), timestamp => $old } ], 'transaction' => 'commit');
+$kafka->produce_records('clicks', [ map { { partition => $_, value => click('no', 30), timestamp => $old } } 0 .. 2 ], 'transaction' => 'abort');
+
+$node->safe_psql('postgres', sprintf(q(
+	CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '%s');
+	CREATE SERVER hole FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '127.0.0.1:%d');
+	CREATE FOREIGN TABLE clicks (
+		part int OPTIONS (field '$partition'),
+		user_id text OPTIONS (field 'user.id') NOT NULL CHECK (user_id <> ''),
+		n int, price numeric DEFAULT 1.5, tags text[],
+		off bigint OPTIONS (field '$offset'), stamp timestamptz OPTIONS (field '$timestamp'),
+		msg_key text OPTIONS (field '$key'), headers jsonb OPTIONS (field '$headers'),
+		at timestamptz NOT NULL)
+		SERVER kafka OPTIONS (topic 'clicks', event_time 'at', start 'latest');
+	CREATE FOREIGN TABLE nowhere (user_id text, at timestamptz NOT NULL)
+		SERVER hole OPTIONS (topic 'clicks', event_time 'at');
+	CREATE ROLE reader;
+	SELECT feature_stream.create_feature_view('v', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id',
+		windows => '{10 min}', slide => '1 min')), $kafka->brokers, $hole->port));
+
+# Processes that speak to Kafka for a session.
+sub topic_workers
+{
+	my @pids;
+
+	foreach my $line (split /\n/, `ps -o pid=,args= --ppid $node->{_pid}`)
+	{
+		push @pids, $1 if $line =~ /^\s*(\d+) .*feature_stream topic /;
+	}
+	return @pids;
+}
+sub no_workers_left { my ($what) = @_; wait_until("no worker after $what", sub { return !topic_workers() }); pass("no worker is left after $what"); return; }
+
+# --- All of it.
+my ($rc, $out, $err) = $node->psql('postgres', q(
+	SELECT part, off, user_id, n, price, tags, stamp = to_timestamp(1700000000 + CASE part WHEN 0 THEN n ELSE 0 END), msg_key, headers FROM clicks ORDER BY part, off));
+is($out, join("\n", (map { "0|$_|a|$_|1.5||t|k$_|" } 0 .. 9), '1|0|b|10|1.5||t||[{"key": "trace", "value": "abc"}]', '2|0|c|20|1.5||t||'),
+	'a SELECT has all that meets the contract and was committed');
+like($err, qr/^psql:<stdin>:\d+: NOTICE:  skipped 4 records of stream public\.clicks that do not meet its contract$/m, 'and says what it has left out');
+like($err, qr/DETAIL:  The first: partition 1, offset 1, malformed: /, 'with an example');
+query_is($node, 'SELECT user_id, count(*) FROM v_definition GROUP BY user_id ORDER BY 1', "a|1\nb|1\nc|1", 'the query of a feature view runs over the topic');
+no_workers_left('reading all');
+
+# --- Conditions that narrow what is read.
+sub received
+{
+	my ($where) = @_;
+	my $plan = $node->safe_psql('postgres', "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT FROM clicks WHERE $where");
+
+	return join ' ', $plan =~ /actual rows=(\d+).*Records Received: (\d+)/s;
+}
+is(received('true'), '12 16', 'without a condition all records are received');
+is(received('part = 0'), '10 10', 'a partition');
+is(received('part IN (2, 1) AND part < 2::bigint'), '1 5', 'some partitions');
+is(received('part = 7'), '0 0', 'one that there is not');
+is(received('part = 0 AND off BETWEEN 3 AND 5'), '3 3', 'offsets');
+is(received('5 <= off AND off < 7'), '2 2', 'offsets of all partitions');
+is(received('off > 9223372036854775806'), '0 0', 'offsets that there are not');
+is(received("stamp >= to_timestamp(1700000007)"), '3 3', 'times');
+is(received("stamp < to_timestamp(1700000007) AND part = 0"), '7 10', 'an upper bound of times is looked at afterwards');
+is(received('n = 3'), '1 16', 'so is everything else');
+is(received("stamp > 'infinity' OR off IS NULL"), '0 16', 'what cannot be taken apart narrows nothing');
+is(received("part = (SELECT NULL::int)"), '0 0', 'nothing equals null');
+like($node->safe_psql('postgres', 'EXPLAIN (COSTS OFF) SELECT FROM clicks WHERE part = 1 AND n > 2'), qr/Topic Range: \(part = 1\)$/m, 'EXPLAIN shows what narrows');
+query_is($node, 'PREPARE p (int, bigint) AS SELECT n FROM clicks WHERE part = $1 AND off >= $2; SET plan_cache_mode = force_generic_plan; EXECUTE p (0, 9); EXECUTE p (2, 0)',
+	"9\n20", 'parameters do');
+query_is($node, q(SET enable_material = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+	SELECT g, count(*), sum(n) FROM generate_series(1, 2) g LEFT JOIN LATERAL (SELECT * FROM clicks WHERE part = g OFFSET 0) c ON true GROUP BY 1 ORDER BY 1),
+	"1|1|10\n2|1|20", 'a rescan reads with its own parameters');
+
+# --- Whose right it is; and what such columns are not for.
+is(($node->psql('postgres', 'SET ROLE reader; SELECT FROM clicks LIMIT 1'))[0], 3, 'not everybody may read');
+query_is($node, 'GRANT SELECT ON clicks TO reader; SET ROLE reader; SELECT n FROM clicks WHERE part = 2', '20', 'who has the right may');
+sub refusal { return ($node->psql('postgres', $_[0]))[2]; }
+like(refusal("SELECT feature_stream.create_feature_view('w', 'SELECT user_id, max(off) AS o FROM clicks GROUP BY user_id', '{10 min}', '1 min')"),
+	qr/column "off" in an argument of an aggregate.*no part of its payload/s, 'a feature view does not have them');
+like(refusal(q(ALTER FOREIGN TABLE clicks ADD CHECK (off > 0))), qr/must not use column "off"/, 'nor has a CHECK');
+like(refusal(q(ALTER FOREIGN TABLE clicks ADD COLUMN x text OPTIONS (field '$offset'))), qr/cannot show field "\$offset".*Declare it as bigint/s, 'they have their types');
+like(refusal(q(ALTER FOREIGN TABLE clicks ADD COLUMN x bigint DEFAULT 1 OPTIONS (field '$offset'))), qr/syntax|cannot have NOT NULL, DEFAULT/, 'and nothing else');
+query_is($node, q(ALTER FOREIGN TABLE clicks ADD COLUMN raw bytea OPTIONS (field '$key'); ALTER FOREIGN TABLE clicks DROP COLUMN msg_key;
+	SELECT raw FROM clicks WHERE part = 1 AND off = 4), '\xff', 'a key may be any bytes');
+
+# --- A LIMIT ends it early.
+$kafka->create_topic('many', 1);
+$kafka->produce('many', 0, [ map { click('m', $_ % 60) . ' ' x 200 } 1 .. 50_000 ]);
+$node->safe_psql('postgres', q(CREATE FOREIGN TABLE many (user_id text OPTIONS (field 'user.id'), off bigint OPTIONS (field '$offset'), at timestamptz NOT NULL)
+	SERVER kafka OPTIONS (topic 'many', event_time 'at')));
+query_is($node, 'SELECT count(*), count(DISTINCT off) FROM many', '50000|50000', 'a larger topic is read to its end');
+my $plan = $node->safe_psql('postgres', 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT FROM many LIMIT 3');
+ok($plan =~ /Records Received: (\d+)/ && $1 < 5_000, 'a LIMIT stops early') or diag($plan);
+no_workers_left('a LIMIT');
+
+# --- Cancelled at once, also when nobody answers; and not for ever.
+my $session = new_session($node, 'postgres');
+my $took = seconds_of(sub { $session->run("SET statement_timeout = '1s'; SELECT count(*) FROM nowhere; RESET statement_timeout") });
+like($session->errors, qr/canceling statement due to statement timeout/, 'statement_timeout ends it');
+ok($took < 10, 'at once') or diag($took);
+$session->send('SELECT count(*) FROM nowhere');
+wait_until('a worker', sub { return topic_workers() });
+$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $session->pid . ')');
+$session->finish;
+like($session->errors, qr/canceling statement due to user request/, 'so does a cancel');
+no_workers_left('cancels');
+like(refusal('SELECT count(*) FROM nowhere'), qr/ERROR:  the brokers of stream public\.nowhere do not answer.*HINT:  Check the option "brokers"/s, 'nobody is waited for too long');
+
+# --- A worker that dies takes no session along that hangs.
+$session->run('BEGIN; DECLARE c CURSOR FOR SELECT * FROM many; FETCH 1 FROM c');
+my ($worker) = topic_workers();
+kill 'TERM', $worker;
+wait_until('its end', sub { return !kill(0, $worker) });
+$session->run('FETCH ALL FROM c; ROLLBACK');
+like($session->errors, qr/the worker for the topic of stream public\.many has ended unexpectedly/, 'a worker that was ended is an error');
+$session->send('BEGIN; DECLARE c CURSOR FOR SELECT * FROM many; FETCH 1 FROM c; SELECT pg_sleep(1000)');
+wait_until('a worker', sub { ($worker) = topic_workers(); return $worker });
+ok(kill_backend_process($node, $worker), 'one that was killed restarts the server, as any process does');
+query_becomes($node, 'SELECT count(*) FROM many', '50000', 'which then reads again');
+no_workers_left('all of this');
+
+done_testing();
