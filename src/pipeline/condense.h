@@ -16,7 +16,7 @@
 extern void fs_condense(FsShard *shard, FsView *view, FsEntity *entity, FsTime after, FsTime until, int first);
 
 /* The same for recovery, each time that so many events have come for an entity: windows are not to hold all of them. */
-#define FS_CONDENSE_BATCH 128
+#define FS_CONDENSE_BATCH 512
 extern void fs_condense_recovered(FsShard *shard, FsView *view, FsEntity *entity);
 
 #endif							/* FS_PIPELINE_CONDENSE_H */

@@ -278,16 +278,11 @@ free_owned(FsArena *arena, const FsRingLayout *layout, const FsChunk *chunk)
 
 	if (!fs_ring_decode(layout, chunk, records, space, &n, MAX_RECORDS))
 		elog(ERROR, "could not decode the records of an entity in shared memory");
-	for (int i = 0; i < n; i++)
-	{
-		const FsCell *cells = records[i].cells;
-
-		for (int c = 0; c < layout->ncells; c++)
-			if (layout->kinds[c] == FS_CELL_SET)
-				fs_value_set_free(arena, cells[c].set);
-		if (layout->has_blobs && !cells[layout->ncells - 1].isnull)
-			fs_blob_free(arena, cells[layout->ncells - 1].code);
-	}
+	for (int i = 0; i < n * layout->ncells; i++)
+		if (layout->kinds[i % layout->ncells] == FS_CELL_SET)
+			fs_value_set_free(arena, space[i].set);
+		else if (layout->has_blobs && (i + 1) % layout->ncells == 0 && !space[i].isnull)
+			fs_blob_free(arena, space[i].code);
 	pfree(records);
 	pfree(space);
 }
