@@ -20,6 +20,7 @@
  *		prune.c				what no window needs any more
  *		row.c, features.c	the feature row of one entity at one window end; slow.c: parts that run out of time
  *		aggregate*.c, partial*.c, replay.c	one aggregate: over events, over slides, by the executor
+ *		ephemeral_plan.c, states.c, condense.c	its plans; states that are combined, in the place of events
  *		entity_key.c, values.c			keys and values, between core and Datums
  *		log_columns.c		events of the log by the columns that the stream has now
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
@@ -75,7 +76,7 @@
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams
  *		arena.c				the memory of all window state
- *		table.c, dictionary.c, ring.c, entity.c, value_set.c, touch.c	what is built in the arena
+ *		table.c, dictionary.c, ring.c, entity*.c, value_set.c, blob.c, touch.c	what is built in the arena
  *		event_log.c			reading the event log's table
  *		query.c				queries on the extension's own tables
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.

@@ -69,13 +69,16 @@ extern void fs_compile_check_columns(FsCompile *compile, Node *expr, const char 
  */
 extern const char *fs_compile_native(const Aggref *aggref, FsAggregate *aggregate);
 
+/* NULL when a planned aggregate can be put together from states of parts of its events; else why not. */
+extern const char *fs_compile_combine(const Aggref *aggref);
+
 /* What an aggregate sorts its events by: SortGroupClauses over its args. */
 extern List *fs_compile_sort_clauses(const Aggref *aggref);
 
 /* Index into view->aggregates of a planned aggregate, added when it is new. */
 extern int	fs_compile_aggregate(FsCompile *compile, Aggref *aggref);
 
-/* Decides whether the view, compiled but for that, keeps partial aggregates. */
+/* Decides whether the view, compiled but for that, keeps partial aggregates, or states in the place of events. */
 extern void fs_compile_slices(FsViewDef *view);
 
 #endif							/* FS_CATALOG_COMPILE_H */

@@ -12,7 +12,10 @@
  * are kept of long windows alone: of short ones events are cheaper to add.
  *
  * Where one aggregate needs the events they are there, and partial ones of the
- * others would only come on top: such a view keeps events alone.
+ * others would only come on top: such a view keeps events.  When all its
+ * aggregates have states that can be combined (compile_combine.c), and it has a
+ * long window, these are put in the place of the events of slides that are over
+ * (pipeline/condense.c).
  */
 #include "postgres.h"
 
@@ -76,14 +79,13 @@ is_float(Oid type)
 	return type == FLOAT4OID || type == FLOAT8OID;
 }
 
-/* The state of an aggregate that is a call of its own functions; or why there is none. */
+/* The state of an aggregate that is a call of its own functions. */
 static FsPartialKind
-summed_kind(const FsAggregate *aggregate, const char **reason)
+summed_kind(const FsAggregate *aggregate)
 {
 	for (int i = 0; i < lengthof(summed_aggregates); i++)
 		if (summed_aggregates[i].function == aggregate->aggref->aggfnoid && aggregate->kept >= 0)
 			return summed_aggregates[i].kind;
-	*reason = "no partial state of it is kept";
 	return FS_PARTIAL_NONE;
 }
 
@@ -148,7 +150,7 @@ partial_kind(const FsViewDef *view, const FsAggregate *aggregate, const char **r
 		case FS_AGG_MODE:
 			return set_kind(view, aggregate, reason);
 		case FS_AGG_CALL:
-			return summed_kind(aggregate, reason);
+			return summed_kind(aggregate);
 		case FS_AGG_VAR_SAMP:
 		case FS_AGG_VAR_POP:
 		case FS_AGG_STDDEV_SAMP:
@@ -257,6 +259,39 @@ fs_view_state_cells(const FsViewDef *view, int aggregate)
 	return view->aggregates[aggregate].state_of == aggregate ? cells_of[view->aggregates[aggregate].partial_kind] : 0;
 }
 
+/* Windows that have fewer slides gain little by states. */
+#define MIN_SLIDES 4
+
+/* Does the longest window, of those that are not in order yet, have slides enough? */
+static bool
+has_many_slides(const FsViewDef *view)
+{
+	for (int i = 0; i < view->nwindows; i++)
+		if (view->windows[i] >= MIN_SLIDES * view->slide)
+			return true;
+	return false;
+}
+
+/* Has states put in the place of events if all aggregates of the view can be computed from them. */
+static void
+condense(FsViewDef *view)
+{
+	bool		all = !view->force_replay && view->nkept < FS_MAX_KEPT_COLUMNS;
+
+	for (int i = 0; i < view->naggregates; i++)
+	{
+		FsAggregate *aggregate = &view->aggregates[i];
+		const char *reason = fs_compile_combine(aggregate->aggref);
+
+		all = all && reason == NULL;
+		if (aggregate->kind == FS_AGG_CALL && aggregate->partial_kind == FS_PARTIAL_NONE)
+			aggregate->events_reason = reason;
+	}
+	view->is_condensed = all && has_long_window(view) && has_many_slides(view);
+	if (view->is_condensed)
+		view->may_raise = true; /* it is the executor that combines states */
+}
+
 /* See compile.h. */
 void
 fs_compile_slices(FsViewDef *view)
@@ -273,11 +308,12 @@ fs_compile_slices(FsViewDef *view)
 			aggregate->partial_kind = partial_kind(view, aggregate, &aggregate->events_reason);
 		all = all && aggregate->partial_kind != FS_PARTIAL_NONE;
 	}
-	if (!all)
+	ncells = all ? place_states(view) : 0;
+	if (!all || ncells > FS_MAX_KEPT_COLUMNS)
+	{
+		condense(view);
 		return;
-	ncells = place_states(view);
-	if (ncells > FS_MAX_KEPT_COLUMNS)
-		return;
+	}
 	view->is_sliced = true;
 	view->npartial = ncells;
 }

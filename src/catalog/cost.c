@@ -55,6 +55,11 @@
 #define VALUE_BYTES 20			/* of a partial state that is a set of one value */
 #define SET_BYTES 72			/* of two or three */
 
+/* A record of states: its bytes, and those of a state in it; microseconds to combine one. */
+#define RECORD_BYTES 56
+#define STATE_BYTES 60
+#define STATE_US 1.0
+
 /* What an aggregate takes for a window, and for each event in it, in microseconds. */
 typedef struct NativeCost
 {
@@ -200,9 +205,17 @@ state_bytes(const FsViewDef *view, int index, double events)
 	return ncells * CELL_BYTES * CHUNK_FILL;
 }
 
-/* See cost.h. */
-FsCost
-fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, double events, bool *kept)
+/* Are there events enough, in a view that keeps states of slides, that most are in these? */
+static bool
+is_mostly_states(const FsViewDef *view, double events)
+{
+	return view->is_condensed &&
+		events * EVENT_BYTES * CHUNK_FILL > slides(view) * (RECORD_BYTES + STATE_BYTES * view->naggregates);
+}
+
+/* An aggregate of a view that keeps partial aggregates, or events. */
+static FsCost
+aggregate_cost(const FsViewDef *view, const FsStreamDef *stream, int index, double events, bool *kept)
 {
 	const FsAggregate *aggregate = &view->aggregates[index];
 	FsCost		cost = {0};
@@ -235,10 +248,26 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 
 /* See cost.h. */
 FsCost
+fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, double events, bool *kept)
+{
+	FsCost		cost = aggregate_cost(view, stream, index, events, kept);
+
+	if (is_mostly_states(view, events))
+	{
+		cost.bytes_per_key = STATE_BYTES * slides(view);
+		cost.bytes_per_event = 0;
+		cost.row_us = STATE_US * window_events(view, slides(view));
+	}
+	return cost;
+}
+
+/* See cost.h. */
+FsCost
 fs_cost_base(const FsViewDef *view, const FsStreamDef *stream, double events)
 {
 	FsCost		cost = {0};
-	double		records = view->is_sliced ? Min(slides(view), events) : events;
+	bool		has_states = is_mostly_states(view, events);
+	double		records = view->is_sliced || has_states ? Min(slides(view), events) : events;
 	Size		key = 0;
 
 	for (int i = 0; i < view->nentity; i++)
@@ -248,6 +277,8 @@ fs_cost_base(const FsViewDef *view, const FsStreamDef *stream, double events)
 		sizeof(uint32) * Min(events, (double) fs_view_max_window(view) / stream->slice);
 	if (view->is_sliced)
 		cost.bytes_per_key += EVENT_BYTES * CHUNK_FILL * records;
+	else if (has_states)
+		cost.bytes_per_key += RECORD_BYTES * records;
 	else
 		cost.bytes_per_event = EVENT_BYTES * CHUNK_FILL;
 	cost.event_us = FOLD_US + (view->where != NULL ? EXPRESSION_US : 0) + list_length(view->guards) * EXPRESSION_US;

@@ -188,6 +188,7 @@ typedef struct FsViewDef
 	int			nreplayed;		/* aggregates of kind FS_AGG_REPLAY */
 	bool		is_sliced;		/* rings keep partial aggregates of slides, not events */
 	int			npartial;		/* cells of these */
+	bool		is_condensed;	/* rings keep events, and states of slides in the place of many */
 	int			nfeatures;
 	FsFeature  *features;
 	int			noutputs;
@@ -254,6 +255,13 @@ extern bool fs_view_keeps_codes(const FsViewDef *view, int kept);
 
 /* Cells that an aggregate's partial state takes in a sliced view; none where it is in another one's. */
 extern int	fs_view_state_cells(const FsViewDef *view, int aggregate);
+
+/* Does the view count slides as a whole? */
+static inline bool
+fs_view_has_whole_slides(const FsViewDef *view)
+{
+	return view->is_sliced || view->is_condensed;
+}
 
 /* Longest window of the view. */
 static inline int64

@@ -20,6 +20,7 @@
 #include "pipeline/partial.h"
 #include "pipeline/replay.h"
 #include "pipeline/row.h"
+#include "pipeline/states.h"
 
 /* Where the row under work is. */
 typedef struct FeatureTask
@@ -32,9 +33,12 @@ typedef struct FeatureTask
 	bool	   *nulls;
 	int			window;			/* the window at hand */
 	int			first;			/* its first event in row->order */
+	bool		has_states;		/* some of its events are records of states */
 	bool		failed;			/* a native aggregate failed */
 	int			item;			/* aggregate or feature at hand, when one alone is computed */
 	bool		is_late;		/* what was computed last ran out of time */
+	void		(*other) (FsRow *row, void *arg);	/* work that is none of features */
+	void	   *arg;
 } FeatureTask;
 
 /* A slot for the values that expressions refer to: aggregates or entity columns. */
@@ -94,18 +98,22 @@ fs_features_prepare(FsRow *row)
 	prepare_expressions(row);
 	if (row->view->nreplayed > 0)
 		row->replay = fs_replay_create(row->view, row->stream);
+	if (row->view->is_condensed)
+		row->states = fs_states_create(row);
 }
 
-/* The first event of a window; windows grow, so the search goes on from the shorter one's. */
-static int
-find_first(const FsRow *row, FeatureTask *task, int w)
+/* Goes to a window; they grow, so the search for its first event goes on from the shorter one's. */
+static void
+begin_window(const FsRow *row, FeatureTask *task, int w)
 {
 	FsTime		start = fs_window_start(row->view, task->window_end, row->view->windows[w]);
-	int			first = w == 0 ? task->n : task->first;
 
-	while (first > 0 && row->order[first - 1]->time >= start)
-		first--;
-	return first;
+	task->window = w;
+	if (w == 0)
+		task->first = task->n;
+	while (task->first > 0 && row->order[task->first - 1]->time >= start)
+		task->first--;
+	task->has_states = row->states != NULL && fs_states_found(row, row->order + task->first, task->n - task->first);
 }
 
 /* One aggregate of the window at hand, native or not. */
@@ -118,6 +126,11 @@ compute_aggregate(FsRow *row, FeatureTask *task)
 	int			n = task->n - task->first;
 
 	Assert(n >= 0 && task->item < row->view->naggregates);
+	if (task->has_states)
+	{
+		fs_states_compute(row, events, n, task->item);
+		return;
+	}
 	if (aggregate->kind == FS_AGG_REPLAY)
 	{
 		fs_replay_run(row, events, n, task->item);
@@ -129,11 +142,13 @@ compute_aggregate(FsRow *row, FeatureTask *task)
 	result->failed = row->native_failed;
 }
 
-/* Native aggregates of the window at hand; false when one failed. */
+/* All aggregates of the window at hand from states, or the native ones; false when one failed. */
 static bool
 compute_native(FsRow *row, FeatureTask *task)
 {
-	for (int a = 0; a < row->view->naggregates && !row->stale; a++)
+	if (task->has_states)
+		fs_states_compute(row, row->order + task->first, task->n - task->first, -1);
+	for (int a = 0; a < row->view->naggregates && !row->stale && !task->has_states; a++)
 	{
 		if (row->view->aggregates[a].kind == FS_AGG_REPLAY)
 			continue;
@@ -211,12 +226,11 @@ compute_row(FsRow *row, FeatureTask *task)
 {
 	for (int w = 0; w < row->view->nwindows && !row->stale; w++)
 	{
-		task->first = find_first(row, task, w);
-		task->window = w;
+		begin_window(row, task, w);
 		task->failed = !compute_native(row, task);
 		if (task->failed)
 			return;
-		if (row->replay != NULL && !row->stale)
+		if (row->replay != NULL && !row->stale && !task->has_states)
 			fs_replay_run(row, row->order + task->first, task->n - task->first, -1);
 		if (row->stale)
 			return;
@@ -269,7 +283,22 @@ guarded(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *t
 	return false;
 }
 
-/* The same for one aggregate or feature, the part of this number, unless it has run out of time too often. */
+static void
+do_other(FsRow *row, FeatureTask *task)
+{
+	task->other(row, task->arg);
+}
+
+/* See row.h. */
+bool
+fs_features_run_as_owner(FsRow *row, void (*work) (FsRow *row, void *arg), void *arg)
+{
+	FeatureTask task = {.other = work, .arg = arg};
+
+	return guarded(row, do_other, &task);
+}
+
+/* Does a part of the work for one aggregate or feature, the part of this number, unless it has run out of time too often. */
 static bool
 guarded_part(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *task, int part)
 {
@@ -315,7 +344,7 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 	for (int a = 0; a < view->naggregates && !row->stale; a++)
 	{
 		task->item = a;
-		if (!view->aggregates[a].may_raise)
+		if (!view->aggregates[a].may_raise && !task->has_states)
 			compute_aggregate(row, task);
 		else if (!guarded_part(row, compute_aggregate, task, a))
 		{
@@ -366,8 +395,7 @@ fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end,
 		return;
 	for (int w = 0; w < row->view->nwindows && !row->stale; w++)
 	{
-		task.first = find_first(row, &task, w);
-		task.window = w;
+		begin_window(row, &task, w);
 		compute_window_piecewise(row, &task);
 	}
 }

@@ -20,6 +20,7 @@
 
 #include "core/slice.h"
 #include "ground/clock.h"
+#include "pipeline/condense.h"
 #include "pipeline/history_writer.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
@@ -170,6 +171,7 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 	FsEntity   *entity = fs_arena_ptr(handle);
 	bool		verify = (item & FS_TOUCH_VERIFY) != 0;
 	FsTime		end = shard->fire.boundary;
+	FsTime		before = fs_slice_start(entity->row, shard->def->slice);	/* 1970 when there was none */
 
 	if (entity->row == row_index(shard, end))
 		return false;			/* it came by another list as well */
@@ -197,6 +199,8 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 		write_history(shard, view, entity, values, nulls);
 	}
 	stamp(shard, view, entity);
+	if (view->def->is_condensed)
+		fs_condense(shard, view, entity, before, end, 0);
 	fs_publish_enqueue(view, handle);
 	view->counts.rows++;
 	shard->fire.rows++;

@@ -13,6 +13,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "pipeline/condense.h"
 #include "pipeline/partial.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
@@ -56,6 +57,9 @@ fs_layout_build(FsRingLayout *layout, const FsViewDef *view, const FsStreamDef *
 		if (layout->kinds[i] != FS_CELL_CODE && is_nullable(view, stream, i))
 			layout->has_nulls = true;
 	}
+	layout->has_blobs = view->is_condensed;
+	if (view->is_condensed)
+		layout->kinds[layout->ncells++] = FS_CELL_CODE;
 }
 
 /* The column's number, or a hash of the expression. */
@@ -80,6 +84,7 @@ fs_layout_signature(const FsViewDef *view, const FsStreamDef *stream)
 	words[n++] = stream->slice;
 	words[n++] = view->definition;	/* a new one may keep other values, or order partial ones otherwise */
 	words[n++] = view->is_sliced ? -view->slide : view->slide;
+	words[n++] = view->is_condensed;
 	for (int i = 0; i < view->nentity && i < 30; i++)
 		words[n++] = input_signature(&view->inputs[view->entity[i]]);
 	words[n++] = -1;
@@ -121,6 +126,7 @@ make_cells(FsShard *shard, const FsView *view, const FsValue *values, const FsFo
 		else
 			cell->i = value->i;
 	}
+	cell->isnull = true;		/* of the blob, where the layout has one */
 	return true;
 }
 
@@ -214,7 +220,7 @@ static inline bool
 fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 		  const FsValue *values, const FsFoldKey *key)
 {
-	FsCell		cells[FS_RING_MAX_CELLS];
+	FsCell		cells[FS_RING_MAX_CELLS + 1];
 	FsTime		counts_from;
 	FsHandle	handle;
 
@@ -238,7 +244,15 @@ bool
 fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 			 const FsValue *values, const FsFoldKey *key)
 {
-	return fold_view(shard, view, meta, slice, values, key);
+	FsHandle	handle;
+
+	if (!fold_view(shard, view, meta, slice, values, key))
+		return false;
+	handle = view->def->is_condensed ?
+		fs_entity_find(&view->shared->entities, key->bytes, key->len, &key->places[0]) : 0;
+	if (handle != 0)
+		fs_condense_recovered(shard, view, fs_arena_ptr(handle));
+	return true;
 }
 
 /* Counts an event that all views have had. */

@@ -24,4 +24,7 @@ extern struct FsReplay *fs_replay_create(const FsViewDef *view, const FsStreamDe
  */
 extern void fs_replay_run(FsRow *row, const FsRingEvent **events, int n, int only);
 
+/* The row of a query as results of aggregates[n], whose column i is; values are copied into the current memory context. */
+extern void fs_replay_set_results(FsRow *row, TupleTableSlot *slot, const int *aggregates, int n);
+
 #endif							/* FS_PIPELINE_REPLAY_H */

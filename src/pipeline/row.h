@@ -19,13 +19,13 @@
 static inline FsTime
 fs_window_start(const FsViewDef *view, FsTime end, int64 size)
 {
-	return view->is_sliced ? fs_time_floor(end - size, view->slide) : end - size;
+	return fs_view_has_whole_slides(view) ? fs_time_floor(end - size, view->slide) : end - size;
 }
 
 static inline FsTime
 fs_window_end(const FsViewDef *view, FsTime end)
 {
-	return view->is_sliced ? fs_time_ceil(end, view->slide) : end;
+	return fs_view_has_whole_slides(view) ? fs_time_ceil(end, view->slide) : end;
 }
 
 extern FsRow *fs_row_create(const FsViewDef *view, const FsStreamDef *stream, const FsSharedRoot *root);
@@ -59,6 +59,8 @@ extern bool fs_slow_is_passed_over(FsRow *row, int part);
 extern bool fs_slow_has_any(FsRow *row);
 
 /* features.c */
+/* Does a piece of work as the view's owner, guarded; false, with the message in row->error, when it raised. */
+extern bool fs_features_run_as_owner(FsRow *row, void (*work) (FsRow *row, void *arg), void *arg);
 extern void fs_features_prepare(FsRow *row);
 extern void fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end, int n,
 								Datum *values, bool *nulls);

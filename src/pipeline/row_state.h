@@ -67,6 +67,9 @@ typedef struct FsRow
 	/* Aggregates that the executor computes; NULL where the view has none */
 	struct FsReplay *replay;
 
+	/* States in the place of events; NULL where the view is not condensed */
+	struct FsStates *states;
+
 	/* Parts that ran out of time; see slow.c */
 	uint64		number;			/* of the row at hand */
 	struct FsSlowPart *slow;	/* per aggregate, then per feature; NULL: none ever did */

@@ -24,6 +24,8 @@
  *	aggregate.c		one native aggregate over the events of a window
  *	partial.c		the same over records of slides
  *	replay.c		aggregates computed by PostgreSQL's executor
+ *	states.c		their states over parts of a window, made and combined
+ *	condense.c		such states in the place of events
  *	checkpoint.c	one transaction: log, positions, rows, dead letters, cursor
  *	checkpoint_state.c	its small rows
  *	pace.c			how it gives way to ingestion

@@ -76,6 +76,8 @@ reason_of(const FsViewDef *view, const FsAggregate *aggregate)
 {
 	if (aggregate->kind == FS_AGG_REPLAY)
 		return aggregate->reason;
+	if (view->is_condensed)
+		return "states are kept of slides that are over, where they take less room than the events";
 	if (view->is_sliced)
 		return "a state of each slide is kept, not events";
 	return aggregate->events_reason != NULL ? aggregate->events_reason :
@@ -98,7 +100,7 @@ put_aggregate(Explain *explain, const FsFeature *feature, int index)
 	explain->given[index] = true;
 	put_row(explain, feature->name,
 			deparse_expression((Node *) aggregate->aggref, explain->context, false, false),
-			aggregate->kind == FS_AGG_REPLAY ? "replay" : "native", view->is_sliced ? "partials" : "events", reason,
+			aggregate->kind == FS_AGG_REPLAY ? "replay" : "native", fs_view_has_whole_slides(view) ? "partials" : "events", reason,
 			&cost);
 }
 

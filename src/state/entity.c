@@ -8,6 +8,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "state/blob.h"
 #include "state/entity.h"
 #include "state/value_set.h"
 
@@ -267,9 +268,9 @@ fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, Fs
 
 #define MAX_RECORDS (MERGE_CHUNK / 4)	/* with sets, in the largest chunk */
 
-/* Frees the sets of a chunk's records. */
+/* Frees the sets and blobs of a chunk's records. */
 static void
-free_sets(FsArena *arena, const FsRingLayout *layout, const FsChunk *chunk)
+free_owned(FsArena *arena, const FsRingLayout *layout, const FsChunk *chunk)
 {
 	FsRingEvent *records = palloc(sizeof(FsRingEvent) * MAX_RECORDS);
 	FsCell	   *space = palloc(sizeof(FsCell) * MAX_RECORDS * layout->ncells);
@@ -277,10 +278,11 @@ free_sets(FsArena *arena, const FsRingLayout *layout, const FsChunk *chunk)
 
 	if (!fs_ring_decode(layout, chunk, records, space, &n, MAX_RECORDS))
 		elog(ERROR, "could not decode the records of an entity in shared memory");
-	for (int i = 0; i < n; i++)
-		for (int c = 0; c < layout->ncells; c++)
-			if (layout->kinds[c] == FS_CELL_SET)
-				fs_value_set_free(arena, records[i].cells[c].set);
+	for (int i = 0; i < n * layout->ncells; i++)
+		if (layout->kinds[i % layout->ncells] == FS_CELL_SET)
+			fs_value_set_free(arena, space[i].set);
+		else if (layout->has_blobs && (i + 1) % layout->ncells == 0 && !space[i].isnull)
+			fs_blob_free(arena, space[i].code);
 	pfree(records);
 	pfree(space);
 }
@@ -301,8 +303,8 @@ fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uin
 		entity->head = chunk->next;
 		if (entity->head == 0)
 			entity->tail = 0;
-		if (layout->has_sets)
-			free_sets(arena, layout, chunk);
+		if (layout->has_sets || layout->has_blobs)
+			free_owned(arena, layout, chunk);
 		fs_arena_free(arena, handle, chunk->size);
 		fs_entity_end_change(entity);
 	}

@@ -104,8 +104,16 @@ extern bool fs_entity_merge(FsArena *arena, FsEntity *entity, const FsRingLayout
 							FsTime counts_from, FsMergeFunction merge, void *arg);
 
 /*
+ * entity_rewrite.c: makes events[n] the entity's events, in order of arrival, of
+ * which the first 'same' are its first ones now.  Blobs are the caller's to free.
+ * False when memory is out: nothing was changed then.
+ */
+extern bool fs_entity_rewrite(FsArena *arena, FsEntity *entity, const FsRingLayout *layout,
+							  const FsRingEvent *events, int n, int same);
+
+/*
  * Frees the chunks at the head that hold nothing newer than slice 'oldest'
- * (exclusive), with the sets of their records.  Events of younger chunks stay
+ * (exclusive), with the sets and blobs of their records.  Events of younger chunks stay
  * until their chunk dies.
  */
 extern void fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uint32 oldest);

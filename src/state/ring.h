@@ -42,6 +42,7 @@ typedef struct FsRingLayout
 	FsCellKind	kinds[FS_RING_MAX_CELLS];
 	bool		has_nulls;		/* a null bitmap is stored */
 	bool		has_sets;
+	bool		has_blobs;		/* the last cell, a code, is the handle of a blob (blob.h) that is the event's own */
 } FsRingLayout;
 
 /* One kept value. */

@@ -50,10 +50,15 @@ class Query:
             self.raises.append("qty = 0")
         slide = rnd.choice([60, 60, 120, 300])
         self.slide = slide
-        sliced = rnd.random() < partials        # all of them of the kind that needs no events
-        self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide] + [86400] * sliced, rnd.randint(1, 3)))
-        self.sliced = sliced
-        self.features = [self.mergeable() if sliced else self.feature() for _ in range(rnd.randint(1, 8))]
+        kind = rnd.random()
+        sliced = kind < partials        # all of them of the kind that needs no events
+        condensed = own and not sliced and kind > 0.8       # all of them of the kind whose states can be combined
+        self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide] + [86400] * (sliced or condensed), rnd.randint(1, 3)))
+        if condensed and self.windows[-1] < 3600:
+            self.windows[-1] = 86400
+        self.keeps = "partials" if sliced or condensed else "events"
+        self.features = [self.mergeable() if sliced else self.combinable(i) if condensed else self.feature()
+                         for i in range(rnd.randint(1, 8))]
 
     def filter(self):
         if self.rnd.random() < 0.7:
@@ -191,6 +196,36 @@ class Query:
             self.raises.append(f"({condition}) AND {raises}" if condition else raises)
         return aggregate + clause
 
+    def combinable(self, index):
+        """An aggregate that the executor can put together from states; the first one has no partial form of its own."""
+        r = self.rnd
+        clause, condition = self.filter()
+
+        def arg(columns):
+            text, raises = self.argument(columns)
+            if raises:
+                self.raises.append(f"({condition}) AND {raises}" if condition else raises)
+            return text
+
+        alike = INTEGERS + ["item", "at", "day", "uid"]     # equal values look the same
+        text = r.choice([
+            lambda: f"feature_stream.approx_count_distinct({arg(SORTABLE)})",
+            lambda: f"feature_stream.approx_percentile({arg(NUMBERS)}, {r.choice(['0.5', '0.99'])})",
+            lambda: f"feature_stream.top_k({arg(alike)}, {r.randint(1, 5)})",
+            lambda: f"sum_of_squares({arg(['qty'])})", lambda: f"largest({r.choice(['qty + 1', 'big * 2', 'upper(item)'])})",
+            lambda: f"regr_count({arg(NUMBERS)}, score)",
+            lambda: f"{r.choice(['sum', 'avg'])}(at - '2024-01-15 12:00:00+00'::timestamptz)",
+        ] + [
+            lambda: "count(*)", lambda: f"count({arg(ANY)})", lambda: f"{r.choice(['sum', 'avg'])}({arg(INTEGERS)})",
+            lambda: f"{r.choice(['sum', 'avg'])}({r.choice(['price', 'price * 2', 'price + 1'])})",
+            lambda: f"{r.choice(['min', 'max'])}({arg(INTEGERS + ['item', 'at', 'day'])})",
+            lambda: f"{r.choice(['stddev', 'var_pop'])}({arg(INTEGERS)})", lambda: f"{r.choice(['bool_and', 'every'])}(flag)",
+            lambda: f"bit_xor({r.choice(INTEGERS)})", lambda: "sum((doc ->> 'n')::int)", lambda: "max(doc ->> 'a')",
+        ] * (index > 0))()
+        if r.random() < 0.15:
+            return f"CASE WHEN 12 / (count(*) % 4) > 5 THEN {text}{clause} END"
+        return text + clause
+
     def feature(self):
         r = self.rnd
         if r.random() < 0.7:
@@ -268,6 +303,12 @@ CREATE SERVER random_tables FOREIGN DATA WRAPPER feature_stream_table;
 CREATE FOREIGN TABLE events (%s) SERVER random_tables
   OPTIONS (table 'outbox', order_by 'id', xid 'xid', value 'value', format 'json', event_time 'at', slice '1 min',
            watermark_delay '30 s', max_future '1 hour', idle_after '1 day', start 'earliest', log_retention '7 days');
+-- Aggregates of a user's that can be combined: with an initial value, and strict without one.
+CREATE FUNCTION add_square(bigint, int) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN $1 + coalesce($2, 0)::bigint * coalesce($2, 0);
+CREATE AGGREGATE sum_of_squares(int) (SFUNC = add_square, STYPE = bigint, INITCOND = '0', COMBINEFUNC = int8pl, PARALLEL = SAFE);
+CREATE FUNCTION larger_of(anyelement, anyelement) RETURNS anyelement LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS
+    'BEGIN RETURN CASE WHEN $1 > $2 THEN $1 ELSE $2 END; END';
+CREATE AGGREGATE largest(anyelement) (SFUNC = larger_of, STYPE = anyelement, COMBINEFUNC = larger_of, PARALLEL = SAFE);
 -- The text of one expression over no grouping; raised() when it raises.
 CREATE FUNCTION try(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;
@@ -397,7 +438,7 @@ def compare(cursor, view, q, expected):
     for key, row in read_rows(cursor, q, view).items():
         if newest.get(key[:-1]) != key[-1] or found[key] != row:
             lines.append(f"{key}: {view} has {row}\n    history {found.get(key)}")
-    if q.sliced and view.startswith("view_"):
+    if q.keeps == "partials" and view.startswith("view_"):
         cursor.execute(f"SELECT feature, aggregate, reason FROM feature_stream.explain_feature_view('{view}') WHERE keeps <> 'partials'")
         lines += [f"{view} keeps events: {row}" for row in cursor.fetchall()]
     cursor.execute(f"SELECT * FROM feature_stream.verify_feature_view('{view}')")
