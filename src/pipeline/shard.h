@@ -22,6 +22,7 @@
  *	features.c		its aggregates and expressions
  *	aggregate.c		one native aggregate over the events of a window
  *	partial.c		the same over records of slides
+ *	partial_log.c	storing those that do not change any more, for recovery
  *	replay.c		aggregates computed by PostgreSQL's executor
  *	checkpoint.c	one transaction: log, positions, rows, dead letters, cursor
  *	checkpoint_state.c	its small rows
@@ -142,6 +143,7 @@ typedef struct FsPendingSlice
 {
 	int64		slice;
 	FsSegmentWriter *writer;
+	FsTime		late_bound;		/* the latest of its events; FS_TIME_MIN: none was late */
 } FsPendingSlice;
 
 typedef struct FsWakeup
@@ -279,6 +281,7 @@ typedef struct FsView
 	FsTouchLists touches;		/* by slice of the event, or of its record */
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
 	FsPruneCursor prune;
+	struct FsPartialLog *partial_log;	/* partial_log.h; NULL: the view is not sliced */
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	bool		has_backread;	/* older events were read for it: backread.h */
 	FsTime		covered_from;	/* and then nothing is missing from this event time on */
@@ -533,6 +536,8 @@ extern uint32 fs_layout_signature(const FsViewDef *view, const FsStreamDef *stre
 extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 						 const FsValue *values, const FsFoldKey *key);
 extern bool fs_fold(FsShard *shard, int index, uint32 *folded);
+extern FsHandle fs_fold_record(FsShard *shard, FsView *view, const char *key, int key_len, FsTime record,
+							   FsTime counts_from, const FsCell *cells);
 
 /* fold_ahead.c; fs_fold_key_make() fills *key from an event's values */
 extern void fs_fold_ahead_init(FsShard *shard);
