@@ -19,6 +19,7 @@ my $random = random_from($seed);
 my $chunks = 2 * $kills;
 my $shops = 25;
 my $minutes = 300;
+my $inserted = 0;
 my $columns = join ', ', qw(shop window_end), map { ("${_}_2m", "${_}_1h") }
 	qw(n total mean spread least most low high sum_big dev_big items prices scores top first parity many);
 my $aggregates = q(
@@ -30,7 +31,7 @@ my $aggregates = q(
 
 note("seed $seed (FS_SEED=$seed replays it)");
 
-my $node = new_node('partial_log', 'feature_stream.memory' => '128MB', 'feature_stream.partial_log_ratio' => 1);
+my $node = new_node('partial_log', 'feature_stream.memory' => '128MB');
 
 # Both streams read the same table, so they judge the same events late.
 sub create_clicks
@@ -66,6 +67,7 @@ sub insert_clicks
 			 WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.id = i);
 		SELECT true),
 		$random->(), $shops, $minutes, int($events / 250), $events, $from + 1, $to)) });
+	$inserted = $to;
 	return;
 }
 
@@ -109,6 +111,17 @@ sub await_all
 	wait_until('both are at the same window end', sub { (answer_of($node,
 		q(SELECT count(DISTINCT frontier) = 1 AND bool_and(fire_window_end IS NULL AND frontier >= watermark - interval '1 min')
 		    FROM feature_stream.stream_state)) // '') eq 't' });
+	return;
+}
+
+# More clicks.  Storing begins at one checkpoint, so the next one's are stored.
+sub go_on
+{
+	for (1, 2)
+	{
+		insert_clicks($inserted, $inserted + 300);
+		await_all($inserted);
+	}
 	return;
 }
 
@@ -157,7 +170,7 @@ for my $chunk (1 .. $chunks)
 	$action->[1]->();
 	wait_for_server($node);
 }
-await_all($events);
+await_all($inserted);
 agrees('after the kills');
 my ($used) = recovered();
 cmp_ok($used, '>=', $kills / 2, 'recovery used stored records again and again');
@@ -181,8 +194,7 @@ restart();
 is(count_refused('Some are missing.'), 1, 'a missing row is noticed');
 is(+(recovered())[0], $again, 'the log is read instead');
 agrees('without it');
-insert_clicks($events, $events + 400);
-await_all($events + 400);
+go_on();
 restart();
 agrees('with records that were stored since');
 is(+(recovered())[0], $again + 1, 'which were used');
@@ -190,8 +202,7 @@ is(+(recovered())[0], $again + 1, 'which were used');
 # --- Another definition has records of its own.
 $node->safe_psql('postgres', "SELECT feature_stream.alter_feature_view('partials', '$aggregates, max(qty) AS largest FROM clicks GROUP BY shop')");
 wait_until('the new definition', sub { count_refused('They are of another definition.') >= 1 });
-insert_clicks($events + 400, $events + 800);
-await_all($events + 800);
+go_on();
 restart();
 agrees('after an alteration');
 is(+(recovered())[0], $again + 2, 'whose records are used, too');
