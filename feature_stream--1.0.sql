@@ -185,9 +185,29 @@ CREATE TABLE feature_stream.event_log (
     checkpoint   bigint NOT NULL,
     part         int NOT NULL,
     event_count  int NOT NULL,
+    late_bound   timestamptz,
     segment      bytea NOT NULL
 ) PARTITION BY LIST (stream);
 ALTER TABLE feature_stream.event_log ALTER COLUMN segment SET STORAGE EXTERNAL;
+
+-- Partial aggregates that do not change any more, so that recovery need not fold their events again: the
+-- records of a view that first count at a window end, in one segment or several parts.  "previous" is the
+-- window end before that has any: what is missing is noticed.  A partition a stream (partial_log_<oid>),
+-- below it partitions by window end.
+CREATE TABLE feature_stream.partial_log (
+    stream       oid NOT NULL,
+    shard        int NOT NULL,
+    window_end   timestamptz NOT NULL,
+    view         oid NOT NULL,
+    part         int NOT NULL,
+    is_last      boolean NOT NULL,
+    previous     timestamptz NOT NULL,
+    oldest       timestamptz NOT NULL,
+    layout       bigint NOT NULL,
+    record_count int NOT NULL,
+    segment      bytea NOT NULL
+) PARTITION BY LIST (stream);
+ALTER TABLE feature_stream.partial_log ALTER COLUMN segment SET STORAGE EXTERNAL;
 
 -- What was fired and when: rows of (view, window_end) whose entity hash is <= upto_hash and above the previous entry's.
 CREATE TABLE feature_stream.firing (
@@ -210,7 +230,8 @@ CREATE TABLE feature_stream.view_pause (
 -- A feature view's counters as of the last checkpoint; where the log began when its worker first loaded
 -- it (null: nothing was missing); since which window end the worker knows it to be paused (null: since the
 -- first), and for how long beyond its end the log is held for it; the newest window end of the history then
--- (null: it was empty), which a restored dump has brought along.
+-- (null: it was empty), which a restored dump has brought along.  partial_log has all records that first
+-- count after partial_from, up to partial_upto, the last of them at partial_last, in this layout (null: none).
 CREATE TABLE feature_stream.view_state (
     view                    oid PRIMARY KEY,
     log_from                timestamptz,
@@ -222,7 +243,11 @@ CREATE TABLE feature_stream.view_state (
     filtered_count          bigint NOT NULL DEFAULT 0,
     late_count              bigint NOT NULL DEFAULT 0,
     expression_error_count  bigint NOT NULL DEFAULT 0,
-    row_count               bigint NOT NULL DEFAULT 0
+    row_count               bigint NOT NULL DEFAULT 0,
+    partial_from            timestamptz,
+    partial_upto            timestamptz,
+    partial_last            timestamptz,
+    partial_layout          bigint
 ) WITH (fillfactor = 50);
 
 -- Window ends that a feature view did not fire when they were due: those after "after" (null: all) up to
@@ -459,10 +484,12 @@ CREATE INDEX dead_letter_to_send ON feature_stream.dead_letter_unsent (stream, r
 CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
 
 -- The first partition of a table changes its row in pg_class.  Workers make partitions as soon as the extension is there, and a
--- GRANT at the same time, as pg_restore has it, would fail.  So both tables have had one.
+-- GRANT at the same time, as pg_restore has it, would fail.  So these tables have had one.
 CREATE TABLE feature_stream.first_partition PARTITION OF feature_stream.dead_letter FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
 DROP TABLE feature_stream.first_partition;
 CREATE TABLE feature_stream.first_partition PARTITION OF feature_stream.event_log FOR VALUES IN (0);
+DROP TABLE feature_stream.first_partition;
+CREATE TABLE feature_stream.first_partition PARTITION OF feature_stream.partial_log FOR VALUES IN (0);
 DROP TABLE feature_stream.first_partition;
 
 --
@@ -528,6 +555,8 @@ COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: front
 COMMENT ON TABLE feature_stream.partition_position IS 'durable offsets, watermarks and counters of partitions';
 COMMENT ON TABLE feature_stream.partition_wakeup IS 'idle partitions that woke up behind the frontier';
 COMMENT ON TABLE feature_stream.event_log IS 'accepted events of all streams, in immutable segments';
+COMMENT ON COLUMN feature_stream.event_log.late_bound IS 'the latest bound that a late event of the segment counts behind; null: none was late';
+COMMENT ON TABLE feature_stream.partial_log IS 'partial aggregates that do not change any more, for recovery';
 COMMENT ON TABLE feature_stream.firing IS 'window ends fired, with the time each part of their rows became known';
 COMMENT ON TABLE feature_stream.view_state IS 'durable counters of feature views';
 COMMENT ON TABLE feature_stream.view_pause IS 'feature views that are paused';

@@ -77,7 +77,7 @@
  *		shared.c			slots and statistics of databases and streams
  *		arena.c				the memory of all window state
  *		table.c, dictionary.c, ring.c, entity*.c, value_set.c, blob.c, touch.c	what is built in the arena
- *		event_log.c			reading the event log's table
+ *		event_log.c			reading the tables of segments
  *		query.c				queries on the extension's own tables
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
  *		decode*.c, json*.c, avro*.c, wire_header.c, number.c, time_text.c, utf8.c	records

@@ -116,22 +116,34 @@ check_definition(const FsStreamDef *stream, Datum *values)
 					"Drop the column and add one of the other type, with a DEFAULT for events that were read before.");
 }
 
-static char *
-log_name(Oid relid)
+/* The tables of which each stream has a partition of its own, in turn partitioned by time. */
+static const struct
 {
-	return psprintf("event_log_%u", relid);
+	const char *table;
+	const char *time;
+	const char *what;
+}			logs[] =
+{
+	{"event_log", "slice", "event log"},
+	{"partial_log", "window_end", "partial aggregates"}
+};
+
+static char *
+log_name(const char *table, Oid relid)
+{
+	return psprintf("%s_%u", table, relid);
 }
 
 /*
- * Drops the stream's partition of the event log; false when there is none.  A
- * plain DROP TABLE would turn to the extension, whose member it is.
+ * Drops the stream's partition of a log; false when there is none.  A plain
+ * DROP TABLE would turn to the extension, whose member it is.
  */
 static bool
-remove_log(Oid relid)
+remove_log(const char *table, Oid relid)
 {
 	ObjectAddress log;
 
-	ObjectAddressSet(log, RelationRelationId, fs_extension_relation(log_name(relid)));
+	ObjectAddressSet(log, RelationRelationId, fs_extension_relation(log_name(table, relid)));
 	if (!OidIsValid(log.objectId))
 		return false;
 	LockRelationOid(log.objectId, AccessExclusiveLock);
@@ -140,22 +152,42 @@ remove_log(Oid relid)
 	return true;
 }
 
-/* Makes the stream's partition of the event log; below it upkeep makes those by slice. */
-static void
-create_log(const FsStreamDef *stream)
+/* Drops the stream's partitions of all logs; false when there are none. */
+static bool
+remove_logs(Oid relid)
 {
-	char	   *log = log_name(stream->relid);
-	char	   *comment = psprintf("event log of stream %s", stream->name);
+	bool		any = false;
+
+	for (int i = 0; i < lengthof(logs); i++)
+		any |= remove_log(logs[i].table, relid);
+	return any;
+}
+
+/* Makes the stream's partition of a log; below it upkeep makes those by time. */
+static void
+create_log(const FsStreamDef *stream, int i)
+{
+	char	   *log = log_name(logs[i].table, stream->relid);
+	char	   *comment = psprintf("%s of stream %s", logs[i].what, stream->name);
 
 	execute_utility(psprintf("CREATE TABLE feature_stream.%s"
-							 " (LIKE feature_stream.event_log INCLUDING STORAGE)"
-							 " PARTITION BY RANGE (slice)", log));
-	execute_utility(psprintf("ALTER TABLE feature_stream.event_log"
+							 " (LIKE feature_stream.%s INCLUDING STORAGE)"
+							 " PARTITION BY RANGE (%s)", log, logs[i].table, logs[i].time));
+	execute_utility(psprintf("ALTER TABLE feature_stream.%s"
 							 " ATTACH PARTITION feature_stream.%s FOR VALUES IN (%u)",
-							 log, stream->relid));
+							 logs[i].table, log, stream->relid));
 	execute_utility(psprintf("COMMENT ON TABLE feature_stream.%s IS %s", log,
 							 quote_literal_cstr(comment)));
 	fs_extension_add_member(get_extension_oid("feature_stream", false), fs_extension_relation(log));
+}
+
+/* Makes those of the stream's partitions of logs that are not there. */
+static void
+create_logs(const FsStreamDef *stream)
+{
+	for (int i = 0; i < lengthof(logs); i++)
+		if (!OidIsValid(fs_extension_relation(log_name(logs[i].table, stream->relid))))
+			create_log(stream, i);
 }
 
 /*
@@ -232,7 +264,7 @@ fs_stream_state_ensure(const FsStreamDef *stream)
 	{
 		(void) execute("INSERT INTO feature_stream.stream_state (stream)"
 					   " VALUES ($1) ON CONFLICT DO NOTHING", SPI_OK_INSERT, values);
-		remove_log(stream->relid);	/* restored from a dump: another stream's */
+		remove_logs(stream->relid);	/* restored from a dump: another stream's */
 	}
 	else if (execute("SELECT FROM feature_stream.stream_definition s WHERE stream = $1"
 					 " AND ((slice, source, event_time) IS DISTINCT FROM ($2, $3, $4) OR " TYPES_CHANGED ")"
@@ -245,8 +277,7 @@ fs_stream_state_ensure(const FsStreamDef *stream)
 					   " AND (slice, source, event_time) IS NOT DISTINCT FROM ($2, $3, $4)",
 					   SPI_OK_UPDATE, values);
 	fs_contract_version_enter(stream, known >= 0 ? known : stream->natts);
-	if (!OidIsValid(fs_extension_relation(log_name(stream->relid))))
-		create_log(stream);
+	create_logs(stream);
 	if (stream->kind == FS_SOURCE_TABLE)
 		record_dependency(stream);
 }
@@ -268,7 +299,7 @@ fs_stream_state_remove(Oid relid)
 		removed += fs_owner_execute(psprintf("DELETE FROM feature_stream.%s"
 											 " WHERE stream = $1", tables[i]),
 									SPI_OK_DELETE, 1, types, values, NULL);
-	return remove_log(relid) || removed > 0;
+	return remove_logs(relid) || removed > 0;
 }
 
 /* See stream_state.h. */

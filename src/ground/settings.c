@@ -21,6 +21,7 @@ bool		fs_force_replay = false;
 char	   *fs_lake_directory = NULL;
 int			fs_max_workers = 8;
 int			fs_memory = 256;
+double		fs_partial_log_ratio = 4;
 int			fs_poll_batch_size = 1000;
 int			fs_sink_timeout = 5000;
 int			fs_worker_restart_delay = 1000;
@@ -74,6 +75,13 @@ fs_settings_define(void)
 							256, 16, 65535,
 							PGC_POSTMASTER, GUC_UNIT_MB,
 							NULL, NULL, NULL);
+	DefineCustomRealVariable("feature_stream.partial_log_ratio",
+							 "Sets how many events a partial aggregate has to stand for, on average, to be stored for recovery.",
+							 "1 stores those of every feature view that keeps any, 0 of none.",
+							 &fs_partial_log_ratio,
+							 4, 0, 1e6,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("feature_stream.poll_batch_size",
 							"Sets how many records an ingest worker takes from a partition at once.",
 							NULL,

@@ -16,6 +16,7 @@ extern bool fs_force_replay;	/* views made now have no native aggregates */
 extern char *fs_lake_directory;	/* lakes of file:/// are below it; empty: none are */
 extern int	fs_max_workers;			/* ingest workers = streams of the cluster */
 extern int	fs_memory;				/* MB, the arena */
+extern double fs_partial_log_ratio; /* events a record from which on records are stored; 0: never */
 extern int	fs_poll_batch_size;		/* records */
 extern int	fs_worker_restart_delay;	/* ms, first back-off */
 extern int	fs_sink_timeout;		/* ms, Redis */

@@ -202,7 +202,7 @@ read_log(FsBatchLog *log)
 	fs_owner_begin(&scope);
 	if (OidIsValid(log->batch->view->relid))
 		fs_event_log_scan_view(log->batch->view->relid, from, log->until, read_segment, log);
-	fs_event_log_scan(log->batch->stream->relid, from, log->until, read_segment, log);
+	fs_event_log_scan(log->batch->stream->relid, from, log->until, FS_TIME_MIN, read_segment, log);
 	fs_owner_end(&scope);
 	pfree(log->values);
 }

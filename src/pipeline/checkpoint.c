@@ -32,6 +32,7 @@
 #include "pipeline/dead_letters.h"
 #include "pipeline/history_writer.h"
 #include "pipeline/pace.h"
+#include "pipeline/partial_log.h"
 #include "pipeline/shard.h"
 #include "state/event_log.h"
 
@@ -170,8 +171,8 @@ write_segment(FsShard *shard, FsCheckpoint *checkpoint, FsTableWriter *writer, F
 	const char *bytes;
 	size_t		len;
 	bytea	   *segment;
-	Datum		values[7];
-	bool		nulls[7] = {false};
+	Datum		values[8];
+	bool		nulls[8] = {false};
 
 	Assert(slice->writer != NULL);
 	fs_segment_check(fs_segment_finish(slice->writer, &bytes, &len), start);
@@ -184,7 +185,9 @@ write_segment(FsShard *shard, FsCheckpoint *checkpoint, FsTableWriter *writer, F
 	values[3] = Int64GetDatum(checkpoint->number);
 	values[4] = Int32GetDatum(part);
 	values[5] = Int32GetDatum((int32) fs_segment_count(slice->writer));
-	values[6] = PointerGetDatum(segment);
+	values[6] = TimestampTzGetDatum(slice->late_bound);
+	nulls[6] = slice->late_bound == FS_TIME_MIN;
+	values[7] = PointerGetDatum(segment);
 	fs_table_writer_put(writer, values, nulls);
 	fs_table_writer_flush(writer);
 	checkpoint->bytes += len;
@@ -266,11 +269,13 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	checkpoint.upto = ensure_history(shard, checkpoint.upto);
 	if (checkpoint.upto != FS_TIME_MIN)
 		shard->closing = Max(shard->closing, fs_time_floor(checkpoint.upto, shard->def->slice));
+	fs_partial_log_ensure(shard, checkpoint.upto);
 	FS_FAULT("checkpoint-begin");
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	write_rows(shard, &checkpoint);
+	fs_partial_log_write(shard, &checkpoint);
 	write_segments(shard, &checkpoint);
 	fs_dead_letters_write(shard, &checkpoint);
 	fs_dead_letter_topic_note(shard, &checkpoint);

@@ -15,6 +15,7 @@
 #include "ground/clock.h"
 #include "pipeline/dead_letter_replay.h"
 #include "pipeline/pace.h"
+#include "pipeline/partial_log.h"
 
 #define MAX_PARAMETERS 15
 
@@ -279,18 +280,28 @@ write_view_state(FsShard *shard, FsCheckpoint *checkpoint)
 {
 	static Statement statement = {
 		"UPDATE feature_stream.view_state SET counted_count = $2, filtered_count = $3, late_count = $4, "
-		"expression_error_count = $5, row_count = $6 WHERE view OPERATOR(pg_catalog.=) $1",
-		6, {OIDOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, SPI_OK_UPDATE};
+		"expression_error_count = $5, row_count = $6, partial_from = $7, partial_upto = $8, partial_last = $9, "
+		"partial_layout = $10 WHERE view OPERATOR(pg_catalog.=) $1",
+		10, {OIDOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		INT8OID}, SPI_OK_UPDATE};
 
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		const FsViewCounts *counts = &checkpoint->counts[v];
-		Datum		values[6] = {ObjectIdGetDatum(shard->views[v].def->relid),
+		const FsPartialLog *log = shard->views[v].partial_log;
+		bool		stored = log != NULL && log->stored;
+		char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+		Datum		values[10] = {ObjectIdGetDatum(shard->views[v].def->relid),
 			Int64GetDatum(counts->counted), Int64GetDatum(counts->filtered),
 			Int64GetDatum(counts->late), Int64GetDatum(counts->expression_errors),
 		Int64GetDatum(shard->views[v].counts.rows)};
 
-		execute(&statement, values, NULL);
+		values[6] = time_datum(stored ? log->from : FS_TIME_MIN, &nulls[6]);
+		values[7] = time_datum(stored ? log->upto : FS_TIME_MIN, &nulls[7]);
+		values[8] = time_datum(stored ? log->last : FS_TIME_MIN, &nulls[8]);
+		values[9] = Int64GetDatum(stored ? log->layout : 0);
+		nulls[9] = stored ? ' ' : 'n';
+		execute(&statement, values, nulls);
 		fs_pace(shard, checkpoint);
 	}
 }

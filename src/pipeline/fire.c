@@ -286,8 +286,10 @@ finish_boundary(FsShard *shard)
 	Assert(fire->active && fire->boundary > shard->frontier);
 	shard->frontier = fire->boundary;
 	fire->active = false;
+
+	/* Those of partial aggregates are still wanted: partial_log.c drops them. */
 	for (int v = 0; v < shard->nviews; v++)
-		while (shard->views[v].late.n > 0 &&
+		while (shard->views[v].partial_log == NULL && shard->views[v].late.n > 0 &&
 			   fs_slice_start(shard->views[v].late.lists[0].slice, shard->def->slice) <= shard->frontier)
 			fs_touch_drop_first(&shard->arena, &shard->views[v].late);
 }

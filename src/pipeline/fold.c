@@ -15,6 +15,7 @@
 #include "core/slice.h"
 #include "pipeline/condense.h"
 #include "pipeline/partial.h"
+#include "pipeline/partial_log.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
@@ -188,7 +189,9 @@ keep_partial(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *
 			 FsTime counts_from, const FsValue *values)
 {
 	FsTime		record = fs_slice_start(slice, shard->def->slice);
+	uint32		before = entity->nevents;
 	FsPartialEvent event;
+	bool		done;
 
 	event.shard = shard;
 	event.view = view;
@@ -197,18 +200,23 @@ keep_partial(FsShard *shard, FsView *view, FsEntity *entity, const FsEventMeta *
 	event.since = meta->event_time - record;
 	event.partition = meta->partition;
 	event.slice = slice;
-	return fs_partial_keep(&event, record, counts_from);
+	done = fs_partial_keep(&event, record, counts_from);
+	if (done)
+	{
+		view->partial_log->events++;
+		view->partial_log->records += entity->nevents - before;
+	}
+	return done;
 }
 
 /* The entity of a key, made if there is none; 0 when memory is out. */
 static inline FsHandle
-get_entity(FsShard *shard, FsView *view, const FsFoldKey *key)
+get_entity(FsShard *shard, FsView *view, const char *key, int key_len, const FsTablePlace *place)
 {
-	FsHandle	handle = fs_entity_find(&view->shared->entities, key->bytes, key->len, &key->places[0]);
+	FsHandle	handle = fs_entity_find(&view->shared->entities, key, key_len, place);
 
 	if (handle == 0)
-		handle = fs_entity_add(&shard->arena, &view->shared->entities, key->bytes, key->len,
-							   key->places[0].hash);
+		handle = fs_entity_add(&shard->arena, &view->shared->entities, key, key_len, place->hash);
 	return handle;
 }
 
@@ -230,7 +238,7 @@ fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 	slice = slice_in_view(shard, view, meta->event_time, slice);
 	if (!view->def->is_sliced && !make_cells(shard, view, values, key, slice, cells))
 		return false;
-	handle = get_entity(shard, view, key);
+	handle = get_entity(shard, view, key->bytes, key->len, &key->places[0]);
 	if (handle == 0 || !touch(shard, view, handle, slice, counts_from))
 		return false;
 	if (view->def->is_sliced)
@@ -253,6 +261,22 @@ fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 	if (handle != 0)
 		fs_condense_recovered(shard, view, fs_arena_ptr(handle));
 	return true;
+}
+
+/* See shard.h; for recovery: a record that was stored, whose sets are its own.  0 when memory is out. */
+FsHandle
+fs_fold_record(FsShard *shard, FsView *view, const char *key, int key_len, FsTime record, FsTime counts_from,
+			   const FsCell *cells)
+{
+	FsTablePlace place = fs_table_place(&view->shared->entities, fs_hash_bytes(key, key_len));
+	uint32		slice = fs_slice_index(record, shard->def->slice);
+	FsHandle	handle = get_entity(shard, view, key, key_len, &place);
+
+	Assert(view->def->is_sliced);
+	if (handle == 0 || !touch(shard, view, handle, slice, counts_from) ||
+		!fs_entity_append(&shard->arena, fs_arena_ptr(handle), &view->layout, record, slice, 0, counts_from, cells))
+		return 0;
+	return handle;
 }
 
 /* Counts an event that all views have had. */
@@ -306,6 +330,7 @@ fs_fold(FsShard *shard, int index, uint32 *folded)
 			continue;
 		if (!fold_view(shard, view, &event->meta, slice, event->values, key))
 			return false;
+		fs_partial_log_watch(shard, view, &event->meta);
 		*folded |= bit;
 	}
 	count_event(shard, event);

@@ -16,7 +16,7 @@
 #define SEGMENT_BYTES (512 * 1024)
 
 /* The pending segment of a slice that takes events, made when there is none. */
-static FsSegmentWriter *
+static FsPendingSlice *
 pending_segment(FsShard *shard, int64 slice)
 {
 	FsPending  *pending = &shard->pending;
@@ -27,14 +27,14 @@ pending_segment(FsShard *shard, int64 slice)
 	if (pending->last < at && pending->slices[pending->last].slice == slice &&
 		(pending->last + 1 == at || pending->slices[pending->last + 1].slice != slice) &&
 		fs_segment_size(pending->slices[pending->last].writer) < SEGMENT_BYTES)
-		return pending->slices[pending->last].writer;
+		return &pending->slices[pending->last];
 	while (at > 0 && pending->slices[at - 1].slice > slice)
 		at--;
 	if (at > 0 && pending->slices[at - 1].slice == slice &&
 		fs_segment_size(pending->slices[at - 1].writer) < SEGMENT_BYTES)
 	{
 		pending->last = at - 1;
-		return pending->slices[at - 1].writer;
+		return &pending->slices[at - 1];
 	}
 	if (pending->nslices == pending->maxslices)
 	{
@@ -52,6 +52,7 @@ pending_segment(FsShard *shard, int64 slice)
 	}
 	pending->last = at;
 	pending->slices[at].slice = slice;
+	pending->slices[at].late_bound = FS_TIME_MIN;
 	pending->slices[at].writer = fs_segment_writer_create(fs_slice_start(slice, shard->def->slice),
 														  columns, shard->def->ncolumns);
 	pfree(columns);
@@ -60,16 +61,17 @@ pending_segment(FsShard *shard, int64 slice)
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),
 				 errdetail("Could not make a segment of the event log.")));
-	return pending->slices[at].writer;
+	return &pending->slices[at];
 }
 
 /* Adds an event to the log that the next checkpoint writes. */
 void
 fs_pending_add(FsShard *shard, const FsEvent *event, int64 slice)
 {
-	FsSegmentWriter *writer = pending_segment(shard, slice);
+	FsPendingSlice *segment = pending_segment(shard, slice);
 
-	if (fs_segment_append(writer, &event->meta, event->values) != FS_SEGMENT_OK)
+	segment->late_bound = Max(segment->late_bound, event->meta.late_bound);
+	if (fs_segment_append(segment->writer, &event->meta, event->values) != FS_SEGMENT_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),

@@ -5,7 +5,8 @@
  * Reads the shard's state row (and raises its epoch, which fences off any
  * worker still alive), its positions and cursor, and folds the events of the
  * log that a window may still need into the views' rings, in the order in which
- * they were accepted.  Then, from the same log and one window further back, it
+ * they were accepted; in the place of many events there may be the records of a
+ * sliced view that they made (partial_log.h).  Then, from the same log and one window further back, it
  * works out for each entity the newest window end that was fired for it: the
  * last one, up to the frontier, at which an event entered or left.
  */
@@ -26,6 +27,7 @@
 #include "core/hash.h"
 #include "core/slice.h"
 #include "pipeline/log_columns.h"
+#include "pipeline/partial_log.h"
 #include "pipeline/recover.h"
 #include "pipeline/row.h"
 #include "state/event_log.h"
@@ -59,12 +61,21 @@ typedef struct Recovery
 	Pass		pass;
 	bool		full;			/* memory is out */
 	uint32		views;			/* bit i: view i counts the events at hand */
+
+	/* What no view wants from the log, since the records are stored: slices skip_from <= slice < skip_until ... */
+	FsTime		skip_from;
+	FsTime		skip_until;
+	FsTime		late_from;		/* ... but segments with a late bound from here on */
+
+	/* Records that are stored, of the view at hand */
+	int			view;
 	FsLogColumns *columns;
 	FsValue    *values;			/* by stream column */
 	FiredChunks *fired;			/* by view */
 	int64		bytes_done;
 	int64		bytes_total;
 	int64		events;
+	int64		records;		/* that were stored, and are in rings */
 } Recovery;
 
 /* Sets the fire cursor from the state row's columns. */
@@ -386,6 +397,15 @@ make_left(FsShard *shard, const FsView *view, FsTime time, const FsFoldKey *key,
 	return handle;
 }
 
+/* The first event time that a window behind the frontier needs; all are when there is no frontier. */
+static FsTime
+first_in_window(const FsShard *shard, const FsView *view)
+{
+	if (shard->frontier == FS_TIME_MIN)
+		return FS_TIME_MIN;
+	return fs_time_floor(shard->frontier, view->def->slide) - fs_view_max_window(view->def);
+}
+
 /* One event of the log into one view; false when memory is out. */
 static bool
 recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_mask)
@@ -394,16 +414,14 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	FsView	   *view = &shard->views[v];
 	FsFoldKey	key;
 	FsHandle	handle;
-	FsTime		frontier = shard->frontier;
 
-	if ((where_mask & recovery->views & ((uint32) 1 << v)) == 0)
+	if ((where_mask & recovery->views & ((uint32) 1 << v)) == 0 ||
+		(recovery->pass != STAMP_LEFT && fs_partial_log_has(view, meta)))
 		return true;
 	fs_fold_key_make(view, recovery->values, &key);
 	if (key.len < 0)
 		return true;			/* admission let it in under another definition of the views */
-	if (recovery->pass == FOLD &&
-		(frontier == FS_TIME_MIN ||
-		 meta->event_time >= fs_time_floor(frontier, view->def->slide) - fs_view_max_window(view->def)) &&
+	if (recovery->pass == FOLD && meta->event_time >= first_in_window(shard, view) &&
 		!fs_fold_view(shard, view, meta, fs_shard_slice(shard, meta->event_time), recovery->values, &key))
 		return false;
 	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, &key.places[0]);
@@ -464,21 +482,105 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	return !recovery->full;
 }
 
+/* A record that is stored, in the place of its events; an FsPartialVisitor. */
+static bool
+recover_record(void *arg, const FsPartialRecord *record)
+{
+	Recovery   *recovery = arg;
+	FsView	   *view = &recovery->shard->views[recovery->view];
+	FsHandle	handle;
+
+	/* All its events enter and leave windows when this one does. */
+	FsEventMeta meta = {.event_time = record->time, .late_bound = record->counts_from};
+
+	if (meta.late_bound != FS_TIME_MIN)
+		meta.late_bound--;
+	if (recovery->pass == FOLD)
+	{
+		handle = fs_partial_log_put(recovery->shard, view, record);
+		recovery->full = handle == 0;
+		recovery->records++;
+	}
+	else
+	{
+		FsTablePlace place = fs_table_place(&view->shared->entities, fs_hash_bytes(record->key, record->key_len));
+
+		handle = fs_entity_find(&view->shared->entities, record->key, record->key_len, &place);
+	}
+	if (handle != 0)
+		stamp_entity(recovery, recovery->view, fs_arena_ptr(handle), &meta);
+	return !recovery->full;
+}
+
+/* Goes over the records that are stored, of a stretch of time. */
+static void
+scan_records(Recovery *recovery, FsTime from, FsTime until)
+{
+	FsShard    *shard = recovery->shard;
+
+	for (int v = 0; v < shard->nviews && !recovery->full; v++)
+	{
+		const FsView *view = &shard->views[v];
+		FsTime		first = first_in_window(shard, view);
+		FsTime		begin = recovery->pass == FOLD ? Max(from, first) : from;
+		FsTime		end = recovery->pass == FOLD ? until : Min(until, first);
+
+		if (view->partial_log == NULL || !view->partial_log->stored || begin >= end)
+			continue;
+		recovery->view = v;
+		(void) fs_partial_log_restore(shard, view, begin, end, recover_record, recovery);
+		recovery->bytes_done += fs_partial_log_bytes(shard, view, begin, end);
+		report_progress(recovery);
+	}
+}
+
+/* Goes over the log's events of a stretch of slices; 'late_from' as fs_event_log_scan() has it. */
+static void
+scan_log(Recovery *recovery, FsTime from, FsTime until, FsTime late_from)
+{
+	if (from < until && !recovery->full)
+		fs_event_log_scan(recovery->shard->def->relid, from, until, late_from, recover_segment, recovery);
+}
+
+/* Bytes that a scan will go over. */
+static int64
+scan_size(const Recovery *recovery, FsTime from, FsTime skip_from, FsTime skip_until, FsTime until)
+{
+	const FsShard *shard = recovery->shard;
+	int64		size = fs_event_log_size(shard->def->relid, from, skip_from, FS_TIME_MIN) +
+		fs_event_log_size(shard->def->relid, skip_from, skip_until, recovery->late_from) +
+		fs_event_log_size(shard->def->relid, skip_until, until, FS_TIME_MIN);
+
+	for (int v = 0; v < shard->nviews && recovery->pass != STAMP_LEFT; v++)
+	{
+		const FsView *view = &shard->views[v];
+
+		if (view->partial_log != NULL && view->partial_log->stored)
+			size += fs_partial_log_bytes(shard, view, from, until);
+	}
+	return size;
+}
+
 /*
  * Goes over the events of a stretch of slices: first those that were read for
  * one view alone, which are older.  Entities that only ever had events outside
- * every window are not kept by the rings: nothing to do for them.
+ * every window are not kept by the rings: nothing to do for them.  Within a slice
+ * events come in the order of their acceptance; records that are stored stand
+ * between the slices before and after theirs.
  */
 static void
 scan(Recovery *recovery, FsTime from, FsTime until, Pass pass)
 {
 	const FsShard *shard = recovery->shard;
-	FsTime		first;
+	FsTime		skip_from = Min(Max(recovery->skip_from, from), until);
+	FsTime		skip_until = Min(Max(recovery->skip_until, skip_from), until);
 
 	Assert(from <= until);
 	recovery->pass = pass;
+	if (pass == STAMP_LEFT)
+		skip_from = skip_until = until;
 	recovery->bytes_done = 0;
-	recovery->bytes_total = fs_event_log_size(shard->def->relid, from, until, &first);
+	recovery->bytes_total = scan_size(recovery, from, skip_from, skip_until, until);
 	for (int v = 0; v < shard->nviews && !recovery->full; v++)
 	{
 		if (!shard->views[v].has_backread)
@@ -487,8 +589,47 @@ scan(Recovery *recovery, FsTime from, FsTime until, Pass pass)
 		fs_event_log_scan_view(shard->views[v].def->relid, from, until, recover_segment, recovery);
 	}
 	recovery->views = PG_UINT32_MAX;
-	if (!recovery->full)
-		fs_event_log_scan(shard->def->relid, from, until, recover_segment, recovery);
+	scan_log(recovery, from, skip_from, FS_TIME_MIN);
+	if (pass != STAMP_LEFT)
+		scan_records(recovery, from, until);
+	scan_log(recovery, skip_from, skip_until, recovery->late_from);
+	scan_log(recovery, skip_until, until, FS_TIME_MIN);
+}
+
+/*
+ * Works out which slices of the log nobody wants: their events are in records
+ * that are stored, or too old for views without.  Where a view without has rows
+ * in force of a gap to be found, all are wanted.
+ */
+static void
+plan_skip(Recovery *recovery)
+{
+	const FsShard *shard = recovery->shard;
+	bool		any = false;
+
+	recovery->skip_from = FS_TIME_MIN;
+	recovery->skip_until = recovery->late_from = FS_TIME_MAX;
+	for (int v = 0; v < shard->nviews; v++)
+	{
+		const FsView *view = &shard->views[v];
+		const FsPartialLog *log = view->partial_log;
+
+		if (log != NULL && log->stored)
+		{
+			any = true;
+			recovery->skip_from = Max(recovery->skip_from, log->from);
+			recovery->skip_until = Min(recovery->skip_until, log->upto);
+			recovery->late_from = Min(recovery->late_from, log->upto);
+		}
+		else if (view->paused || view->ngaps > 0 || shard->frontier == FS_TIME_MIN)
+			recovery->skip_until = FS_TIME_MIN;
+		else
+			recovery->skip_until = Min(recovery->skip_until,
+									   fs_time_floor(first_in_window(shard, view) - fs_view_max_window(view->def) -
+													 2 * view->def->slide, shard->def->slice));
+	}
+	if (!any)
+		recovery->skip_until = FS_TIME_MIN;
 }
 
 /* Sets the counters of a view; fs_gaps_load() has made its row. */
@@ -566,6 +707,8 @@ fs_recover_log(FsShard *shard)
 	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
 	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
 	fs_gaps_load(shard);
+	fs_partial_log_load(shard);
+	plan_skip(&recovery);
 	for (int v = 0; v < shard->nviews; v++)
 		load_fired(shard, &shard->views[v], &recovery.fired[v]);
 	scan(&recovery, live, FS_TIME_MAX, FOLD);
@@ -583,6 +726,10 @@ fs_recover_log(FsShard *shard)
 		load_counts(&shard->views[v]);	/* last: folding has counted what was counted before */
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (recovery.records > 0)
+		ereport(LOG,
+				(errmsg("stream %s is recovered from %lld stored partial aggregates, and %lld events of the log",
+						shard->def->name, (long long) recovery.records, (long long) recovery.events)));
 	if (recovery.full)
 		shard->memory_needed = (int64) ((double) fs_arena_total() * recovery.bytes_total /
 										Max(recovery.bytes_done, recovery.bytes_total / 64 + 1) * 1.25);

@@ -12,6 +12,7 @@
 #include "catalog/contract_version.h"
 #include "ground/settings.h"
 #include "pipeline/history_writer.h"
+#include "pipeline/partial_log.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
@@ -113,6 +114,8 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	if (!init_kept(shard, view) ||
 		!fs_table_create(&shard->arena, &view->shared->entities))
 		return false;
+	if (def->is_sliced)
+		view->partial_log = fs_partial_log_create(view);
 	view->set.context = shard->context;
 	view->row = fs_row_create(def, shard->def, shard->root);
 	view->field_names = make_field_names(def);

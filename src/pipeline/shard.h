@@ -23,6 +23,7 @@
  *	features.c		its aggregates and expressions
  *	aggregate.c		one native aggregate over the events of a window
  *	partial.c		the same over records of slides
+ *	partial_log.c	storing those that do not change any more, for recovery
  *	replay.c		aggregates computed by PostgreSQL's executor
  *	states.c		their states over parts of a window, made and combined
  *	condense.c		such states in the place of events
@@ -145,6 +146,7 @@ typedef struct FsPendingSlice
 {
 	int64		slice;
 	FsSegmentWriter *writer;
+	FsTime		late_bound;		/* the latest of its events; FS_TIME_MIN: none was late */
 } FsPendingSlice;
 
 typedef struct FsWakeup
@@ -282,6 +284,7 @@ typedef struct FsView
 	FsTouchLists touches;		/* by slice of the event, or of its record */
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
 	FsPruneCursor prune;
+	struct FsPartialLog *partial_log;	/* partial_log.h; NULL: the view is not sliced */
 	FsTime		history_until;	/* its history had rows to here when it was first loaded; FS_TIME_MIN: none */
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	bool		has_backread;	/* older events were read for it: backread.h */
@@ -540,6 +543,8 @@ extern uint32 fs_layout_signature(const FsViewDef *view, const FsStreamDef *stre
 extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 						 const FsValue *values, const FsFoldKey *key);
 extern bool fs_fold(FsShard *shard, int index, uint32 *folded);
+extern FsHandle fs_fold_record(FsShard *shard, FsView *view, const char *key, int key_len, FsTime record,
+							   FsTime counts_from, const FsCell *cells);
 
 /* fold_ahead.c; fs_fold_key_make() fills *key from an event's values */
 extern void fs_fold_ahead_init(FsShard *shard);

@@ -331,7 +331,7 @@ reserve_events(FsEventSet *set, const FsRingLayout *layout, int n)
 
 /* See entity.h. */
 void
-fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet *set)
+fs_entity_events_from(const FsEntity *entity, const FsRingLayout *layout, uint32 oldest, FsEventSet *set)
 {
 	FsHandle	handle = entity->head;
 
@@ -343,13 +343,21 @@ fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet 
 
 		if (chunk->next != 0)
 			__builtin_prefetch(fs_arena_ptr(chunk->next));
-		if (!fs_ring_decode(layout, chunk, set->events, set->cells, &set->n, set->max))
+		if (chunk->max_slice >= oldest &&
+			!fs_ring_decode(layout, chunk, set->events, set->cells, &set->n, set->max))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("could not decode the events of an entity in shared memory")));
 		handle = chunk->next;
 	}
-	Assert(set->n == entity->nevents);
+	Assert(oldest > 0 || set->n == entity->nevents);
+}
+
+/* See entity.h. */
+void
+fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet *set)
+{
+	fs_entity_events_from(entity, layout, 0, set);
 }
 
 /* Copies one chunk into copy->buffer; NULL when the link leads nowhere. */

@@ -23,6 +23,7 @@
 #include "state/ring.h"
 
 #define FS_ENTITY_DIRTY 0x01	/* its online row is to be written */
+#define FS_ENTITY_MET 0x04		/* the checkpoint at work has stored its partial aggregates */
 #define FS_ENTITY_DOOMED 0x02	/* on the list that pruning goes through: nobody else removes it */
 
 #define FS_NO_SLICE PG_UINT32_MAX
@@ -134,6 +135,9 @@ typedef struct FsEventSet
 
 /* The worker's way: decodes all events of an entity in order of arrival. */
 extern void fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet *set);
+
+/* The same without chunks that have nothing of slice 'oldest' or a newer one. */
+extern void fs_entity_events_from(const FsEntity *entity, const FsRingLayout *layout, uint32 oldest, FsEventSet *set);
 
 /* A reader's private copy of an entity. */
 typedef struct FsEntityCopy

@@ -93,6 +93,43 @@ grow(FsArena *arena, ValueSet *set, uint32 max)
 	return FS_MERGE_DONE;
 }
 
+/* For qsort(). */
+static int
+compare_members(const void *a, const void *b)
+{
+	uint64		x = ((const FsSetMember *) a)->bits;
+	uint64		y = ((const FsSetMember *) b)->bits;
+
+	return x < y ? -1 : x > y;
+}
+
+/* See value_set.h. */
+FsHandle
+fs_value_set_restore(FsArena *arena, FsSetMember *members, int n)
+{
+	FsHandle	handle = fs_value_set_create(arena);
+	ValueSet   *set;
+
+	Assert(n >= 0 && n <= FS_VALUE_SET_MAX);
+	if (handle == 0 || n == 0)
+		return handle;
+	set = fs_arena_ptr(handle);
+	if (n == 1 && members[0].count <= 1)
+		set->bits = members[0].bits;
+	else if (grow(arena, set, Max(n, FIRST_ROOM)) != FS_MERGE_DONE)
+	{
+		fs_value_set_free(arena, handle);
+		return 0;
+	}
+	else
+	{
+		qsort(members, n, sizeof(FsSetMember), compare_members);
+		memcpy(fs_arena_ptr(set->piece), members, sizeof(FsSetMember) * n);
+	}
+	set->n = n;
+	return handle;
+}
+
 /* See value_set.h. */
 FsMergeResult
 fs_value_set_reserve(FsArena *arena, FsHandle handle, uint64 bits, bool counted)

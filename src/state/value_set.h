@@ -28,6 +28,9 @@ typedef struct FsSetMember
 extern FsHandle fs_value_set_create(FsArena *arena);
 extern void fs_value_set_free(FsArena *arena, FsHandle handle);
 
+/* Makes a set of 'n' different members, at most FS_VALUE_SET_MAX, which it sorts; 0 when memory is out. */
+extern FsHandle fs_value_set_restore(FsArena *arena, FsSetMember *members, int n);
+
 /*
  * Makes room for a value; refused when the set is as large as one can be.  What
  * it holds stays.  'counted': how often each value came is asked for.

@@ -210,6 +210,23 @@ plan_history(Round *round, const StreamPlan *plan, const FsViewDef *view)
 	add_chore(round, view->history, FS_HISTORY_PARTITION_SPAN, plan->frontier, 2, before);
 }
 
+/* Are partial aggregates stored of any view of the stream? */
+static bool
+stores_partials(const StreamPlan *plan)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(plan->relid)};
+	bool		stores;
+
+	SPI_connect();
+	fs_query_read("SELECT EXISTS (SELECT FROM feature_stream.view_state s JOIN feature_stream.feature_view v"
+				  " ON v.view = s.view WHERE v.stream = $1 AND s.partial_from IS NOT NULL)",
+				  1, types, values);
+	stores = fs_query_bool(0, 1);
+	SPI_finish();
+	return stores;
+}
+
 /* Plans the tables of round->stream.  The argument is the Round. */
 static void
 plan_stream(void *arg)
@@ -242,6 +259,10 @@ plan_stream(void *arg)
 	log = fs_event_log_relation(round->stream);
 	if (OidIsValid(log))
 		add_chore(round, log, FS_LOG_PARTITION_SPAN, plan.frontier, 3, plan.log_before);
+	log = fs_partial_log_relation(round->stream);
+	if (OidIsValid(log))
+		add_chore(round, log, FS_LOG_PARTITION_SPAN, stores_partials(&plan) ? plan.frontier : FS_TIME_MIN, 3,
+				  time_minus(plan.frontier, needed));
 	delete_old_rows(&plan);
 	if (fs_backread_plan(round->stream, plan.log_before))
 		fs_ddl_touch_stream(round->stream);

@@ -74,6 +74,7 @@ sub new_node
 		'feature_stream.memory' => '32MB',
 		'feature_stream.checkpoint_interval' => '200ms',
 		'feature_stream.worker_restart_delay' => '100ms',
+		'feature_stream.partial_log_ratio' => 1,
 		%settings);
 
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
