@@ -453,8 +453,34 @@ CREATE TABLE feature_stream.dead_letter_outcome (
     requested_at  timestamptz NOT NULL,
     why           text,
     finished_at   timestamptz,
+    corrections    boolean NOT NULL DEFAULT false,
+    corrected_at   timestamptz,
+    corrected_rows bigint,
     PRIMARY KEY (stream, partition, "offset", recorded_at)
 );
+
+-- Dead letters that came back with corrections, once for each feature view that had fired window ends without them: those from the
+-- event's on up to "upto".  Entered by the checkpoint that makes the event durable; known_at, by which the corrected rows are known, is
+-- another one for each.  The backfill worker writes the rows, and the state with them.  Kept as long as recovery may meet the event.
+CREATE TABLE feature_stream.correction (
+    view           oid NOT NULL,
+    stream         oid NOT NULL,
+    partition      int NOT NULL,
+    "offset"       bigint NOT NULL,
+    recorded_at    timestamptz NOT NULL,
+    entity         bytea NOT NULL,
+    event_time     timestamptz NOT NULL,
+    upto           timestamptz NOT NULL,
+    known_at       timestamptz NOT NULL,
+    complete_from  timestamptz,
+    state          text NOT NULL CHECK (state IN ('pending', 'done', 'lost')),
+    row_count      bigint NOT NULL DEFAULT 0,
+    finished_at    timestamptz,
+    error          text,
+    PRIMARY KEY (view, partition, "offset", recorded_at)
+) WITH (fillfactor = 50);
+CREATE INDEX correction_pending ON feature_stream.correction (view, known_at) WHERE state = 'pending';
+CREATE INDEX ON feature_stream.correction (stream, known_at);
 
 -- Dead letters beyond the stream's budget: counted a minute, their bytes are in the topic.
 CREATE TABLE feature_stream.dead_letter_overflow (
@@ -581,6 +607,12 @@ COMMENT ON TABLE feature_stream.dead_letter_outcome IS 'what became of dead lett
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.outcome IS 'requested: waits for the stream''s worker; replayed: accepted and counted; still_bad: refused again; too_late: all its windows have fired; discarded';
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.reason IS 'why it was refused again; null where there was nothing to decode';
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.why IS 'why it was discarded';
+COMMENT ON COLUMN feature_stream.dead_letter_outcome.corrections IS 'it was asked back with corrections: replayed, it counts in windows that had fired, too';
+COMMENT ON COLUMN feature_stream.dead_letter_outcome.corrected_at IS 'when the histories had all corrected rows; null before that, and without corrections';
+COMMENT ON COLUMN feature_stream.dead_letter_outcome.corrected_rows IS 'rows that were written to histories because of it, so far';
+COMMENT ON TABLE feature_stream.correction IS 'dead letters that came back with corrections, and how far the histories have the corrected rows';
+COMMENT ON COLUMN feature_stream.correction.upto IS 'the last window end that was fired without the event';
+COMMENT ON COLUMN feature_stream.correction.known_at IS 'computed_at and available_at of the corrected rows';
 
 CREATE FUNCTION feature_stream.print_payload(payload bytea, max_bytes int DEFAULT 120) RETURNS text
     AS 'MODULE_PATHNAME', 'fs_print_payload' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -761,7 +793,7 @@ CREATE FUNCTION feature_stream.replay_dead_letters(stream regclass, reason text 
     AS 'MODULE_PATHNAME', 'fs_replay_dead_letters' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.replay_dead_letters(regclass, text, int, bigint, bigint, timestamptz, timestamptz, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.replay_dead_letters(regclass, text, int, bigint, bigint, timestamptz, timestamptz, boolean) IS
-    'asks for dead letters to be decoded and counted again, once, in the windows that have not fired; since and until are of their arrival; returns how many, whose outcome will be in dead_letter_outcome';
+    'asks for dead letters to be decoded and counted again, once: in the windows that have not fired, with corrections in those that have, too, whose history rows get a new revision; since and until are of their arrival; returns how many, whose outcome will be in dead_letter_outcome';
 
 CREATE FUNCTION feature_stream.discard_dead_letters(stream regclass, why text, reason text DEFAULT NULL, partition int DEFAULT NULL,
     first_offset bigint DEFAULT NULL, last_offset bigint DEFAULT NULL,

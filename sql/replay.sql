@@ -101,7 +101,6 @@ SELECT feature_stream.replay_dead_letters(NULL);
 SELECT feature_stream.replay_dead_letters('outbox');
 SELECT feature_stream.replay_dead_letters('clicks', reason => 'broken');
 SELECT feature_stream.replay_dead_letters('clicks', reason => 'expression_error');
-SELECT feature_stream.replay_dead_letters('clicks', corrections => true);
 SELECT feature_stream.discard_dead_letters('clicks', NULL);
 
 -- Nothing is repaired: all are as bad as they were, and say so.  What arrived too early has arrived by now.

@@ -6,8 +6,9 @@
  * row of a join costs one descent of an index: hence a body that is parsed
  * already (BEGIN ATOMIC), STABLE, not STRICT, and no SET clause, any of which
  * would leave a function call in the plan.  With the entity given, the primary
- * key (entity, window_end) has the order that ORDER BY asks for, and partitions
- * are read from the newest that can hold the row until one does.
+ * key (entity, window_end, revision) has the order that ORDER BY asks for, and
+ * partitions are read from the newest that can hold the row until one does.  Of
+ * a row that was corrected it is the newest revision that was known by then.
  *
  * It depends on the history, as its body says, and is dropped with the view.
  * A dump does not keep that last dependency, so the name is in the registry,
@@ -87,7 +88,7 @@ append_body(StringInfo sql, const FsViewColumn *columns, int ncolumns, Oid histo
 	Assert(n > 0);
 	appendStringInfo(sql, "h.window_end OPERATOR(pg_catalog.<=) $%d"
 					 " AND h.available_at OPERATOR(pg_catalog.<=) COALESCE($%d, $%d)"
-					 " ORDER BY h.window_end DESC LIMIT 1", n + 1, n + 2, n + 1);
+					 " ORDER BY h.window_end DESC, h.revision DESC LIMIT 1", n + 1, n + 2, n + 1);
 }
 
 /*

@@ -220,7 +220,7 @@ fs_definition_create(FsViewRequest *request)
 void
 fs_definition_forget(Oid view, Oid definition)
 {
-	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "view_alteration", "backfill",
+	static const char *const tables[] = {"feature_view", "firing", "view_state", "view_pause", "view_alteration", "backfill", "correction",
 	"backread", "backread_position", "backread_log", "lake_chunk", "lake_export"};
 	Oid			types[1] = {OIDOID};
 	Datum		values[1];

@@ -55,6 +55,8 @@ append_column(StringInfo sql, const FsViewColumn *column)
 		appendStringInfoString(sql, " NOT NULL");
 	if (strcmp(column->name, "backfilled") == 0)
 		appendStringInfoString(sql, " DEFAULT false");
+	if (strcmp(column->name, "revision") == 0)
+		appendStringInfoString(sql, " DEFAULT 0");
 	appendStringInfoString(sql, ", ");
 }
 
@@ -72,7 +74,7 @@ create_history(const FsViewColumn *columns, int ncolumns, const char *name)
 	for (int i = 0; i < ncolumns; i++)
 		if (columns[i].entity >= 0)
 			appendStringInfo(&sql, "%s, ", quote_identifier(columns[i].name));
-	appendStringInfoString(&sql, "window_end)) PARTITION BY RANGE (window_end)");
+	appendStringInfoString(&sql, "window_end, revision)) PARTITION BY RANGE (window_end)");
 	fs_user_execute(sql.data, SPI_OK_UTILITY);
 	pfree(sql.data);
 }
@@ -270,7 +272,9 @@ fixed_comment(const char *name)
 		return "when serving could have known the row";
 	if (strcmp(name, "complete") == 0)
 		return "the windows were fully covered by events read";
-	return "the row was computed from the log after the fact";
+	if (strcmp(name, "backfilled") == 0)
+		return "the row was computed from the log after the fact";
+	return "0: as it was fired or backfilled; each correction of the row has the next number";
 }
 
 /* Comments on the relations themselves. */
@@ -288,7 +292,7 @@ comment_relations(const FsViewDef *view, const FsStreamDef *stream)
 	fs_objects_comment_definition(view);
 	if (OidIsValid(view->history))
 		CreateComments(view->history, RelationRelationId, 0,
-					   psprintf("history of feature view %s: every row emitted",
+					   psprintf("history of feature view %s: every row emitted, and its corrections",
 								name));
 }
 

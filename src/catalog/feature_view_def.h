@@ -228,7 +228,7 @@ typedef struct FsViewDef
 /*
  * Columns of the view's foreign table: the entity columns, then for each window
  * each feature (name_suffix), then window_end, computed_at.  The history table
- * has these and available_at, complete, backfilled.  This is the order in which
+ * has these and available_at, complete, backfilled, revision.  This is the order in which
  * rows are computed; in a view that was altered the tables may have another one.
  */
 static inline int

@@ -19,7 +19,7 @@
 #include "catalog/view_columns.h"
 #include "catalog/window.h"
 
-/* Columns every view has besides entity and features; the last three are the history's alone. */
+/* Columns every view has besides entity and features; the last four are the history's alone. */
 static const struct
 {
 	const char *name;
@@ -32,6 +32,7 @@ static const struct
 	{"available_at", TIMESTAMPTZOID, true},
 	{"complete", BOOLOID, true},
 	{"backfilled", BOOLOID, true},
+	{"revision", INT4OID, true},
 };
 
 /* Throws when the last of the columns has a name that cannot be. */
@@ -52,7 +53,7 @@ check_name(const FsViewColumn *columns, int ncolumns)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_COLUMN),
 					 errmsg("column name \"%s\" appears twice", name),
-					 errdetail("A feature view has its entity columns, <feature>_<window> for each feature and window, and window_end, computed_at, available_at, complete and backfilled."),
+					 errdetail("A feature view has its entity columns, <feature>_<window> for each feature and window, and window_end, computed_at, available_at, complete, backfilled and revision."),
 					 errhint("Give the column another name with AS.")));
 }
 
@@ -121,7 +122,7 @@ fs_view_columns(const FsViewDef *view, const FsStreamDef *stream, int *ncolumns)
 		add_column(columns, ncolumns, pstrdup(fixed_columns[i].name),
 				   fixed_columns[i].typid,
 				   InvalidOid)->history_only = fixed_columns[i].history_only;
-	Assert(*ncolumns == fs_view_natts(view) + 3);
+	Assert(*ncolumns == fs_view_natts(view) + 4);
 	return columns;
 }
 

@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "core/slice.h"
+#include "pipeline/correction.h"
 #include "pipeline/dead_letters.h"
 #include "pipeline/shard.h"
 
@@ -197,7 +198,8 @@ fs_admit(FsShard *shard, FsPartition *partition, FsEvent *event)
 
 /*
  * The same for a dead letter that comes back.  It counts in every window that is
- * not closed yet; neither its partition's watermark nor its idleness has a say.
+ * not closed yet, or with corrections in every one; neither its partition's
+ * watermark nor its idleness has a say.
  */
 void
 fs_admit_replayed(FsShard *shard, FsEvent *event)
@@ -209,9 +211,13 @@ fs_admit_replayed(FsShard *shard, FsEvent *event)
 	event->meta.event_time = event->values[shard->def->event_time].i;
 	event->meta.late_bound = FS_TIME_MIN;
 	old = MemoryContextSwitchTo(shard->batch);
-	if (check_event_time(shard, event) && (!event->lacks_key || check_keys(shard, event)) &&
-		!judge_lateness(shard, event, shard->closing))
-		refuse_late(event, "event time %s is too late: windows that end up to %s have fired", shard->closing);
+	if (check_event_time(shard, event) && (!event->lacks_key || check_keys(shard, event)))
+	{
+		if (event->replay->corrections)
+			(void) fs_correction_judge(shard, event);
+		else if (!judge_lateness(shard, event, shard->closing))
+			refuse_late(event, "event time %s is too late: windows that end up to %s have fired", shard->closing);
+	}
 	MemoryContextSwitchTo(old);
 }
 

@@ -5,6 +5,7 @@
  * A step computes the rows of its window ends as backfill.c does, and one UPDATE
  * joins them to the history by key and window end.  Rows that the history has
  * not stay away: other gaps may be filled at the same time, and write whole rows.
+ * Of a row that was corrected it is the newest revision that gets the columns.
  *
  * A definition that was loaded is known by its view's Oid.  One that is older
  * than an alteration says nothing about it: a worker that loaded its views just
@@ -213,8 +214,14 @@ make_update(const Step *step)
 	for (int i = 0; i < batch->nentity; i++)
 		appendStringInfo(&sql, " h.%s OPERATOR(pg_catalog.=) n.e%d AND",
 						 quote_identifier(batch->columns[i].name), i + 1);
-	appendStringInfoString(&sql, " h.window_end OPERATOR(pg_catalog.=) n.w"
-						   " AND h.window_end OPERATOR(pg_catalog.>=) $1 AND h.window_end OPERATOR(pg_catalog.<=) $2");
+	appendStringInfo(&sql, " h.window_end OPERATOR(pg_catalog.=) n.w"
+					 " AND h.window_end OPERATOR(pg_catalog.>=) $1 AND h.window_end OPERATOR(pg_catalog.<=) $2"
+					 " AND NOT EXISTS (SELECT FROM %s AS r WHERE r.window_end OPERATOR(pg_catalog.=) h.window_end"
+					 " AND r.revision OPERATOR(pg_catalog.>) h.revision", fs_relation_name(step->view->history));
+	for (int i = 0; i < batch->nentity; i++)
+		appendStringInfo(&sql, " AND r.%1$s OPERATOR(pg_catalog.=) h.%1$s",
+						 quote_identifier(batch->columns[i].name));
+	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }
 

@@ -61,6 +61,12 @@ typedef struct Step
 	int64		nrows;
 } Step;
 
+/* Views c that have corrections to be written; those wait for what is to be filled in. */
+#define CORRECTED_VIEWS \
+	"feature_stream.correction c WHERE c.state = 'pending'" \
+	" AND NOT EXISTS (SELECT FROM feature_stream.backfill b WHERE b.view = c.view AND b.state = 'pending')" \
+	" AND NOT EXISTS (SELECT FROM feature_stream.view_alteration a WHERE a.view = c.view AND a.state = 'pending')"
+
 /* The parameters that name the gap. */
 static Oid	key_types[2] = {OIDOID, TIMESTAMPTZOID};
 
@@ -77,7 +83,8 @@ fs_backfill_is_wanted(bool *fresh)
 {
 	fs_query_read("SELECT bool_or(w.error IS NULL) FROM"
 				  " (SELECT error FROM feature_stream.backfill WHERE state = 'pending' UNION ALL"
-				  " SELECT error FROM feature_stream.view_alteration WHERE state = 'pending' AND until IS NOT NULL) w",
+				  " SELECT error FROM feature_stream.view_alteration WHERE state = 'pending' AND until IS NOT NULL UNION ALL"
+				  " SELECT c.error FROM " CORRECTED_VIEWS ") w",
 				  0, NULL, NULL);
 	*fresh = fs_query_bool(0, 1);
 	return !fs_query_is_null(0, 1);
@@ -105,10 +112,14 @@ fs_backfill_list(void)
 	fs_transaction_begin();
 	SPI_connect();
 	forget_dropped();
-	fs_query_run("SELECT w.view, w.until, w.id FROM"
-				 " (SELECT view, until, 0::int8 AS id, computed_at FROM feature_stream.backfill WHERE state = 'pending' UNION ALL"
-				 " SELECT view, until, id, 'infinity' FROM feature_stream.view_alteration"
-				 " WHERE state = 'pending' AND until IS NOT NULL) w ORDER BY w.computed_at, w.id, w.view",
+	fs_query_run("SELECT w.view, w.until, w.id, w.corrections FROM"
+				 " (SELECT view, until, 0::int8 AS id, false AS corrections, computed_at"
+				 " FROM feature_stream.backfill WHERE state = 'pending' UNION ALL"
+				 " SELECT view, until, id, false, 'infinity' FROM feature_stream.view_alteration"
+				 " WHERE state = 'pending' AND until IS NOT NULL UNION ALL"
+				 " SELECT DISTINCT c.view, NULL::timestamptz, 0::int8, true, 'infinity'::timestamptz"
+				 " FROM " CORRECTED_VIEWS ") w"
+				 " ORDER BY w.corrections, w.computed_at, w.id, w.view",
 				 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -118,6 +129,7 @@ fs_backfill_list(void)
 		backfill->view = fs_query_oid(i, 1);
 		backfill->until = fs_query_time(i, 2);
 		backfill->alteration = fs_query_int64(i, 3, 0);
+		backfill->corrections = fs_query_bool(i, 4);
 		list = lappend(list, backfill);
 		MemoryContextSwitchTo(old);
 	}

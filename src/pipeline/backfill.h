@@ -25,12 +25,13 @@ typedef struct FsBackfill
 	Oid			view;
 	FsTime		until;			/* identifies the gap among the view's */
 	int64		alteration;		/* 0; or it is no gap but columns of that alteration: see alteration.h */
+	bool		corrections;	/* it is neither, but the view's corrections: see correction_rows.h */
 	int64		span;			/* event time that the next step is to cover; 0: not known yet */
 	bool		done;			/* or it is no longer there */
 } FsBackfill;
 
 /*
- * Is there any gap, or column, to be filled?  *fresh: one that was not tried in vain yet.
+ * Is there any gap, or column, to be filled, or a row to be corrected?  *fresh: one that was not tried in vain yet.
  * In the caller's transaction, SPI connected.
  */
 extern bool fs_backfill_is_wanted(bool *fresh);

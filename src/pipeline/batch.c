@@ -445,7 +445,8 @@ fs_batch_rows(FsBatch *batch, const FsBatchRange *range, FsBatchVisitor visit, v
 	run->flush_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream rows",
 											   ALLOCSET_DEFAULT_SIZES);
 	begin_groups(run);
-	log = fs_batch_log_read(batch, range->first - reach, range->last, range->sample, NULL, 0);
+	log = fs_batch_log_read(batch, range->first - reach, range->last, range->sample, range->keys,
+							range->nkeys);
 	run_log(run, log);
 	fs_batch_log_end(log);
 	tuplestore_end(run->groups);

@@ -32,6 +32,8 @@ typedef struct FsBatchRange
 	FsTime		last;
 	int64		grid;			/* only multiples of this; 0: all */
 	double		sample;			/* share of the entities, by the hash of their keys; 1: all */
+	const FsBatchKey *keys;		/* sorted: these alone; NULL: those of the sample */
+	int			nkeys;
 	FsBatchChoice choice;
 } FsBatchRange;
 

@@ -49,8 +49,8 @@ struct FsBatchLog
 	FsTime		from;
 	FsTime		until;
 	double		sample;
-	const char *key;			/* NULL: any entity of the sample */
-	int			key_len;
+	const FsBatchKey *keys;		/* sorted; NULL: any entity of the sample */
+	int			nkeys;
 	FsLogColumns *columns;
 	FsValue    *values;			/* by stream column */
 
@@ -207,6 +207,27 @@ read_log(FsBatchLog *log)
 	pfree(log->values);
 }
 
+/* See batch_state.h. */
+int
+fs_batch_key_compare(const void *a, const void *b)
+{
+	const FsBatchKey *x = a;
+	const FsBatchKey *y = b;
+	int			order = memcmp(x->bytes, y->bytes, Min(x->len, y->len));
+
+	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* See batch_state.h. */
+int
+fs_batch_key_find(const FsBatchKey *keys, int n, const char *bytes, int len)
+{
+	FsBatchKey	key = {bytes, len};
+	const FsBatchKey *found = bsearch(&key, keys, n, sizeof(FsBatchKey), fs_batch_key_compare);
+
+	return found == NULL ? -1 : (int) (found - keys);
+}
+
 /* Is the event of an entity that is looked at? */
 static bool
 is_wanted(const FsBatchLog *log, const FsBatchEvent *event)
@@ -216,10 +237,10 @@ is_wanted(const FsBatchLog *log, const FsBatchEvent *event)
 
 	if (event->entity == NULL)
 		return false;
-	if (log->key == NULL)
+	if (log->keys == NULL)
 		return fs_batch_in_sample(log->batch, log->sample, event->entity);
 	len = fs_key_encode(log->batch->view, event->entity, key);
-	return len == log->key_len && memcmp(key, log->key, len) == 0;
+	return len >= 0 && fs_batch_key_find(log->keys, log->nkeys, key, len) >= 0;
 }
 
 /* Copies the event in the slot. */
@@ -306,7 +327,7 @@ judge_log(FsBatchLog *log)
 /* See batch_state.h. */
 FsBatchLog *
 fs_batch_log_read(const FsBatch *batch, FsTime from, FsTime until, double sample,
-				  const char *key, int key_len)
+				  const FsBatchKey *keys, int nkeys)
 {
 	FsBatchLog *log = palloc0(sizeof(FsBatchLog));
 
@@ -315,8 +336,8 @@ fs_batch_log_read(const FsBatch *batch, FsTime from, FsTime until, double sample
 	log->from = from;
 	log->until = until;
 	log->sample = sample;
-	log->key = key;
-	log->key_len = key_len;
+	log->keys = keys;
+	log->nkeys = nkeys;
 	log->desc = make_desc(batch);
 	log->slot = MakeSingleTupleTableSlot(log->desc, &TTSOpsMinimalTuple);
 	log->event_context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream event",

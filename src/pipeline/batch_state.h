@@ -72,15 +72,27 @@ fs_batch_leaves_at(const FsBatchEvent *event, int64 size, int64 slide)
 	return fs_time_next(event->time + size, slide);
 }
 
+/* An entity's key, of fs_key_encode(). */
+typedef struct FsBatchKey
+{
+	const char *bytes;
+	int			len;
+} FsBatchKey;
+
+/* Index of a key among n sorted ones; -1: it is not there.  fs_batch_key_compare() is their order, for qsort(). */
+extern int	fs_batch_key_find(const FsBatchKey *keys, int n, const char *bytes, int len);
+extern int	fs_batch_key_compare(const void *a, const void *b);
+
 /* batch_log.c: the log's events of a time range, sorted by entity, event time, partition, offset. */
 typedef struct FsBatchLog FsBatchLog;
 
 /*
- * Reads the log.  'key' (of fs_key_encode) restricts it to one entity; NULL:
- * those of the sample.  Events whose entity is not known are left out.
+ * Reads the log.  'keys', which are sorted and live as long, restrict it to
+ * their entities; NULL: those of the sample.  Events whose entity is not known
+ * are left out.
  */
 extern FsBatchLog *fs_batch_log_read(const FsBatch *batch, FsTime from, FsTime until,
-									 double sample, const char *key, int key_len);
+									 double sample, const FsBatchKey *keys, int nkeys);
 
 /*
  * Goes to the next entity and returns its values, which live until the next

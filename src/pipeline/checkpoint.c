@@ -10,6 +10,9 @@
  * the fire cursor says how far.  Only after the commit is anything told to the
  * outside: readers (durable frontier) and the online store.
  *
+ * One with corrections stands still: it fires nothing and lets nothing in, so
+ * that memory gets them at the frontier at which they were judged.
+ *
  * Offsets live in feature_stream.partition_position and nowhere else.
  */
 #include "postgres.h"
@@ -27,6 +30,7 @@
 #include "ground/settings.h"
 #include "offline/partition.h"
 #include "offline/table_writer.h"
+#include "pipeline/correction.h"
 #include "pipeline/dead_letter_replay.h"
 #include "pipeline/dead_letter_topic.h"
 #include "pipeline/dead_letters.h"
@@ -54,6 +58,13 @@ fs_checkpoint_is_due(FsShard *shard)
 		GetCurrentTimestamp() >= shard->checkpoint_due || shard->new_starts;
 }
 
+/* Ingestion while a checkpoint stands still. */
+static bool
+ingest_nothing(FsShard *shard)
+{
+	return false;
+}
+
 /* Sets aside what is to be written; ingestion begins a new pending set. */
 static void
 freeze(FsShard *shard, FsCheckpoint *checkpoint)
@@ -69,6 +80,12 @@ freeze(FsShard *shard, FsCheckpoint *checkpoint)
 		checkpoint->counts[v] = shard->views[v].counts;
 	checkpoint->watermark = shard->watermark;
 	checkpoint->upto = fs_shard_is_replaying(shard) ? Min(shard->watermark, shard->closing) : shard->watermark;
+	if (checkpoint->pending.corrections != NIL)
+	{
+		Assert(!shard->fire.active);
+		checkpoint->upto = FS_TIME_MIN;
+		checkpoint->interleave = ingest_nothing;
+	}
 	checkpoint->number = shard->checkpoint + 1;
 	checkpoint->bytes = 0;
 	shard->firings = NIL;
@@ -280,6 +297,7 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	fs_dead_letters_write(shard, &checkpoint);
 	fs_dead_letter_topic_note(shard, &checkpoint);
 	fs_checkpoint_write_state(shard, &checkpoint);
+	fs_corrections_write(shard, &checkpoint);
 	PopActiveSnapshot();
 	fs_pace_commit(shard, &checkpoint);
 	fs_report(shard);			/* or statistics were behind the tables for a while */
@@ -287,6 +305,7 @@ fs_checkpoint(FsShard *shard, bool (*interleave) (FsShard *shard))
 	CommitTransactionCommand();
 	FS_FAULT("checkpoint-after-commit");
 	publish_durable(shard, &checkpoint);
+	fs_corrections_apply(shard, &checkpoint);
 	fs_pending_clear(&checkpoint.pending);
 	pfree(checkpoint.partitions);
 	pfree(checkpoint.counts);

@@ -185,24 +185,27 @@ static void
 write_outcomes(FsShard *shard, FsCheckpoint *checkpoint)
 {
 	static Statement statement = {
-		"UPDATE feature_stream.dead_letter_outcome SET outcome = $5, reason = $6, message = $7, finished_at = $8 "
+		"UPDATE feature_stream.dead_letter_outcome SET outcome = $5, reason = $6, message = $7, finished_at = $8, "
+		"corrected_at = CASE WHEN $9 THEN $8 END, corrected_rows = CASE WHEN $9 THEN 0 END "
 		"WHERE stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass AND partition OPERATOR(pg_catalog.=) $2 "
 		"AND \"offset\" OPERATOR(pg_catalog.=) $3 AND recorded_at OPERATOR(pg_catalog.=) $4 "
 		"AND outcome OPERATOR(pg_catalog.=) 'requested'",
-		8, {OIDOID, INT4OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}, SPI_OK_UPDATE};
+		9, {OIDOID, INT4OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID},
+	SPI_OK_UPDATE};
 	ListCell   *cell;
 
 	foreach(cell, checkpoint->pending.outcomes)
 	{
 		const FsReplayOutcome *outcome = lfirst(cell);
-		Datum		values[8] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(outcome->partition),
+		Datum		values[9] = {ObjectIdGetDatum(shard->def->relid), Int32GetDatum(outcome->partition),
 			Int64GetDatum(outcome->offset), TimestampTzGetDatum(outcome->recorded_at),
 		CStringGetTextDatum(outcome->outcome)};
-		char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+		char		nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
 
 		values[5] = text_datum(outcome->reason, &nulls[5]);
 		values[6] = text_datum(outcome->message, &nulls[6]);
 		values[7] = TimestampTzGetDatum(fs_clock_now());
+		values[8] = BoolGetDatum(outcome->corrected);
 		if (execute(&statement, values, nulls) != 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

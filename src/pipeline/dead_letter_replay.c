@@ -9,6 +9,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "ground/clock.h"
 #include "ground/settings.h"
@@ -20,6 +21,7 @@
 #define MAX_BYTES (16 * 1024 * 1024)	/* of payloads in one batch, about */
 #define FETCH_ROWS 50
 #define PUT_OFF_USEC (10 * FS_USEC_PER_SEC)
+#define LOOK_AGAIN_USEC 100000	/* corrections wait for a window end to be fired as a whole */
 
 StaticAssertDecl(MAX_REPLAYS <= FS_POLL_BATCH_MAX, "shard->records holds a batch");
 
@@ -27,7 +29,7 @@ StaticAssertDecl(MAX_REPLAYS <= FS_POLL_BATCH_MAX, "shard->records holds a batch
 enum
 {
 	COL_PARTITION = 1, COL_OFFSET, COL_RECORDED_AT, COL_RECORD_TIME, COL_KEY, COL_PAYLOAD, COL_HEADERS,
-	COL_IS_KEPT, COL_HAD_PAYLOAD
+	COL_IS_KEPT, COL_HAD_PAYLOAD, COL_CORRECTIONS
 };
 
 /* See dead_letter_replay.h. */
@@ -45,16 +47,16 @@ fs_replay_is_due(FsShard *shard)
 		fs_clock_monotonic() >= shard->replay_not_before;
 }
 
-/* Opens a cursor on the requests; SPI is connected. */
+/* Opens a cursor on the requests with or without corrections; SPI is connected. */
 static Portal
-open_cursor(const FsShard *shard)
+open_cursor(const FsShard *shard, bool corrections)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
+	Oid			types[2] = {OIDOID, BOOLOID};
+	Datum		values[2] = {ObjectIdGetDatum(shard->def->relid), BoolGetDatum(corrections)};
 
 	return SPI_cursor_open_with_args(NULL,
 									 "SELECT o.partition, o.\"offset\", o.recorded_at, d.record_time, d.key, d.payload, "
-									 "d.headers::pg_catalog.text, d.stream IS NOT NULL, d.payload_size IS NOT NULL "
+									 "d.headers::pg_catalog.text, d.stream IS NOT NULL, d.payload_size IS NOT NULL, o.corrections "
 									 "FROM feature_stream.dead_letter_outcome o "
 									 "LEFT JOIN feature_stream.dead_letter d "
 									 "ON d.stream OPERATOR(pg_catalog.=) o.stream "
@@ -62,9 +64,9 @@ open_cursor(const FsShard *shard)
 									 "AND d.\"offset\" OPERATOR(pg_catalog.=) o.\"offset\" "
 									 "AND d.recorded_at OPERATOR(pg_catalog.=) o.recorded_at "
 									 "WHERE o.stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass "
-									 "AND o.outcome OPERATOR(pg_catalog.=) 'requested' "
+									 "AND o.outcome OPERATOR(pg_catalog.=) 'requested' AND o.corrections OPERATOR(pg_catalog.=) $2 "
 									 "ORDER BY o.partition, o.\"offset\" LIMIT " CppAsString2(MAX_REPLAYS),
-									 1, types, values, NULL, true, 0);
+									 2, types, values, NULL, true, 0);
 }
 
 /* A column of bytes, copied into the current memory context; NULL for a null. */
@@ -97,6 +99,7 @@ read_request(FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
 	replay->recorded_at = fs_query_time(row, COL_RECORDED_AT);
 	replay->headers = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_HEADERS);
 	replay->problem = NULL;
+	replay->corrections = fs_query_bool(row, COL_CORRECTIONS);
 	if (!fs_query_bool(row, COL_IS_KEPT))
 		replay->problem = "the dead letter is not kept any more";
 	else if (record->value == NULL && fs_query_bool(row, COL_HAD_PAYLOAD))
@@ -109,9 +112,9 @@ read_request(FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
 
 /* Reads requests until it is a batch; returns their number.  SPI is connected. */
 static int
-read_requests(FsShard *shard, FsReplay *replays)
+read_requests(FsShard *shard, FsReplay *replays, bool corrections)
 {
-	Portal		portal = open_cursor(shard);
+	Portal		portal = open_cursor(shard, corrections);
 	size_t		bytes = 0;
 	int			n = 0;
 
@@ -140,16 +143,21 @@ int
 fs_replay_take(FsShard *shard, FsReplay **replays)
 {
 	MemoryContext context = CurrentMemoryContext;
+	bool		is_firing = shard->fire.active || shard->closing != shard->frontier;
 	int			n;
 
 	Assert(!IsTransactionState() && shard->nevents == 0 && shard->replays == 0);
 	*replays = MemoryContextAlloc(shard->batch, sizeof(FsReplay) * MAX_REPLAYS);
 	fs_transaction_begin();
 	SPI_connect();
-	n = read_requests(shard, *replays);
+	n = read_requests(shard, *replays, false);
+	if (n == 0 && !is_firing)
+		n = read_requests(shard, *replays, true);
 	SPI_finish();
 	fs_transaction_end(context);
-	shard->replay_wanted = n > 0;
+	shard->replay_wanted = n > 0 || is_firing;
+	if (n == 0 && is_firing)
+		shard->replay_not_before = fs_clock_monotonic() + LOOK_AGAIN_USEC;
 	shard->replays = n;
 	return n;
 }
@@ -174,6 +182,8 @@ note_outcome(FsShard *shard, const FsEvent *event)
 		outcome->reason = problem == NULL ? fs_reason_name(event->reason) : NULL;
 		outcome->message = pstrdup(problem == NULL ? event->message : problem);
 	}
+	else
+		outcome->corrected = event->replay->corrections && !event->corrects;
 	pending->outcomes = lappend(pending->outcomes, outcome);
 	pending->dirty = true;
 	MemoryContextSwitchTo(old);
@@ -216,4 +226,25 @@ fs_replay_done(FsShard *shard, const FsPending *pending)
 {
 	Assert(list_length(pending->outcomes) <= shard->replays);
 	shard->replays -= list_length(pending->outcomes);
+}
+
+/* See dead_letter_replay.h. */
+void
+fs_replay_corrected(Oid stream, int32 partition, int64 offset, FsTime recorded_at, int64 rows, const char *message)
+{
+	Oid			types[7] = {OIDOID, INT4OID, INT8OID, TIMESTAMPTZOID, INT8OID, TEXTOID, TIMESTAMPTZOID};
+	Datum		values[7] = {ObjectIdGetDatum(stream), Int32GetDatum(partition), Int64GetDatum(offset),
+		TimestampTzGetDatum(recorded_at), Int64GetDatum(rows),
+		message == NULL ? (Datum) 0 : CStringGetTextDatum(message), TimestampTzGetDatum(fs_clock_now())};
+	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', message == NULL ? 'n' : ' ', ' '};
+
+	fs_query_run("UPDATE feature_stream.dead_letter_outcome o SET corrected_rows = COALESCE(corrected_rows, 0) + $5,"
+				 " message = COALESCE(message OPERATOR(pg_catalog.||) '; ' OPERATOR(pg_catalog.||) $6, $6, message),"
+				 " corrected_at = CASE WHEN NOT EXISTS (SELECT FROM feature_stream.correction c"
+				 " WHERE c.stream OPERATOR(pg_catalog.=) $1 AND c.partition OPERATOR(pg_catalog.=) $2"
+				 " AND c.\"offset\" OPERATOR(pg_catalog.=) $3 AND c.recorded_at OPERATOR(pg_catalog.=) $4"
+				 " AND c.state OPERATOR(pg_catalog.=) 'pending') THEN $7 END"
+				 " WHERE o.stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass AND o.partition OPERATOR(pg_catalog.=) $2"
+				 " AND o.\"offset\" OPERATOR(pg_catalog.=) $3 AND o.recorded_at OPERATOR(pg_catalog.=) $4",
+				 SPI_OK_UPDATE, 7, types, values, nulls);
 }

@@ -10,7 +10,8 @@
  * ones are taken when these are committed.
  *
  * They count in the windows that have not fired, whatever the watermark of their
- * partition.  Its position and its watermark do not move: event time goes on by
+ * partition, and in those that have where corrections were asked for
+ * (correction.h): a batch has the one or the other kind.  A partition's position and its watermark do not move: event time goes on by
  * what the source hands out alone.
  */
 #ifndef FS_PIPELINE_DEAD_LETTER_REPLAY_H
@@ -27,6 +28,7 @@ typedef struct FsReplayOutcome
 	const char *outcome;		/* as in dead_letter_outcome.outcome */
 	const char *reason;			/* still bad: a word; NULL: none */
 	char	   *message;		/* NULL: replayed */
+	bool		corrected;		/* replayed with corrections, of which there are none */
 } FsReplayOutcome;
 
 /* Are there requests to be taken now?  Not while those taken last wait for their checkpoint. */
@@ -47,5 +49,13 @@ extern void fs_replay_put_off(FsShard *shard);
 
 /* A checkpoint has committed these outcomes. */
 extern void fs_replay_done(FsShard *shard, const FsPending *pending);
+
+/*
+ * Adds rows that were written to a history to one's outcome; when none of its
+ * corrections are pending any more it is corrected.  A message is added unless
+ * NULL.  SPI is connected.
+ */
+extern void fs_replay_corrected(Oid stream, int32 partition, int64 offset, FsTime recorded_at,
+								int64 rows, const char *message);
 
 #endif							/* FS_PIPELINE_DEAD_LETTER_REPLAY_H */

@@ -30,6 +30,7 @@ typedef struct FsReplay
 	FsTime		recorded_at;	/* with partition and offset: its row */
 	char	   *headers;		/* JSON, or NULL */
 	const char *problem;		/* why there is nothing to decode; NULL: there is */
+	bool		corrections;	/* asked for: see correction.h */
 } FsReplay;
 
 /* Those of one partition and reason, since the last checkpoint, that were beyond the budget: a row of dead_letter_overflow. */

@@ -14,6 +14,7 @@
 #include "core/hash.h"
 #include "core/slice.h"
 #include "pipeline/condense.h"
+#include "pipeline/correction.h"
 #include "pipeline/partial.h"
 #include "pipeline/partial_log.h"
 #include "pipeline/row.h"
@@ -311,6 +312,7 @@ count_event(FsShard *shard, const FsEvent *event)
 /*
  * Folds events[index], which was accepted and prepared, into every view that
  * has not had it yet (bits of *folded), then counts it and adds it to the log.
+ * One that corrects rows goes into the views when that is committed.
  * False: memory is out, call again later; a checkpoint in between knows nothing
  * of the event.
  */
@@ -324,6 +326,11 @@ fs_fold(FsShard *shard, int index, uint32 *folded)
 	uint32		bit = 1;
 	int64		slice = fs_shard_slice(shard, event->meta.event_time);
 
+	if (event->corrects)
+	{
+		fs_correction_note(shard, event);
+		todo = 0;
+	}
 	for (FsView *view = shard->views; view < end; view++, key++, bit <<= 1)
 	{
 		if ((todo & bit) == 0)

@@ -223,7 +223,8 @@ fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row)
 	set_column(writer, *attnum++, TimestampTzGetDatum(row->available_at), false);
 	set_column(writer, *attnum++, BoolGetDatum(row->complete), false);
 	set_column(writer, *attnum++, BoolGetDatum(row->backfilled), false);
-	Assert(attnum - writer->attnums == fs_view_natts(view) + 3);
+	set_column(writer, *attnum++, Int32GetDatum(row->revision), false);
+	Assert(attnum - writer->attnums == fs_view_natts(view) + 4);
 	fs_table_writer_put(writer->table, writer->values, writer->nulls);
 	count_row(writer, row);
 }

@@ -37,6 +37,7 @@ typedef struct FsHistoryRow
 	FsTime		available_at;
 	bool		complete;
 	bool		backfilled;
+	int32		revision;		/* above 0: a correction */
 } FsHistoryRow;
 
 /*

@@ -83,6 +83,14 @@ fs_partial_log_watch(const FsShard *shard, const FsView *view, const FsEventMeta
 		log->spoilt = true;
 }
 
+/* An event will come to a record that is closed, of this window end or another: the next checkpoint ends storing. */
+static inline void
+fs_partial_log_spoil(const FsView *view)
+{
+	if (view->partial_log != NULL)
+		view->partial_log->spoilt = true;
+}
+
 /*
  * The checkpoint's part: makes the partitions that it may need, in a transaction
  * of its own; and when all is fired, inside the checkpoint's, writes the records

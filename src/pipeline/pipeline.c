@@ -100,7 +100,7 @@ should_end(FsShard *shard, FsPipelineEnd *end)
 	if (ShutdownRequestPending || shard->slot->stop)
 		return true;
 	*end = FS_END_RELOAD;
-	return pg_atomic_read_u64(&shard->slot->generation) != shard->generation;
+	return shard->start_over || pg_atomic_read_u64(&shard->slot->generation) != shard->generation;
 }
 
 /* One turn of the loop; true when anything was done. */

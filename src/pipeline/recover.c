@@ -8,7 +8,8 @@
  * they were accepted; in the place of many events there may be the records of a
  * sliced view that they made (partial_log.h).  Then, from the same log and one window further back, it
  * works out for each entity the newest window end that was fired for it: the
- * last one, up to the frontier, at which an event entered or left.
+ * last one, up to the frontier, at which an event entered or left.  Events that
+ * fired windows count after all (correction.h) say so last, in their order.
  */
 #include "postgres.h"
 
@@ -26,6 +27,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "pipeline/correction.h"
 #include "pipeline/log_columns.h"
 #include "pipeline/partial_log.h"
 #include "pipeline/recover.h"
@@ -46,6 +48,18 @@ typedef struct FiredChunks
 	FiredChunk *chunks;			/* by window end, then hash */
 	int64		n;
 } FiredChunks;
+
+/* A row of feature_stream.correction, found by what comes first. */
+typedef struct CorrectedEvent
+{
+	int64		offset;
+	int32		partition;
+	int32		view;			/* index */
+	FsCorrected corrected;
+	FsHandle	entity;			/* 0: not met, or not in memory */
+} CorrectedEvent;
+
+#define CORRECTED_KEY offsetof(CorrectedEvent, corrected)
 
 /* What is done with the events of a scan. */
 typedef enum Pass
@@ -72,6 +86,7 @@ typedef struct Recovery
 	FsLogColumns *columns;
 	FsValue    *values;			/* by stream column */
 	FiredChunks *fired;			/* by view */
+	HTAB	   *corrected;		/* of CorrectedEvents; NULL: there are none */
 	int64		bytes_done;
 	int64		bytes_total;
 	int64		events;
@@ -260,6 +275,86 @@ computed_at(const FiredChunks *fired, FsTime window_end, uint32 hash)
 	return fired->chunks[low].computed_at;
 }
 
+/* Notes one row of the query in load_corrected(). */
+static void
+note_corrected(Recovery *recovery, uint64 row)
+{
+	const FsShard *shard = recovery->shard;
+	CorrectedEvent key = {.offset = fs_query_int64(row, 3, 0), .partition = fs_query_int32(row, 2)};
+	CorrectedEvent *event;
+
+	while (key.view < shard->nviews && shard->views[key.view].def->relid != fs_query_oid(row, 1))
+		key.view++;
+	if (key.view == shard->nviews)
+		return;					/* it was dropped meanwhile */
+	event = hash_search(recovery->corrected, &key, HASH_ENTER, NULL);
+	event->corrected.event_time = fs_query_time(row, 4);
+	event->corrected.upto = fs_query_time(row, 5);
+	event->corrected.known_at = fs_query_time(row, 6);
+	event->entity = 0;
+}
+
+/* Loads which events fired windows count after all. */
+static void
+load_corrected(Recovery *recovery)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(recovery->shard->def->relid)};
+	HASHCTL		info = {.keysize = CORRECTED_KEY, .entrysize = sizeof(CorrectedEvent),
+	.hcxt = recovery->shard->batch};
+
+	SPI_connect();
+	fs_query_read("SELECT view, partition, \"offset\", event_time, upto, known_at FROM feature_stream.correction "
+				  "WHERE stream OPERATOR(pg_catalog.=) $1", 1, types, values);
+	if (SPI_processed > 0)
+		recovery->corrected = hash_create("feature_stream corrected events", (long) SPI_processed, &info,
+										  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		note_corrected(recovery, i);
+	SPI_finish();
+}
+
+/* The correction of a view that an event of the log is; NULL when it is none. */
+static CorrectedEvent *
+find_corrected(const Recovery *recovery, int v, const FsEventMeta *meta)
+{
+	CorrectedEvent key = {.offset = meta->offset, .partition = meta->partition, .view = v};
+
+	return recovery->corrected == NULL ? NULL : hash_search(recovery->corrected, &key, HASH_FIND, NULL);
+}
+
+/* In order of known_at. */
+static int
+compare_corrected(const void *a, const void *b)
+{
+	FsTime		x = (*(CorrectedEvent *const *) a)->corrected.known_at;
+	FsTime		y = (*(CorrectedEvent *const *) b)->corrected.known_at;
+
+	return (x > y) - (x < y);
+}
+
+/* Tells the rows in force of the corrections that were met. */
+static void
+stamp_corrected(Recovery *recovery)
+{
+	CorrectedEvent **events;
+	HASH_SEQ_STATUS scan;
+	CorrectedEvent *event;
+	int			n = 0;
+
+	if (recovery->corrected == NULL)
+		return;
+	events = MemoryContextAllocHuge(recovery->shard->batch,
+									sizeof(CorrectedEvent *) * hash_get_num_entries(recovery->corrected));
+	hash_seq_init(&scan, recovery->corrected);
+	while ((event = hash_seq_search(&scan)) != NULL)
+		if (event->entity != 0)
+			events[n++] = event;
+	qsort(events, n, sizeof(CorrectedEvent *), compare_corrected);
+	for (int i = 0; i < n; i++)
+		fs_correction_stamp(recovery->shard, events[i]->view, fs_arena_ptr(events[i]->entity), &events[i]->corrected);
+}
+
 /* Stamps the entity with 'window_end' if that has a row for it and is newer than its stamp. */
 static void
 stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
@@ -288,10 +383,10 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 
 /*
  * A view with emit 'every_slide' has a row at each window end at which an event
- * is in the longest window: the last of those, from 'enter' on, that was fired.
+ * is in the longest window: the last of those, from 'enter' on and after 'after', that was fired.
  */
 static void
-stamp_standing(Recovery *recovery, int v, FsEntity *entity, FsTime event_time, FsTime enter)
+stamp_standing(Recovery *recovery, int v, FsEntity *entity, FsTime event_time, FsTime enter, FsTime after)
 {
 	const FsShard *shard = recovery->shard;
 	const FsViewDef *def = shard->views[v].def;
@@ -301,7 +396,7 @@ stamp_standing(Recovery *recovery, int v, FsEntity *entity, FsTime event_time, F
 	{
 		FsTime		end = Min(last, fs_time_floor(shard->frontier, def->slide));
 
-		if (end >= enter)
+		if (end >= enter && end > after)
 			stamp_if_fired(recovery, v, entity, end);
 	}
 	if (shard->fire.active && fs_time_floor(shard->fire.boundary, def->slide) == shard->fire.boundary &&
@@ -309,9 +404,9 @@ stamp_standing(Recovery *recovery, int v, FsEntity *entity, FsTime event_time, F
 		stamp_if_fired(recovery, v, entity, shard->fire.boundary);
 }
 
-/* The window ends at which an event enters and leaves each window of a view. */
+/* The window ends at which an event enters and leaves each window of a view, those that were fired with it: after 'after'. */
 static void
-stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *meta)
+stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *meta, FsTime after)
 {
 	const FsViewDef *def = recovery->shard->views[v].def;
 	FsTime		enter = fs_time_next(Max(meta->event_time, meta->late_bound), def->slide);
@@ -322,11 +417,13 @@ stamp_entity(Recovery *recovery, int v, FsEntity *entity, const FsEventMeta *met
 
 		if (enter >= leave)
 			continue;			/* missed this window altogether */
-		stamp_if_fired(recovery, v, entity, enter);
-		stamp_if_fired(recovery, v, entity, leave);
+		if (enter > after)
+			stamp_if_fired(recovery, v, entity, enter);
+		if (leave > after)
+			stamp_if_fired(recovery, v, entity, leave);
 	}
 	if (def->emit_every_slide)
-		stamp_standing(recovery, v, entity, meta->event_time, enter);
+		stamp_standing(recovery, v, entity, meta->event_time, enter, after);
 }
 
 /* How long an empty row is to live in the online store. */
@@ -414,6 +511,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	FsView	   *view = &shard->views[v];
 	FsFoldKey	key;
 	FsHandle	handle;
+	CorrectedEvent *corrected;
 
 	if ((where_mask & recovery->views & ((uint32) 1 << v)) == 0 ||
 		(recovery->pass != STAMP_LEFT && fs_partial_log_has(view, meta)))
@@ -433,8 +531,13 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 		if (full)
 			return false;
 	}
-	if (handle != 0)
-		stamp_entity(recovery, v, fs_arena_ptr(handle), meta);
+	if (handle == 0)
+		return true;
+	corrected = find_corrected(recovery, v, meta);
+	if (corrected != NULL)
+		corrected->entity = handle;
+	stamp_entity(recovery, v, fs_arena_ptr(handle), meta,
+				 corrected == NULL ? FS_TIME_MIN : corrected->corrected.upto);
 	return true;
 }
 
@@ -508,7 +611,7 @@ recover_record(void *arg, const FsPartialRecord *record)
 		handle = fs_entity_find(&view->shared->entities, record->key, record->key_len, &place);
 	}
 	if (handle != 0)
-		stamp_entity(recovery, recovery->view, fs_arena_ptr(handle), &meta);
+		stamp_entity(recovery, recovery->view, fs_arena_ptr(handle), &meta, FS_TIME_MIN);
 	return !recovery->full;
 }
 
@@ -711,6 +814,7 @@ fs_recover_log(FsShard *shard)
 	plan_skip(&recovery);
 	for (int v = 0; v < shard->nviews; v++)
 		load_fired(shard, &shard->views[v], &recovery.fired[v]);
+	load_corrected(&recovery);
 	scan(&recovery, live, FS_TIME_MAX, FOLD);
 
 	/* Events that were too old for a view were met before its entities were there: their stamps come now. */
@@ -722,6 +826,8 @@ fs_recover_log(FsShard *shard)
 		scan(&recovery, from, until, STAMP);
 	if (!recovery.full && live != FS_TIME_MIN)
 		scan_left(&recovery, until);
+	if (!recovery.full)
+		stamp_corrected(&recovery);
 	for (int v = 0; v < shard->nviews; v++)
 		load_counts(&shard->views[v]);	/* last: folding has counted what was counted before */
 	PopActiveSnapshot();

@@ -13,6 +13,7 @@
  *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
  *	dead_letter_replay.c	those that come back
+ *	correction.c	those that windows count which have fired
  *	dead_letter_limit.c	when they are too many
  *	dead_letter_topic.c	those that are sent to a topic, too
  *	fold.c			event -> log and rings
@@ -35,6 +36,7 @@
  *	backread.c		older events for one view, from the source (in the same)
  *	backread*.c		older events for one view, from the source (in a worker of its own)
  *	backfill.c		their rows, by batch*.c (in a worker of its own)
+ *	correction_rows.c	rows that are corrected (in the same)
  *	publish.c		rows in force -> online store
  *	report.c		statistics -> shared memory
  *
@@ -121,6 +123,7 @@ typedef struct FsEvent
 	uint32		where_mask;		/* bit i: passed WHERE of view i */
 	uint32		error_mask;		/* bit i: an expression of view i raised an error */
 	char	   *error;			/* the latest one's message, in the batch's memory */
+	bool		corrects;		/* windows that have fired count it, too: see correction.h */
 } FsEvent;
 
 /* How a kept value gets from the event into a cell. */
@@ -169,6 +172,7 @@ typedef struct FsPending
 	struct FsDeadOverflow **overflow;	/* [partition's index][FS_REASONS], where there is any; NULL: none */
 	int64		ndead;
 	List	   *outcomes;		/* FsReplayOutcome * */
+	List	   *corrections;	/* FsCorrection * */
 	List	   *wakeups;		/* FsWakeup * */
 	bool		dirty;			/* positions moved */
 } FsPending;
@@ -416,6 +420,7 @@ typedef struct FsShard
 
 	/* Trouble */
 	bool		exhausted;
+	bool		start_over;		/* memory lacks what the log has: recover it */
 	int64		memory_needed;
 	char		error[FS_ERROR_SIZE];
 	FsTime		error_time;

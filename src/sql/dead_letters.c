@@ -26,12 +26,13 @@
 PG_FUNCTION_INFO_V1(fs_replay_dead_letters);
 PG_FUNCTION_INFO_V1(fs_discard_dead_letters);
 
-/* Parameters of the commands below: the filter's, then who, when and why. */
+/* Parameters of the commands below: the filter's, then who, when, why and whether with corrections. */
 #define NFILTERS 6
-#define NPARAMETERS (1 + NFILTERS + 3)
+#define NPARAMETERS (1 + NFILTERS + 4)
 
 static Oid	parameter_types[NPARAMETERS] = {
-	OIDOID, TEXTOID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, NAMEOID, TIMESTAMPTZOID, TEXTOID
+	OIDOID, TEXTOID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, NAMEOID, TIMESTAMPTZOID, TEXTOID,
+	BOOLOID
 };
 
 typedef struct Command
@@ -55,7 +56,7 @@ typedef struct Command
 
 #define INSERT_NEW \
 	"INSERT INTO feature_stream.dead_letter_outcome" \
-	" (stream, partition, \"offset\", recorded_at, outcome, requested_by, requested_at, why, finished_at)"
+	" (stream, partition, \"offset\", recorded_at, outcome, requested_by, requested_at, why, finished_at, corrections)"
 
 /* Throws when no dead letter can ever have the reason. */
 static void
@@ -95,6 +96,7 @@ begin_command(FunctionCallInfo fcinfo, int first, Command *command)
 	command->values[2 + NFILTERS] = TimestampTzGetDatum(fs_clock_now());
 	command->nulls[3 + NFILTERS] = 'n';
 	command->values[3 + NFILTERS] = (Datum) 0;
+	command->values[4 + NFILTERS] = BoolGetDatum(false);
 }
 
 static uint64
@@ -114,12 +116,6 @@ check_replay(FunctionCallInfo fcinfo)
 				 errmsg("dead letters of reason %s cannot be replayed", fs_reason_name(FS_REASON_EXPRESSION_ERROR)),
 				 errdetail("The stream has accepted these events: they count in its other feature views."),
 				 errhint("A feature view created with a query that does not raise the error counts them by backfill.")));
-	if (!PG_ARGISNULL(7) && PG_GETARG_BOOL(7))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("corrections of rows that were emitted are not supported"),
-				 errdetail("An event counts in the windows that have not fired; one that has none left is \"too_late\"."),
-				 errhint("Replay without \"corrections\".")));
 }
 
 /*
@@ -134,11 +130,12 @@ fs_replay_dead_letters(PG_FUNCTION_ARGS)
 
 	begin_command(fcinfo, 1, &command);
 	check_replay(fcinfo);
+	command.values[4 + NFILTERS] = BoolGetDatum(!PG_ARGISNULL(7) && PG_GETARG_BOOL(7));
 	n = execute(&command, "UPDATE feature_stream.dead_letter_outcome o SET outcome = 'requested',"
-				" requested_by = $8, requested_at = $9, why = $10, reason = NULL, message = NULL, finished_at = NULL"
+				" requested_by = $8, requested_at = $9, why = $10, reason = NULL, message = NULL, finished_at = NULL, corrections = $11"
 				CHOSEN_AGAIN, SPI_OK_UPDATE);
 	n += execute(&command, INSERT_NEW
-				 " SELECT d.stream, d.partition, d.\"offset\", d.recorded_at, 'requested', $8, $9, $10, NULL"
+				 " SELECT d.stream, d.partition, d.\"offset\", d.recorded_at, 'requested', $8, $9, $10, NULL, $11"
 				 " FROM feature_stream.dead_letter d WHERE" CHOSEN " AND d.reason <> 'expression_error'"
 				 " ON CONFLICT DO NOTHING", SPI_OK_INSERT);
 	if (n > 0)
@@ -161,9 +158,9 @@ fs_discard_dead_letters(PG_FUNCTION_ARGS)
 	command.nulls[3 + NFILTERS] = ' ';
 	command.values[3 + NFILTERS] = PG_GETARG_DATUM(1);
 	n = execute(&command, "UPDATE feature_stream.dead_letter_outcome o SET outcome = 'discarded',"
-				" requested_by = $8, requested_at = $9, why = $10, finished_at = $9" CHOSEN_AGAIN, SPI_OK_UPDATE);
+				" requested_by = $8, requested_at = $9, why = $10, finished_at = $9, corrections = $11" CHOSEN_AGAIN, SPI_OK_UPDATE);
 	n += execute(&command, INSERT_NEW
-				 " SELECT d.stream, d.partition, d.\"offset\", d.recorded_at, 'discarded', $8, $9, $10, $9"
+				 " SELECT d.stream, d.partition, d.\"offset\", d.recorded_at, 'discarded', $8, $9, $10, $9, $11"
 				 " FROM feature_stream.dead_letter d WHERE" CHOSEN " ON CONFLICT DO NOTHING", SPI_OK_INSERT);
 	PG_RETURN_INT64((int64) n);
 }

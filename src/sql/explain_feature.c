@@ -256,8 +256,9 @@ static void
 explain_window(Explain *explain, const char *key, int key_len)
 {
 	FsBatchEvent events[JUDGE_EVENTS];
+	FsBatchKey	only = {key, key_len};
 	FsBatchLog *log = fs_batch_log_read(explain->batch, explain->window_end - explain->size,
-										explain->window_end, 1, key, key_len);
+										explain->window_end, 1, &only, 1);
 	MemoryContext old = MemoryContextSwitchTo(explain->context);
 	int			n;
 

@@ -1,6 +1,8 @@
 /*
  * found_rows.c
  *		Rows of a view's history or foreign table, in the order of a batch's.
+ *
+ * Of a row of the history that was corrected it is the newest revision.
  */
 #include "postgres.h"
 
@@ -25,22 +27,36 @@ struct FsFoundRows
 	FsFoundRow	row;
 };
 
-/* SELECT entity, features, window_end ... ORDER BY entity, window_end */
+/* Appends the entity columns, each with a comma behind it. */
+static void
+append_entity(StringInfo sql, const FsBatch *batch)
+{
+	for (int i = 0; i < batch->nentity; i++)
+		appendStringInfo(sql, "%s, ", quote_identifier(batch->columns[i].name));
+}
+
+/* SELECT entity, features, window_end ... ORDER BY entity, window_end; of the history the newest revisions. */
 static char *
 make_query(const FsBatch *batch, Oid relid)
 {
+	bool		is_history = relid == batch->view->history;
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
+	if (is_history)
+	{
+		appendStringInfoString(&sql, "DISTINCT ON (");
+		append_entity(&sql, batch);
+		appendStringInfoString(&sql, "window_end) ");
+	}
 	for (int i = 0; i < batch->nentity + batch->nfeatures; i++)
 		appendStringInfo(&sql, "%s, ", quote_identifier(batch->columns[i].name));
 	appendStringInfo(&sql, "window_end FROM %s WHERE window_end OPERATOR(pg_catalog.>=) $1"
 					 " AND window_end OPERATOR(pg_catalog.<=) $2 ORDER BY ",
 					 fs_relation_name(relid));
-	for (int i = 0; i < batch->nentity; i++)
-		appendStringInfo(&sql, "%s, ", quote_identifier(batch->columns[i].name));
-	appendStringInfoString(&sql, "window_end");
+	append_entity(&sql, batch);
+	appendStringInfoString(&sql, is_history ? "window_end, revision DESC" : "window_end");
 	return sql.data;
 }
 

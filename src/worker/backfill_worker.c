@@ -26,6 +26,7 @@
 #include "pipeline/alteration.h"
 #include "pipeline/backfill.h"
 #include "pipeline/backread.h"
+#include "pipeline/correction_rows.h"
 #include "state/shared.h"
 #include "worker/backfill_worker.h"
 #include "worker/database_worker.h"
@@ -58,7 +59,7 @@ has_extension(void)
 	return found;
 }
 
-/* One step of a gap or of an alteration, or a while of reading; the argument is the Duty. */
+/* One step of a gap, of an alteration or of corrections, or a while of reading; the argument is the Duty. */
 static void
 do_step(void *arg)
 {
@@ -66,6 +67,8 @@ do_step(void *arg)
 
 	if (duty->backfill == NULL)
 		(void) fs_backread_turn(duty->view);
+	else if (duty->backfill->corrections)
+		fs_correction_step(duty->backfill);
 	else if (duty->backfill->alteration != 0)
 		fs_alteration_step(duty->backfill);
 	else
@@ -80,6 +83,8 @@ note_error(void *arg)
 
 	if (duty->backfill == NULL)
 		fs_backread_note_error(duty->view, duty->error);
+	else if (duty->backfill->corrections)
+		fs_correction_note_error(duty->backfill, duty->error);
 	else if (duty->backfill->alteration != 0)
 		fs_alteration_note_error(duty->backfill, duty->error);
 	else

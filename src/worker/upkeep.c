@@ -146,6 +146,9 @@ delete_old_rows(const StreamPlan *plan)
 		fs_query_run("DELETE FROM feature_stream.view_alteration WHERE view = $1 AND until < $2"
 					 " AND state <> 'pending'",
 					 SPI_OK_DELETE, 2, types, values, NULL);
+		fs_query_run("DELETE FROM feature_stream.correction WHERE view = $1 AND event_time < $2"
+					 " AND state <> 'pending'",
+					 SPI_OK_DELETE, 2, types, values, NULL);
 	}
 	SPI_finish();
 }
@@ -172,7 +175,9 @@ hold_log(const FsViewDef *view, FsTime before)
 				  " SELECT paused_after, paused_hold FROM feature_stream.view_state"
 				  " WHERE view = $1 AND paused UNION ALL"
 				  " SELECT NULL, hold FROM feature_stream.backread"
-				  " WHERE view = $1 AND state <> 'done') h (fired, hold)",
+				  " WHERE view = $1 AND state <> 'done' UNION ALL"
+				  " SELECT event_time, '7 days' FROM feature_stream.correction"
+				  " WHERE view = $1 AND state = 'pending') h (fired, hold)",
 				  3, types, values);
 	if (!fs_query_is_null(0, 1))
 		before = Min(before, fs_query_time(0, 1));
@@ -372,7 +377,7 @@ make_ahead(void *arg)
 static void
 forget_dropped(void *arg)
 {
-	static const char *const tables[] = {"firing", "view_state", "backfill", "lake_chunk", "lake_upkeep"};
+	static const char *const tables[] = {"firing", "view_state", "backfill", "correction", "lake_chunk", "lake_upkeep"};
 	MemoryContext context = CurrentMemoryContext;
 
 	fs_transaction_begin();

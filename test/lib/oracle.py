@@ -597,7 +597,8 @@ def check_history(db, schema, stream, recorded, events):
     compute_history(db, schema, stream.window, stream.slide, recorded.frontier)
     frontier = "timestamptz '%s+00'" % show_time(recorded.frontier)
     columns = ', '.join(['user_id', 'window_end'] + stream.features)
-    db.execute('CREATE TABLE %s.actual AS SELECT %s FROM %s WHERE window_end <= %s' %
+    db.execute('CREATE TABLE %s.actual AS SELECT DISTINCT ON (user_id, window_end) %s FROM %s WHERE window_end <= %s '
+               'ORDER BY user_id, window_end, revision DESC' %    # of a row that was corrected the newest one
                (schema, columns, stream.history, frontier))
     for what, one, other in [('is missing', 'expected', 'actual'), ('is too much', 'actual', 'expected')]:
         db.execute('SELECT * FROM (TABLE {0}.{1} EXCEPT ALL TABLE {0}.{2}) d ORDER BY 2, 1'.format(schema, one, other))
@@ -716,7 +717,7 @@ def show_difference(has, should):
 def last_rows(db, stream):
     """The newest history row of each user: {user: (window_end, computed_at, features)}."""
     db.execute('SELECT DISTINCT ON (user_id) user_id, (extract(epoch FROM window_end) * 1000000)::bigint, '
-               '(extract(epoch FROM computed_at) * 1000000)::bigint, %s FROM %s ORDER BY user_id, window_end DESC' %
+               '(extract(epoch FROM computed_at) * 1000000)::bigint, %s FROM %s ORDER BY user_id, window_end DESC, revision DESC' %
                (', '.join(stream.features), stream.history))
     return {row[0]: (row[1], row[2], freeze(row[3:])) for row in db.fetchall()}
 
