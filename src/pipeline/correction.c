@@ -11,9 +11,9 @@
 
 #include "core/slice.h"
 #include "pipeline/correction.h"
-#include "pipeline/partial_log.h"
 #include "pipeline/dead_letter_replay.h"
 #include "pipeline/dead_letters.h"
+#include "pipeline/partial_log.h"
 #include "state/query.h"
 
 /* The log has everything from here on, whatever upkeep does meanwhile: see plan_stream() there. */

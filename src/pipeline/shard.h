@@ -561,6 +561,9 @@ extern bool fs_ingest(FsShard *shard);
 extern bool fs_ingest_replayed(FsShard *shard);
 extern void fs_ingest_announce_exhaustion(FsShard *shard);
 
+/* partial_log.h: what is stored of a sliced view; in the current context */
+extern struct FsPartialLog *fs_partial_log_create(const FsView *view);
+
 /* pending.c */
 extern void fs_pending_add(FsShard *shard, const FsEvent *event, int64 slice);
 extern void fs_pending_init(FsShard *shard, FsPending *pending);
