@@ -31,7 +31,7 @@
  *							older events for one view, from the topic
  *		backfill.c			their rows for the history, from the log
  *		alteration.c		columns of features that were added, for rows that the history has
- *		lake_export.c, lake_state.c, lake_duty.c	the history's rows into a lake, exactly once
+ *		lake_export.c, lake_evolve.c, lake_state.c, lake_duty.c	the history's rows into a lake, exactly once
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
  *	worker/		Process life.
