@@ -118,15 +118,16 @@ fs_avro_find_member(FsAvroChecker *checker, const FsAvroSchema *schema,
 int
 fs_avro_find_written(FsAvroChecker *checker, const FsAvroMember *field, const FsAvroNode *writer)
 {
-	const char *const *aliases = checker->reader->strings + field->aliases.first;
+	const char *const *strings = checker->reader->strings;	/* NULL: there are none at all */
+	int			first = field->aliases.first;
 	int			found = fs_avro_find_member(checker, checker->writer, writer, field->name);
 	int			by = -1;		/* the alias that found it */
 
 	for (int i = 0; i < field->aliases.count; i++)
 	{
-		int			other = fs_avro_find_member(checker, checker->writer, writer, aliases[i]);
+		int			other = fs_avro_find_member(checker, checker->writer, writer, strings[first + i]);
 
-		if (other == FS_AVRO_NO_FIELD || (by >= 0 && strcmp(aliases[by], aliases[i]) == 0))
+		if (other == FS_AVRO_NO_FIELD || (by >= 0 && strcmp(strings[first + by], strings[first + i]) == 0))
 			continue;
 		if (found != FS_AVRO_NO_FIELD)
 			return FS_AVRO_AMBIGUOUS;
@@ -140,7 +141,7 @@ fs_avro_find_written(FsAvroChecker *checker, const FsAvroMember *field, const Fs
 bool
 fs_avro_is_called(FsAvroChecker *checker, const FsAvroNode *reader, const FsAvroNode *writer)
 {
-	const char *const *aliases = checker->reader->strings + reader->aliases.first;
+	const char *const *strings = checker->reader->strings;	/* NULL: there are none at all */
 
 	if (strcmp(fs_avro_short_name(reader->name), fs_avro_short_name(writer->name)) == 0)
 		return true;
@@ -148,7 +149,7 @@ fs_avro_is_called(FsAvroChecker *checker, const FsAvroNode *reader, const FsAvro
 	if (checker->steps > MAX_STEPS)
 		return fs_avro_stop_check(checker, FS_AVRO_TOO_LARGE);
 	for (int i = 0; i < reader->aliases.count; i++)
-		if (strcmp(aliases[i], writer->name) == 0)
+		if (strcmp(strings[reader->aliases.first + i], writer->name) == 0)
 			return true;
 	return false;
 }
