@@ -200,6 +200,8 @@ fs_lake_compact_fetch(FsLakeCompaction *compaction)
 			if (!fs_iceberg_paths_add(&compaction->replaced, input->path))
 				fs_lake_throw("choose files", "");
 		}
+		else
+			fs_lake_compact_leave(input->path);
 		pfree(bytes);
 	}
 	compaction->ninputs = n;

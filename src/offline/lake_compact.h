@@ -28,7 +28,7 @@ extern FsLakeCompaction *fs_lake_compact_plan(FsLakeTable *table, bool forced);
 /* The files that were chosen: locations, a new List. */
 extern List *fs_lake_compact_paths(const FsLakeCompaction *compaction);
 
-/* Fetches them; what cannot be read is left out.  False: less than two are left. */
+/* Fetches them; what cannot be read is left out, also of plans to come.  False: less than two are left. */
 extern bool fs_lake_compact_fetch(FsLakeCompaction *compaction);
 
 /* Makes the files that are to take their place: a List of FsLakeFile.  In the caller's transaction. */

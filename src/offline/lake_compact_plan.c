@@ -38,6 +38,17 @@ typedef struct Search
 	int			room;
 } Search;
 
+/* Files that could not be read: fetching them again and again would hold up the others. */
+static FsIcebergPaths left_out;
+
+/* See lake_compact_plan.h. */
+void
+fs_lake_compact_leave(const char *path)
+{
+	if (!fs_iceberg_paths_add(&left_out, path))
+		fs_lake_throw("choose files", "");
+}
+
 /* See lake_compact_plan.h. */
 int64
 fs_lake_compact_target(const FsLakeTable *table)
@@ -114,7 +125,8 @@ static bool
 is_small(const Search *search, FsLakeTable *table, const FsIcebergDataFile *file)
 {
 	return file->size < search->limit && file->rows > 0 && pg_strcasecmp(file->format, "PARQUET") == 0 &&
-		file->key_metadata == NULL && is_ours(file->path) && fs_lake_table_holds(table, file->path);
+		file->key_metadata == NULL && is_ours(file->path) && fs_lake_table_holds(table, file->path) &&
+		!fs_iceberg_paths_has(&left_out, file->path);
 }
 
 /* Looks at the files of a manifest. */

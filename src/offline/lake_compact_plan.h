@@ -21,6 +21,9 @@ typedef struct FsLakeSmall
 	int			tier;			/* files of about a size are of one */
 } FsLakeSmall;
 
+/* The file cannot be read: it is left out from now on, as long as the process lives. */
+extern void fs_lake_compact_leave(const char *path);
+
 /* Bytes that files are to have. */
 extern int64 fs_lake_compact_target(const FsLakeTable *table);
 

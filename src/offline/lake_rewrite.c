@@ -29,7 +29,7 @@ struct FsLakeRewrite
 	MemoryContextCallback callback;
 
 	/* The plan for a base */
-	FsIcebergManifest *manifests;	/* the base's, and in the end those of the new list */
+	FsIcebergManifest *manifests;	/* the base's */
 	int			nmanifests;
 	int		   *groups;			/* by manifest: which of the new ones it becomes part of, or STAYS */
 	int			ngroups;
@@ -329,7 +329,7 @@ is_spent(const FsIcebergManifest *manifest)
 
 /* See lake_rewrite.h. */
 void
-fs_lake_rewrite_put(FsLakeRewrite *rewrite, const FsLakeCommit *commit, FsLakeTable *base)
+fs_lake_rewrite_put(FsLakeRewrite *rewrite, FsLakeCommit *commit, FsLakeTable *base)
 {
 	FsIcebergManifest *made = palloc(sizeof(FsIcebergManifest) * (rewrite->nmanifests + rewrite->ngroups + 1));
 	int			nmade = 0;
@@ -349,23 +349,7 @@ fs_lake_rewrite_put(FsLakeRewrite *rewrite, const FsLakeCommit *commit, FsLakeTa
 	for (int i = 0; i < rewrite->nmanifests; i++)
 		if (rewrite->groups[i] == STAYS && !is_spent(&rewrite->manifests[i]))
 			made[nmade++] = rewrite->manifests[i];
-	rewrite->manifests = made;
-	rewrite->nmanifests = nmade;
-}
-
-/* See lake_rewrite.h. */
-FsIcebergManifest *
-fs_lake_rewrite_manifests(const FsLakeRewrite *rewrite, int *n)
-{
-	*n = rewrite->nmanifests;
-	return rewrite->manifests;
-}
-
-/* See lake_rewrite.h. */
-void
-fs_lake_rewrite_count(const FsLakeRewrite *rewrite, FsIcebergCommit *change)
-{
-	change->removed_files = rewrite->count.files;
-	change->removed_rows = rewrite->count.rows;
-	change->removed_bytes = rewrite->count.bytes;
+	commit->kept = made;
+	commit->nkept = nmade;
+	commit->removed = rewrite->count;
 }

@@ -217,15 +217,13 @@ merge(Upkeep *upkeep)
  * Data files
  */
 
-/* Makes a compaction's files and commits them; false when nothing was to be done. */
+/* Makes a compaction's files of those that were fetched, and commits them; false: the table has changed too much. */
 static bool
 replace_files(FsLakeExport *export, FsLakeTable *table, FsLakeCompaction *compaction)
 {
 	FsLakeCommit *commit;
 	List	   *files;
 
-	if (!fs_lake_compact_fetch(compaction))
-		return false;
 	fs_transaction_begin();
 	MemoryContextSwitchTo(export->context);
 	files = fs_lake_compact_make(compaction);
@@ -235,28 +233,40 @@ replace_files(FsLakeExport *export, FsLakeTable *table, FsLakeCompaction *compac
 	return fs_lake_commit(export, table, commit);
 }
 
-/* Makes one file of small ones; compact_lake() all there are, and of few. */
-static void
-compact(Upkeep *upkeep)
+/* Makes one file of small ones, or tells which; false when there is nothing to be done, or no more of it. */
+static bool
+compact_once(Upkeep *upkeep)
 {
 	const FsLakeRequest *request = upkeep->request;
 	FsLakeExport *export = upkeep->export;
+	FsLakeTable *table = fs_lake_open(export);
+	FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL);
+	bool		is_dry = request != NULL && request->is_dry;
 
-	for (bool goes_on = true; goes_on;)
+	if (compaction == NULL)
+		return false;
+	if (!is_dry && !fs_lake_compact_fetch(compaction))
+		return true;			/* the next plan is one without those that could not be read */
+	if (!is_dry && !replace_files(export, table, compaction))
+		return false;
+	if (request != NULL)
 	{
-		FsLakeTable *table = fs_lake_open(export);
-		FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL);
-
-		if (compaction == NULL)
-			break;
-		goes_on = request == NULL || !request->is_dry ? replace_files(export, table, compaction) : false;
-		upkeep->has_more |= goes_on;
-		if (request == NULL)
-			break;
 		fs_transaction_begin();
 		fs_lake_request_add(request, "small file", fs_lake_compact_paths(compaction));
 		fs_transaction_end(export->context);
 	}
+	return !is_dry;
+}
+
+/* Makes one file of small ones; compact_lake() all there are, and of few. */
+static void
+compact(Upkeep *upkeep)
+{
+	bool		goes_on = compact_once(upkeep);
+
+	while (goes_on && upkeep->request != NULL)
+		goes_on = compact_once(upkeep);
+	upkeep->has_more |= goes_on;
 }
 
 static const Action actions[] = {
@@ -272,7 +282,7 @@ run_request(Upkeep *upkeep, int64 id)
 	upkeep->request = fs_lake_request_load(id);
 	if (upkeep->request == NULL)
 		return;
-	for (int i = 0; i < lengthof(actions); i++)
+	for (int i = 0; i < lengthof(actions) && upkeep->export->uuid != NULL; i++)
 		if (strcmp(actions[i].name, upkeep->request->action) == 0)
 			actions[i].run(upkeep);
 	fs_lake_request_done(upkeep->request);

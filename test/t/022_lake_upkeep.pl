@@ -205,6 +205,21 @@ is($failed, '', 'a reader meanwhile never failed');
 like($said, qr/^reads=[1-9]/, 'and there was one');
 crash_in_upkeep($_) foreach qw(lake_compacted lake_named lake_data lake_manifest lake_rewrite lake_list lake_metadata lake_swapped lake_committed);
 
+# --- Others commit all the time.
+my ($said_of_commits, $why) = ('', '');
+my $other = IPC::Run::start([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'contend', $node->connstr('postgres'), 'lake', 'features.sessions', 20 ],
+	'>', \$said_of_commits, '2>', \$why);
+for (1 .. 5)
+{
+	commit_more(2);
+	is_exported();
+	ask("compact_lake('sessions')");
+	ask("merge_manifests('sessions')");
+}
+$other->finish;
+is("$said_of_commits$why", "commits=20\n", 'others can commit meanwhile');
+is_whole('and nothing is lost', 'files=1 ');
+
 # --- Nothing dangles, nothing is left behind.
 ask("compact_lake('sessions')");
 ask("expire_snapshots('sessions', older_than => '0', keep => 1)");
