@@ -47,7 +47,7 @@ CREATE TABLE feature_stream.feature_tag (
 );
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_tag', '');
 
--- Avro schemas of subjects; written by register_schema() and set_compatibility() alone.
+-- Avro schemas of subjects; written by register_schema(), set_compatibility() and import_schemas() alone.
 CREATE TABLE feature_stream.schema_subject (
     subject        text PRIMARY KEY,
     compatibility  text NOT NULL DEFAULT 'BACKWARD' CHECK (compatibility IN ('NONE', 'BACKWARD', 'FORWARD', 'FULL',
@@ -65,9 +65,12 @@ CREATE TABLE feature_stream.schema_version (
     content_hash   bytea NOT NULL,
     registered_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
     registered_by  name NOT NULL,
-    PRIMARY KEY (subject, version),
-    UNIQUE (subject, content_hash)
+    referenced     text[] NOT NULL DEFAULT '{}',
+    refers_to      jsonb,
+    PRIMARY KEY (subject, version)
 );
+-- Not unique: registries keep versions apart that differ in documentation alone.
+CREATE INDEX schema_version_content_hash_idx ON feature_stream.schema_version (subject, content_hash);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.schema_version', '');
 
 --
@@ -113,6 +116,17 @@ CREATE TABLE feature_stream.registry_schema (
     referenced         text[] NOT NULL DEFAULT '{}',
     resolved_at        timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (registry, id)
+);
+
+-- Which versions of subjects are which schemas of registries outside; written by import_schemas() and publish_schema().
+CREATE TABLE feature_stream.schema_registration (
+    registry           text NOT NULL,
+    subject            text NOT NULL,
+    version            int NOT NULL,
+    id                 int,
+    registered_at      timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (registry, subject, version),
+    FOREIGN KEY (subject, version) REFERENCES feature_stream.schema_version ON DELETE CASCADE
 );
 
 -- One row a shard (so far one a stream): written by its ingest worker's checkpoint alone.
@@ -195,13 +209,15 @@ CREATE TABLE feature_stream.view_pause (
 
 -- A feature view's counters as of the last checkpoint; where the log began when its worker first loaded
 -- it (null: nothing was missing); since which window end the worker knows it to be paused (null: since the
--- first), and for how long beyond its end the log is held for it.
+-- first), and for how long beyond its end the log is held for it; the newest window end of the history then
+-- (null: it was empty), which a restored dump has brought along.
 CREATE TABLE feature_stream.view_state (
     view                    oid PRIMARY KEY,
     log_from                timestamptz,
     paused                  boolean NOT NULL DEFAULT false,
     paused_after            timestamptz,
     paused_hold             interval,
+    history_until           timestamptz,
     counted_count           bigint NOT NULL DEFAULT 0,
     filtered_count          bigint NOT NULL DEFAULT 0,
     late_count              bigint NOT NULL DEFAULT 0,
@@ -489,7 +505,12 @@ COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_fea
 COMMENT ON TABLE feature_stream.schema_subject IS 'subjects of Avro schemas: what is asked of new versions, and whose they are';
 COMMENT ON COLUMN feature_stream.schema_subject.compatibility IS 'NONE, BACKWARD (new schemas read what the newest version wrote), FORWARD (the newest version reads what they write), FULL (both); with _TRANSITIVE of all versions';
 COMMENT ON COLUMN feature_stream.schema_subject.owner IS 'role that registered the first schema; it and its members register others';
-COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by register_schema(), as they were given';
+COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by register_schema(), as they were given, or imported by import_schemas(), with the numbers that the registry has';
+COMMENT ON COLUMN feature_stream.schema_version.referenced IS 'schemas that an imported one refers to, each before those that refer to it';
+COMMENT ON COLUMN feature_stream.schema_version.refers_to IS 'the same by name, subject and version, as the registry has it; null: nothing';
+COMMENT ON TABLE feature_stream.schema_registration IS 'versions of subjects that were imported from a schema registry, or published to it';
+COMMENT ON COLUMN feature_stream.schema_registration.registry IS 'address of the registry: option "registry" of the server, without slashes at its end';
+COMMENT ON COLUMN feature_stream.schema_registration.id IS 'number of the schema there; null: the registry did not say';
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
@@ -815,6 +836,19 @@ CREATE FUNCTION feature_stream.set_compatibility(subject text, mode text) RETURN
 REVOKE ALL ON FUNCTION feature_stream.set_compatibility(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.set_compatibility(text, text) IS
     'sets what a subject asks of new schemas: NONE, BACKWARD, FORWARD, FULL, or one of the last three with _TRANSITIVE';
+
+-- They ask a registry as the caller, who needs USAGE on the server, and commit before they do.
+CREATE PROCEDURE feature_stream.import_schemas(server name, VARIADIC subject text[])
+    AS 'MODULE_PATHNAME', 'fs_import_schemas' LANGUAGE C;
+REVOKE ALL ON PROCEDURE feature_stream.import_schemas(name, text[]) FROM PUBLIC;
+COMMENT ON PROCEDURE feature_stream.import_schemas(name, text[]) IS
+    'brings the versions of subjects here that the schema registry of a Kafka server has, with their numbers, and what it asks of new ones; all or nothing; not within a transaction';
+
+CREATE PROCEDURE feature_stream.publish_schema(server name, subject text, version integer DEFAULT NULL, compatibility boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'fs_publish_schema' LANGUAGE C;
+REVOKE ALL ON PROCEDURE feature_stream.publish_schema(name, text, integer, boolean) FROM PUBLIC;
+COMMENT ON PROCEDURE feature_stream.publish_schema(name, text, integer, boolean) IS
+    'adds a version of a subject, the newest by default, to the schema registry of a Kafka server, which may refuse it; compatibility: sets there what the subject asks here, first; not within a transaction';
 
 --
 -- Aggregates.  Ordinary ones, for any table.  Like all functions, PUBLIC may execute them: who may use the
