@@ -101,7 +101,7 @@ find_order(FsLakeCompaction *compaction)
 
 /* See lake_compact.h. */
 FsLakeCompaction *
-fs_lake_compact_plan(FsLakeTable *table, bool forced)
+fs_lake_compact_plan(FsLakeTable *table, bool forced, int *nsmall)
 {
 	FsLakeCompaction *compaction = palloc0(sizeof(FsLakeCompaction));
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
@@ -115,10 +115,11 @@ fs_lake_compact_plan(FsLakeTable *table, bool forced)
 		fs_lake_throw("read the partitions of the table in the lake", message);
 	if (!fs_iceberg_columns(table->metadata, &compaction->columns, &compaction->ncolumns, message))
 		fs_lake_throw("read the columns of the table in the lake", message);
+	*nsmall = 0;
 	if (compaction->ncolumns == 0)
 		return NULL;
 	find_order(compaction);
-	compaction->inputs = fs_lake_compact_choose(table, &compaction->spec, forced, &compaction->ninputs);
+	compaction->inputs = fs_lake_compact_choose(table, &compaction->spec, forced, &compaction->ninputs, nsmall);
 	return compaction->inputs == NULL ? NULL : compaction;
 }
 

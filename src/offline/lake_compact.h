@@ -21,9 +21,10 @@ typedef struct FsLakeCompaction FsLakeCompaction;
 /*
  * Chooses files of one partition, as many as make one of the target's size; NULL
  * when there are not enough of about a size.  'forced': two small ones are
- * enough.  Memory and files are the current context's.
+ * enough.  *nsmall: how many of ours the table has.  Memory and files are the
+ * current context's.
  */
-extern FsLakeCompaction *fs_lake_compact_plan(FsLakeTable *table, bool forced);
+extern FsLakeCompaction *fs_lake_compact_plan(FsLakeTable *table, bool forced, int *nsmall);
 
 /* The files that were chosen: locations, a new List. */
 extern List *fs_lake_compact_paths(const FsLakeCompaction *compaction);

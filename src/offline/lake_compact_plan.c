@@ -209,7 +209,7 @@ choose_most(const Search *search, int64 target, int *n)
 
 /* See lake_compact_plan.h.  Rows that delete files are about have to stay where they are. */
 FsLakeSmall *
-fs_lake_compact_choose(FsLakeTable *table, const FsIcebergSpec *spec, bool forced, int *n)
+fs_lake_compact_choose(FsLakeTable *table, const FsIcebergSpec *spec, bool forced, int *n, int *nsmall)
 {
 	int64		target = fs_lake_compact_target(table);
 	Search		search = {.spec = spec, .forced = forced, .limit = Min(target / 4, MAX_SMALL)};
@@ -235,5 +235,6 @@ fs_lake_compact_choose(FsLakeTable *table, const FsIcebergSpec *spec, bool force
 		fs_scratch_free(&memory);
 	}
 	PG_END_TRY();
+	*nsmall = search.n;
 	return choose_most(&search, target, n);
 }

@@ -27,6 +27,8 @@ typedef struct Upkeep
 	FsLakeExport *export;
 	const FsLakeRequest *request;	/* NULL: none, it is just due */
 	bool		has_more;		/* to be done soon */
+	int			nsnapshots;		/* of the table */
+	int			nsmall;			/* files of ours that are small */
 } Upkeep;
 
 /* Something users can ask for. */
@@ -198,6 +200,7 @@ merge(Upkeep *upkeep)
 	FsLakeRewrite *rewrite = fs_lake_rewrite_begin(NULL, upkeep->request != NULL);
 	FsLakeCommit *commit;
 
+	upkeep->nsnapshots = fs_iceberg_snapshot_count(table->metadata);
 	if (!fs_lake_rewrite_plan(rewrite, table))
 		return;
 	if (upkeep->request == NULL || !upkeep->request->is_dry)
@@ -240,7 +243,7 @@ compact_once(Upkeep *upkeep)
 	const FsLakeRequest *request = upkeep->request;
 	FsLakeExport *export = upkeep->export;
 	FsLakeTable *table = fs_lake_open(export);
-	FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL);
+	FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL, &upkeep->nsmall);
 	bool		is_dry = request != NULL && request->is_dry;
 
 	if (compaction == NULL)
@@ -292,17 +295,19 @@ run_request(Upkeep *upkeep, int64 id)
 static void
 note_done(const Upkeep *upkeep)
 {
-	Oid			types[3] = {OIDOID, INT8OID, BOOLOID};
-	Datum		values[3] = {ObjectIdGetDatum(upkeep->export->view), Int64GetDatum(upkeep->export->id),
-	BoolGetDatum(upkeep->has_more)};
+	Oid			types[5] = {OIDOID, INT8OID, BOOLOID, INT4OID, INT4OID};
+	Datum		values[5] = {ObjectIdGetDatum(upkeep->export->view), Int64GetDatum(upkeep->export->id),
+	BoolGetDatum(upkeep->has_more), Int32GetDatum(upkeep->nsnapshots), Int32GetDatum(upkeep->nsmall)};
 
 	fs_transaction_begin();
 	SPI_connect();
-	fs_query_run("UPDATE feature_stream.lake_export SET upkeep_commit_count = commit_count, upkeep_failure_count = 0,"
+	fs_query_run("UPDATE feature_stream.lake_export SET upkeep_failure_count = 0,"
+				 " upkeep_commit_count = CASE WHEN $3 THEN commit_count - 1 ELSE commit_count END,"
 				 " last_upkeep_error = NULL, last_upkeep_time = pg_catalog.clock_timestamp(),"
+				 " snapshot_count = $4, small_file_count = $5,"
 				 " next_upkeep_time = pg_catalog.clock_timestamp() + CASE WHEN $3 THEN '0' ELSE '5 min' END::interval"
 				 " WHERE view = $1 AND id = $2",
-				 SPI_OK_UPDATE, 3, types, values, NULL);
+				 SPI_OK_UPDATE, 5, types, values, NULL);
 	fs_query_run("DELETE FROM feature_stream.lake_upkeep WHERE finished_at < pg_catalog.now() - '7 days'::interval",
 				 SPI_OK_DELETE, 0, NULL, NULL, NULL);
 	SPI_finish();

@@ -105,7 +105,7 @@ sub ask
 sub keep_up
 {
 	psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
-	wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 FROM feature_stream.lake_export") // '') eq 't' });
+	wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 AND next_upkeep_time > now() FROM feature_stream.lake_export") // '') eq 't' });
 	psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = 'infinity'");
 	return;
 }
@@ -199,6 +199,7 @@ commit_more(20);
 is_exported();
 keep_up();
 is_whole('upkeep makes one file of many', 'files=1 ');
+query_is($node, 'SELECT small_file_count, snapshot_count > 10, last_upkeep_error FROM feature_stream.stat_offline', '1|t|', 'what upkeep saw last');
 unlink($watched);
 $watcher->finish;
 is($failed, '', 'a reader meanwhile never failed');
