@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -186,6 +187,7 @@ fs_lake_compact_fetch(FsLakeCompaction *compaction)
 {
 	int			n = 0;
 
+	Assert(!IsTransactionState() && compaction->staged == 0);
 	compaction->stage = OpenTemporaryFile(true);
 	for (int i = 0; i < compaction->ninputs; i++)
 	{
@@ -314,6 +316,7 @@ put_row(FsLakeCompaction *compaction, const char *bytes, size_t len)
 {
 	size_t		row = fs_get_le32(bytes + len - 4);
 
+	Assert(row <= len - 4);
 	if (compaction->writer == NULL)
 	{
 		File		file = OpenTemporaryFile(true);
@@ -359,6 +362,7 @@ fs_lake_compact_make(FsLakeCompaction *compaction)
 	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, type->lt_opr, InvalidOid, false, SORT_KB, NULL, TUPLESORT_NONE);
 	int64		offset = 0;
 
+	Assert(IsTransactionState() && compaction->ninputs > 1 && compaction->files == NIL);
 	for (int i = 0; i < compaction->ninputs; i++)
 	{
 		sort_input(compaction, sort, &compaction->inputs[i], offset);

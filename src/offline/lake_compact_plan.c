@@ -197,6 +197,7 @@ choose_most(const Search *search, int64 target, int *n)
 	{
 		int			count = count_together(&search->files[i], search->n - i, target);
 
+		Assert(count > 0 && i + count <= search->n);
 		if (count > *n)
 		{
 			*n = count;

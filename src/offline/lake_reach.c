@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -255,6 +256,7 @@ fs_lake_unreachable(FsLakeTable *table, List *lists, List **read)
 	reach->callback.func = release;
 	reach->callback.arg = reach;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &reach->callback);
+	Assert(!IsTransactionState());
 	*read = lists;
 	if (collects != NULL && strcmp(collects, "false") == 0)
 		return NIL;

@@ -80,6 +80,7 @@ fs_lake_manifest_open(FsLakeTable *table, const FsIcebergManifest *manifest)
 static void
 choose(FsLakeRewrite *rewrite, int i, int group)
 {
+	Assert(rewrite->groups[i] == STAYS && group < rewrite->ngroups);
 	rewrite->groups[i] = group;
 	rewrite->replaced = lappend(rewrite->replaced, pstrdup(rewrite->manifests[i].path));
 }
@@ -114,7 +115,7 @@ pack_spec(FsLakeRewrite *rewrite, int32 spec_id, int64 target)
 			continue;
 		}
 		if (!is_open)
-			choose(rewrite, first, rewrite->ngroups++);
+			choose(rewrite, first, ++rewrite->ngroups - 1);
 		is_open = true;
 		choose(rewrite, i, rewrite->ngroups - 1);
 		bytes += manifest->length;
@@ -182,7 +183,7 @@ plan_removal(FsLakeRewrite *rewrite, FsLakeTable *base)
 			return false;
 		here = count_removed(rewrite, base, &rewrite->manifests[i]);
 		if (here > 0)
-			choose(rewrite, i, rewrite->ngroups++);
+			choose(rewrite, i, ++rewrite->ngroups - 1);
 		n += here;
 	}
 	return n == rewrite->removed->count;
@@ -194,6 +195,7 @@ fs_lake_rewrite_plan(FsLakeRewrite *rewrite, FsLakeTable *base)
 {
 	bool		is_possible = true;
 
+	Assert(rewrite->removed == NULL || rewrite->removed->count > 0);
 	fs_scratch_free(&rewrite->memory);
 	rewrite->manifests = fs_lake_table_manifests(base, &rewrite->memory, &rewrite->nmanifests);
 	rewrite->groups = palloc(sizeof(int) * (rewrite->nmanifests + 1));
@@ -334,6 +336,7 @@ fs_lake_rewrite_put(FsLakeRewrite *rewrite, FsLakeCommit *commit, FsLakeTable *b
 	FsIcebergManifest *made = palloc(sizeof(FsIcebergManifest) * (rewrite->nmanifests + rewrite->ngroups + 1));
 	int			nmade = 0;
 
+	Assert(commit->rewrite == rewrite && commit->operation != NULL);
 	for (int group = 0; group < rewrite->ngroups; group++)
 	{
 		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream manifests",

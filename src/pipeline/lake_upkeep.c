@@ -320,6 +320,7 @@ fs_lake_upkeep_run(const FsLakeDuty *duty)
 {
 	Upkeep		upkeep = {.export = fs_lake_state_load(duty->view)};
 
+	Assert(OidIsValid(duty->view));
 	if (upkeep.export == NULL)
 	{
 		if (duty->request != 0)
