@@ -301,6 +301,8 @@ CREATE TABLE feature_stream.lake_export (
     next_upkeep_time      timestamptz NOT NULL DEFAULT '-infinity',
     upkeep_failure_count  int NOT NULL DEFAULT 0,
     last_upkeep_time      timestamptz,
+    snapshot_count        int,
+    small_file_count      int,
     last_upkeep_error     text,
     UNIQUE (catalog_name, table_namespace, table_name)
 ) WITH (fillfactor = 50);
@@ -1416,6 +1418,8 @@ SELECT f.view,
        CASE WHEN e.view IS NULL THEN 'the state of the export is not in this database' ELSE e.last_error END AS last_error,
        e.last_error_time,
        e.last_upkeep_time,
+       e.snapshot_count,
+       e.small_file_count,
        e.upkeep_failure_count,
        e.last_upkeep_error
   FROM feature_stream.feature_view f
@@ -1434,6 +1438,8 @@ COMMENT ON COLUMN feature_stream.stat_offline.awaits_backfill IS 'added features
 COMMENT ON COLUMN feature_stream.stat_offline.failure_count IS 'how often the export has failed since it last succeeded';
 COMMENT ON COLUMN feature_stream.stat_offline.last_error IS 'why the export last failed; null once it succeeds again';
 COMMENT ON COLUMN feature_stream.stat_offline.last_upkeep_time IS 'when the table in the lake was last kept up: manifests merged, files looked for that only expired snapshots need';
+COMMENT ON COLUMN feature_stream.stat_offline.snapshot_count IS 'snapshots of the table in the lake at that time';
+COMMENT ON COLUMN feature_stream.stat_offline.small_file_count IS 'its data files that are small, and could become larger ones, at that time';
 COMMENT ON COLUMN feature_stream.stat_offline.last_upkeep_error IS 'why that last failed; null once it succeeds again';
 
 CREATE VIEW feature_stream.stat_progress_export AS

@@ -80,9 +80,23 @@ SELECT feature_stream.grant_access('fs_lake_reader');
 GRANT USAGE ON SCHEMA fs_lake TO fs_lake_reader;
 SET ROLE fs_lake_reader;
 SELECT feature_stream.iceberg_metadata_location('fs_lake.v');
+SELECT feature_stream.merge_manifests('fs_lake.v');
 RESET ROLE;
 DROP OWNED BY fs_lake_reader;
 DROP ROLE fs_lake_reader;
+
+-- Upkeep that is asked for.
+SET ROLE fs_lake_owner;
+BEGIN;
+SELECT feature_stream.compact_lake('v', dry_run => true) < feature_stream.merge_manifests('v'),
+       feature_stream.expire_snapshots('v', '1 day', 3) < feature_stream.expire_snapshots('v');
+SELECT view, action, dry_run, older_than, keep, state, file_count FROM feature_stream.stat_lake_upkeep ORDER BY request;
+ROLLBACK;
+SELECT feature_stream.compact_lake('x');
+SELECT feature_stream.expire_snapshots('v', keep => 0);
+SELECT feature_stream.expire_snapshots('v', older_than => '-1 day');
+SELECT feature_stream.expire_snapshots(NULL);
+RESET ROLE;
 
 -- Alterations.
 SET ROLE fs_lake_owner;

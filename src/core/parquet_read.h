@@ -11,9 +11,7 @@
 
 #include "core/parquet.h"
 
-#define FS_PARQUET_MESSAGE_SIZE	160
-
-typedef struct FsParquetReader FsParquetReader;
+#define FS_PARQUET_MESSAGE_SIZE	160	/* bytes of a message */
 
 /*
  * Opens a file, whose bytes stay where they are until the reader is freed.

@@ -6,7 +6,6 @@
 #define FS_CORE_PARQUET_SOURCE_H
 
 #include "core/parquet_chunk.h"
-#include "core/parquet_read.h"
 
 /* Where a column's chunk of a row group is. */
 typedef struct FsParquetPlace
@@ -50,7 +49,7 @@ struct FsParquetReader
 	FsParquetChunk dictionary;	/* only its values */
 };
 
-/* Says why; always false. */
+/* Says why, in FS_PARQUET_MESSAGE_SIZE bytes; always false. */
 extern bool fs_parquet_refuse(char *message, const char *format,...) __attribute__((format(printf, 2, 3)));
 
 /* Reads the footer; false with the message, as below. */

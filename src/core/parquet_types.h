@@ -34,6 +34,9 @@ typedef struct FsParquetColumn
 	int32_t		element_id;		/* of a list's elements */
 } FsParquetColumn;
 
+/* Of parquet_read.h */
+typedef struct FsParquetReader FsParquetReader;
+
 typedef struct FsParquetOptions
 {
 	int			zstd_level;		/* 0: not compressed */

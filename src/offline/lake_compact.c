@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -101,7 +102,7 @@ find_order(FsLakeCompaction *compaction)
 
 /* See lake_compact.h. */
 FsLakeCompaction *
-fs_lake_compact_plan(FsLakeTable *table, bool forced)
+fs_lake_compact_plan(FsLakeTable *table, bool forced, int *nsmall)
 {
 	FsLakeCompaction *compaction = palloc0(sizeof(FsLakeCompaction));
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
@@ -115,10 +116,11 @@ fs_lake_compact_plan(FsLakeTable *table, bool forced)
 		fs_lake_throw("read the partitions of the table in the lake", message);
 	if (!fs_iceberg_columns(table->metadata, &compaction->columns, &compaction->ncolumns, message))
 		fs_lake_throw("read the columns of the table in the lake", message);
+	*nsmall = 0;
 	if (compaction->ncolumns == 0)
 		return NULL;
 	find_order(compaction);
-	compaction->inputs = fs_lake_compact_choose(table, &compaction->spec, forced, &compaction->ninputs);
+	compaction->inputs = fs_lake_compact_choose(table, &compaction->spec, forced, &compaction->ninputs, nsmall);
 	return compaction->inputs == NULL ? NULL : compaction;
 }
 
@@ -185,6 +187,7 @@ fs_lake_compact_fetch(FsLakeCompaction *compaction)
 {
 	int			n = 0;
 
+	Assert(!IsTransactionState() && compaction->staged == 0);
 	compaction->stage = OpenTemporaryFile(true);
 	for (int i = 0; i < compaction->ninputs; i++)
 	{
@@ -200,6 +203,8 @@ fs_lake_compact_fetch(FsLakeCompaction *compaction)
 			if (!fs_iceberg_paths_add(&compaction->replaced, input->path))
 				fs_lake_throw("choose files", "");
 		}
+		else
+			fs_lake_compact_leave(input->path);
 		pfree(bytes);
 	}
 	compaction->ninputs = n;
@@ -311,6 +316,7 @@ put_row(FsLakeCompaction *compaction, const char *bytes, size_t len)
 {
 	size_t		row = fs_get_le32(bytes + len - 4);
 
+	Assert(row <= len - 4);
 	if (compaction->writer == NULL)
 	{
 		File		file = OpenTemporaryFile(true);
@@ -356,6 +362,7 @@ fs_lake_compact_make(FsLakeCompaction *compaction)
 	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, type->lt_opr, InvalidOid, false, SORT_KB, NULL, TUPLESORT_NONE);
 	int64		offset = 0;
 
+	Assert(IsTransactionState() && compaction->ninputs > 1 && compaction->files == NIL);
 	for (int i = 0; i < compaction->ninputs; i++)
 	{
 		sort_input(compaction, sort, &compaction->inputs[i], offset);

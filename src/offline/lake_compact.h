@@ -21,14 +21,15 @@ typedef struct FsLakeCompaction FsLakeCompaction;
 /*
  * Chooses files of one partition, as many as make one of the target's size; NULL
  * when there are not enough of about a size.  'forced': two small ones are
- * enough.  Memory and files are the current context's.
+ * enough.  *nsmall: how many of ours the table has.  Memory and files are the
+ * current context's.
  */
-extern FsLakeCompaction *fs_lake_compact_plan(FsLakeTable *table, bool forced);
+extern FsLakeCompaction *fs_lake_compact_plan(FsLakeTable *table, bool forced, int *nsmall);
 
 /* The files that were chosen: locations, a new List. */
 extern List *fs_lake_compact_paths(const FsLakeCompaction *compaction);
 
-/* Fetches them; what cannot be read is left out.  False: less than two are left. */
+/* Fetches them; what cannot be read is left out, also of plans to come.  False: less than two are left. */
 extern bool fs_lake_compact_fetch(FsLakeCompaction *compaction);
 
 /* Makes the files that are to take their place: a List of FsLakeFile.  In the caller's transaction. */

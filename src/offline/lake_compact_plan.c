@@ -38,6 +38,17 @@ typedef struct Search
 	int			room;
 } Search;
 
+/* Files that could not be read: fetching them again and again would hold up the others. */
+static FsIcebergPaths left_out;
+
+/* See lake_compact_plan.h. */
+void
+fs_lake_compact_leave(const char *path)
+{
+	if (!fs_iceberg_paths_add(&left_out, path))
+		fs_lake_throw("choose files", "");
+}
+
 /* See lake_compact_plan.h. */
 int64
 fs_lake_compact_target(const FsLakeTable *table)
@@ -114,7 +125,8 @@ static bool
 is_small(const Search *search, FsLakeTable *table, const FsIcebergDataFile *file)
 {
 	return file->size < search->limit && file->rows > 0 && pg_strcasecmp(file->format, "PARQUET") == 0 &&
-		file->key_metadata == NULL && is_ours(file->path) && fs_lake_table_holds(table, file->path);
+		file->key_metadata == NULL && is_ours(file->path) && fs_lake_table_holds(table, file->path) &&
+		!fs_iceberg_paths_has(&left_out, file->path);
 }
 
 /* Looks at the files of a manifest. */
@@ -185,6 +197,7 @@ choose_most(const Search *search, int64 target, int *n)
 	{
 		int			count = count_together(&search->files[i], search->n - i, target);
 
+		Assert(count > 0 && i + count <= search->n);
 		if (count > *n)
 		{
 			*n = count;
@@ -197,7 +210,7 @@ choose_most(const Search *search, int64 target, int *n)
 
 /* See lake_compact_plan.h.  Rows that delete files are about have to stay where they are. */
 FsLakeSmall *
-fs_lake_compact_choose(FsLakeTable *table, const FsIcebergSpec *spec, bool forced, int *n)
+fs_lake_compact_choose(FsLakeTable *table, const FsIcebergSpec *spec, bool forced, int *n, int *nsmall)
 {
 	int64		target = fs_lake_compact_target(table);
 	Search		search = {.spec = spec, .forced = forced, .limit = Min(target / 4, MAX_SMALL)};
@@ -223,5 +236,6 @@ fs_lake_compact_choose(FsLakeTable *table, const FsIcebergSpec *spec, bool force
 		fs_scratch_free(&memory);
 	}
 	PG_END_TRY();
+	*nsmall = search.n;
 	return choose_most(&search, target, n);
 }

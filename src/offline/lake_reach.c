@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -209,7 +210,28 @@ keep_files(Reach *reach, const FsIcebergManifest *manifest)
 	return reach->files.count > 0;
 }
 
-/* Adds the paths of a set that are below the warehouse. */
+/* Is the path below a directory (NULL: there is none)? */
+static bool
+is_below(const char *path, const char *directory)
+{
+	size_t		len = directory == NULL ? 0 : strlen(directory);
+
+	while (len > 0 && directory[len - 1] == '/')
+		len--;
+	return len > 0 && strncmp(path, directory, len) == 0 && path[len] == '/';
+}
+
+/* Is the file where the table's own are?  Tables can have files of others, too. */
+static bool
+is_own(const FsLakeTable *table, const char *path)
+{
+	return fs_lake_table_holds(table, path) &&
+		(is_below(path, fs_iceberg_location(table->metadata)) ||
+		 is_below(path, fs_iceberg_property(table->metadata, FS_ICEBERG_DATA_PATH)) ||
+		 is_below(path, fs_iceberg_property(table->metadata, FS_ICEBERG_METADATA_PATH)));
+}
+
+/* Adds the paths of a set that are the table's own. */
 static List *
 list_paths(const Reach *reach, const FsIcebergPaths *paths, List *list)
 {
@@ -217,7 +239,7 @@ list_paths(const Reach *reach, const FsIcebergPaths *paths, List *list)
 	size_t		i = 0;
 
 	while ((path = fs_iceberg_paths_next(paths, &i)) != NULL)
-		if (fs_lake_table_holds(reach->table, path))
+		if (is_own(reach->table, path))
 			list = lappend(list, pstrdup(path));
 	return list;
 }
@@ -227,12 +249,17 @@ List *
 fs_lake_unreachable(FsLakeTable *table, List *lists, List **read)
 {
 	Reach	   *reach = palloc0(sizeof(Reach));
+	const char *collects = fs_iceberg_property(table->metadata, FS_ICEBERG_COLLECT);
 	ListCell   *lc;
 
 	reach->table = table;
 	reach->callback.func = release;
 	reach->callback.arg = reach;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &reach->callback);
+	Assert(!IsTransactionState());
+	*read = lists;
+	if (collects != NULL && strcmp(collects, "false") == 0)
+		return NIL;
 	*read = NIL;
 	foreach(lc, lists)
 		if (try_add_list(reach, lfirst(lc)))

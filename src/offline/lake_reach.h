@@ -12,8 +12,10 @@
 /*
  * Looks for the manifests of these manifest lists, of snapshots that the table
  * has no more, and for the data files of those, that no snapshot of the table
- * leads to: a List of locations, none but those below the warehouse.  *read are
- * the lists that could be read.  Throws when the table's own cannot be.
+ * leads to: a List of locations, none but those below the table's own, or where
+ * its properties say that files are to be.  *read are the lists that could be
+ * read.  Throws when the table's own cannot be.  Nothing is found, and all are
+ * read, in a table whose property gc.enabled is false.
  *
  * The table is as it was after the snapshots went.  Nothing that is found can be
  * needed by a snapshot to come, which is made of what those before it have.

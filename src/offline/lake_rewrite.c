@@ -29,7 +29,7 @@ struct FsLakeRewrite
 	MemoryContextCallback callback;
 
 	/* The plan for a base */
-	FsIcebergManifest *manifests;	/* the base's, and in the end those of the new list */
+	FsIcebergManifest *manifests;	/* the base's */
 	int			nmanifests;
 	int		   *groups;			/* by manifest: which of the new ones it becomes part of, or STAYS */
 	int			ngroups;
@@ -80,6 +80,7 @@ fs_lake_manifest_open(FsLakeTable *table, const FsIcebergManifest *manifest)
 static void
 choose(FsLakeRewrite *rewrite, int i, int group)
 {
+	Assert(rewrite->groups[i] == STAYS && group < rewrite->ngroups);
 	rewrite->groups[i] = group;
 	rewrite->replaced = lappend(rewrite->replaced, pstrdup(rewrite->manifests[i].path));
 }
@@ -114,7 +115,7 @@ pack_spec(FsLakeRewrite *rewrite, int32 spec_id, int64 target)
 			continue;
 		}
 		if (!is_open)
-			choose(rewrite, first, rewrite->ngroups++);
+			choose(rewrite, first, ++rewrite->ngroups - 1);
 		is_open = true;
 		choose(rewrite, i, rewrite->ngroups - 1);
 		bytes += manifest->length;
@@ -182,7 +183,7 @@ plan_removal(FsLakeRewrite *rewrite, FsLakeTable *base)
 			return false;
 		here = count_removed(rewrite, base, &rewrite->manifests[i]);
 		if (here > 0)
-			choose(rewrite, i, rewrite->ngroups++);
+			choose(rewrite, i, ++rewrite->ngroups - 1);
 		n += here;
 	}
 	return n == rewrite->removed->count;
@@ -194,6 +195,7 @@ fs_lake_rewrite_plan(FsLakeRewrite *rewrite, FsLakeTable *base)
 {
 	bool		is_possible = true;
 
+	Assert(rewrite->removed == NULL || rewrite->removed->count > 0);
 	fs_scratch_free(&rewrite->memory);
 	rewrite->manifests = fs_lake_table_manifests(base, &rewrite->memory, &rewrite->nmanifests);
 	rewrite->groups = palloc(sizeof(int) * (rewrite->nmanifests + 1));
@@ -329,11 +331,12 @@ is_spent(const FsIcebergManifest *manifest)
 
 /* See lake_rewrite.h. */
 void
-fs_lake_rewrite_put(FsLakeRewrite *rewrite, const FsLakeCommit *commit, FsLakeTable *base)
+fs_lake_rewrite_put(FsLakeRewrite *rewrite, FsLakeCommit *commit, FsLakeTable *base)
 {
 	FsIcebergManifest *made = palloc(sizeof(FsIcebergManifest) * (rewrite->nmanifests + rewrite->ngroups + 1));
 	int			nmade = 0;
 
+	Assert(commit->rewrite == rewrite && commit->operation != NULL);
 	for (int group = 0; group < rewrite->ngroups; group++)
 	{
 		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream manifests",
@@ -349,23 +352,7 @@ fs_lake_rewrite_put(FsLakeRewrite *rewrite, const FsLakeCommit *commit, FsLakeTa
 	for (int i = 0; i < rewrite->nmanifests; i++)
 		if (rewrite->groups[i] == STAYS && !is_spent(&rewrite->manifests[i]))
 			made[nmade++] = rewrite->manifests[i];
-	rewrite->manifests = made;
-	rewrite->nmanifests = nmade;
-}
-
-/* See lake_rewrite.h. */
-FsIcebergManifest *
-fs_lake_rewrite_manifests(const FsLakeRewrite *rewrite, int *n)
-{
-	*n = rewrite->nmanifests;
-	return rewrite->manifests;
-}
-
-/* See lake_rewrite.h. */
-void
-fs_lake_rewrite_count(const FsLakeRewrite *rewrite, FsIcebergCommit *change)
-{
-	change->removed_files = rewrite->count.files;
-	change->removed_rows = rewrite->count.rows;
-	change->removed_bytes = rewrite->count.bytes;
+	commit->kept = made;
+	commit->nkept = nmade;
+	commit->removed = rewrite->count;
 }

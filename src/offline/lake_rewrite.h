@@ -35,12 +35,8 @@ extern bool fs_lake_rewrite_plan(FsLakeRewrite *rewrite, FsLakeTable *base);
 /* The names of the manifests to be: a new List. */
 extern List *fs_lake_rewrite_names(const FsLakeRewrite *rewrite);
 
-/* Puts them, of the commit's snapshot; fs_lake_rewrite_names are afterwards those that were made. */
-extern void fs_lake_rewrite_put(FsLakeRewrite *rewrite, const FsLakeCommit *commit, FsLakeTable *base);
-
-/* The manifests of the new list, with room for one more; what the summary says of them and of what was taken out. */
-extern FsIcebergManifest *fs_lake_rewrite_manifests(const FsLakeRewrite *rewrite, int *n);
-extern void fs_lake_rewrite_count(const FsLakeRewrite *rewrite, FsIcebergCommit *change);
+/* Puts them, and tells the commit what to put into its list; fs_lake_rewrite_names are afterwards those that were made. */
+extern void fs_lake_rewrite_put(FsLakeRewrite *rewrite, FsLakeCommit *commit, FsLakeTable *base);
 
 /* What a plan is about, for whoever only wants to know: the manifests that it would replace. */
 extern List *fs_lake_rewrite_replaced(const FsLakeRewrite *rewrite);

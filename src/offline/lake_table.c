@@ -11,7 +11,6 @@
 #include "catalog/lake.h"
 #include "core/value.h"
 #include "ground/fault.h"
-#include "offline/lake_rewrite.h"
 #include "offline/lake_rows.h"
 #include "offline/lake_table.h"
 
@@ -299,8 +298,8 @@ fs_lake_table_manifests(FsLakeTable *base, FsScratch *memory, int *n)
 static void
 put_list(FsLakeCommit *commit, FsLakeTable *base)
 {
-	int			n;
-	FsIcebergManifest *manifests = commit->rewrite != NULL ? fs_lake_rewrite_manifests(commit->rewrite, &n) :
+	int			n = commit->nkept;
+	FsIcebergManifest *manifests = commit->kept != NULL ? commit->kept :
 		fs_lake_table_manifests(base, &commit->memory, &n);
 	FsIcebergSnapshot snapshot = {.snapshot_id = FS_ICEBERG_NO_SNAPSHOT};
 	FsBuffer	out = {0};
@@ -435,8 +434,9 @@ add_snapshot(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
 	change.changed_partitions = count_partitions(commit, base);
-	if (commit->rewrite != NULL)
-		fs_lake_rewrite_count(commit->rewrite, &change);
+	change.removed_files = commit->removed.files;
+	change.removed_rows = commit->removed.rows;
+	change.removed_bytes = commit->removed.bytes;
 	put_list(commit, base);
 	FS_FAULT("lake_list");
 	if (!fs_iceberg_add_snapshot(base->metadata, &change, message))

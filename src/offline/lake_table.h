@@ -56,6 +56,9 @@ typedef struct FsLakeCommit
 	int64		keep_age;		/* of snapshots, in ms; -1: as the table says */
 	int			keep_count;		/* likewise */
 	struct FsLakeRewrite *rewrite;	/* what becomes of the base's manifests; NULL: they stay */
+	FsIcebergManifest *kept;	/* those of the base, or what became of them, with room for one more; NULL: to be read */
+	int			nkept;
+	FsIcebergRemoved removed;	/* files that were taken out of them */
 
 	char	   *manifest;		/* locations; NULL: there are no files */
 	char	   *list;			/* NULL: no snapshot is made */

@@ -27,6 +27,8 @@ typedef struct Upkeep
 	FsLakeExport *export;
 	const FsLakeRequest *request;	/* NULL: none, it is just due */
 	bool		has_more;		/* to be done soon */
+	int			nsnapshots;		/* of the table */
+	int			nsmall;			/* files of ours that are small */
 } Upkeep;
 
 /* Something users can ask for. */
@@ -198,6 +200,7 @@ merge(Upkeep *upkeep)
 	FsLakeRewrite *rewrite = fs_lake_rewrite_begin(NULL, upkeep->request != NULL);
 	FsLakeCommit *commit;
 
+	upkeep->nsnapshots = fs_iceberg_snapshot_count(table->metadata);
 	if (!fs_lake_rewrite_plan(rewrite, table))
 		return;
 	if (upkeep->request == NULL || !upkeep->request->is_dry)
@@ -217,15 +220,13 @@ merge(Upkeep *upkeep)
  * Data files
  */
 
-/* Makes a compaction's files and commits them; false when nothing was to be done. */
+/* Makes a compaction's files of those that were fetched, and commits them; false: the table has changed too much. */
 static bool
 replace_files(FsLakeExport *export, FsLakeTable *table, FsLakeCompaction *compaction)
 {
 	FsLakeCommit *commit;
 	List	   *files;
 
-	if (!fs_lake_compact_fetch(compaction))
-		return false;
 	fs_transaction_begin();
 	MemoryContextSwitchTo(export->context);
 	files = fs_lake_compact_make(compaction);
@@ -235,28 +236,40 @@ replace_files(FsLakeExport *export, FsLakeTable *table, FsLakeCompaction *compac
 	return fs_lake_commit(export, table, commit);
 }
 
-/* Makes one file of small ones; compact_lake() all there are, and of few. */
-static void
-compact(Upkeep *upkeep)
+/* Makes one file of small ones, or tells which; false when there is nothing to be done, or no more of it. */
+static bool
+compact_once(Upkeep *upkeep)
 {
 	const FsLakeRequest *request = upkeep->request;
 	FsLakeExport *export = upkeep->export;
+	FsLakeTable *table = fs_lake_open(export);
+	FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL, &upkeep->nsmall);
+	bool		is_dry = request != NULL && request->is_dry;
 
-	for (bool goes_on = true; goes_on;)
+	if (compaction == NULL)
+		return false;
+	if (!is_dry && !fs_lake_compact_fetch(compaction))
+		return true;			/* the next plan is one without those that could not be read */
+	if (!is_dry && !replace_files(export, table, compaction))
+		return false;
+	if (request != NULL)
 	{
-		FsLakeTable *table = fs_lake_open(export);
-		FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL);
-
-		if (compaction == NULL)
-			break;
-		goes_on = request == NULL || !request->is_dry ? replace_files(export, table, compaction) : false;
-		upkeep->has_more |= goes_on;
-		if (request == NULL)
-			break;
 		fs_transaction_begin();
 		fs_lake_request_add(request, "small file", fs_lake_compact_paths(compaction));
 		fs_transaction_end(export->context);
 	}
+	return !is_dry;
+}
+
+/* Makes one file of small ones; compact_lake() all there are, and of few. */
+static void
+compact(Upkeep *upkeep)
+{
+	bool		goes_on = compact_once(upkeep);
+
+	while (goes_on && upkeep->request != NULL)
+		goes_on = compact_once(upkeep);
+	upkeep->has_more |= goes_on;
 }
 
 static const Action actions[] = {
@@ -272,7 +285,7 @@ run_request(Upkeep *upkeep, int64 id)
 	upkeep->request = fs_lake_request_load(id);
 	if (upkeep->request == NULL)
 		return;
-	for (int i = 0; i < lengthof(actions); i++)
+	for (int i = 0; i < lengthof(actions) && upkeep->export->uuid != NULL; i++)
 		if (strcmp(actions[i].name, upkeep->request->action) == 0)
 			actions[i].run(upkeep);
 	fs_lake_request_done(upkeep->request);
@@ -282,17 +295,19 @@ run_request(Upkeep *upkeep, int64 id)
 static void
 note_done(const Upkeep *upkeep)
 {
-	Oid			types[3] = {OIDOID, INT8OID, BOOLOID};
-	Datum		values[3] = {ObjectIdGetDatum(upkeep->export->view), Int64GetDatum(upkeep->export->id),
-	BoolGetDatum(upkeep->has_more)};
+	Oid			types[5] = {OIDOID, INT8OID, BOOLOID, INT4OID, INT4OID};
+	Datum		values[5] = {ObjectIdGetDatum(upkeep->export->view), Int64GetDatum(upkeep->export->id),
+	BoolGetDatum(upkeep->has_more), Int32GetDatum(upkeep->nsnapshots), Int32GetDatum(upkeep->nsmall)};
 
 	fs_transaction_begin();
 	SPI_connect();
-	fs_query_run("UPDATE feature_stream.lake_export SET upkeep_commit_count = commit_count, upkeep_failure_count = 0,"
+	fs_query_run("UPDATE feature_stream.lake_export SET upkeep_failure_count = 0,"
+				 " upkeep_commit_count = CASE WHEN $3 THEN commit_count - 1 ELSE commit_count END,"
 				 " last_upkeep_error = NULL, last_upkeep_time = pg_catalog.clock_timestamp(),"
+				 " snapshot_count = $4, small_file_count = $5,"
 				 " next_upkeep_time = pg_catalog.clock_timestamp() + CASE WHEN $3 THEN '0' ELSE '5 min' END::interval"
 				 " WHERE view = $1 AND id = $2",
-				 SPI_OK_UPDATE, 3, types, values, NULL);
+				 SPI_OK_UPDATE, 5, types, values, NULL);
 	fs_query_run("DELETE FROM feature_stream.lake_upkeep WHERE finished_at < pg_catalog.now() - '7 days'::interval",
 				 SPI_OK_DELETE, 0, NULL, NULL, NULL);
 	SPI_finish();
@@ -305,6 +320,7 @@ fs_lake_upkeep_run(const FsLakeDuty *duty)
 {
 	Upkeep		upkeep = {.export = fs_lake_state_load(duty->view)};
 
+	Assert(OidIsValid(duty->view));
 	if (upkeep.export == NULL)
 	{
 		if (duty->request != 0)

@@ -9,6 +9,7 @@ that share no code with the extension.
     lake.py watch URI CATALOG TABLE FILE
     lake.py sorted URI CATALOG TABLE COLUMN
     lake.py reachable URI CATALOG TABLE
+    lake.py contend URI CATALOG TABLE COUNT
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
@@ -22,7 +23,8 @@ PyIceberg plans, or where these are of several schemas, by its own Iceberg reade
 "travel" reads each snapshot, and "watch" the newest again and again until FILE
 is gone: the rows never become fewer.  "sorted" tells of the files that say that
 they are sorted whether they are, by that column and window_end; "reachable" how many
-manifest lists, manifests and data files all snapshots have.
+manifest lists, manifests and data files all snapshots have.  "contend" commits so many
+times, each as soon as it can.
 """
 import collections
 import datetime
@@ -35,6 +37,7 @@ import psycopg2
 import pyarrow.parquet
 import pyiceberg.catalog
 import psycopg2.extras
+from pyiceberg.exceptions import CommitFailedException
 
 psycopg2.extras.register_uuid()
 
@@ -197,10 +200,22 @@ def reachable(uri, catalog, name, _, properties):
     print("reachable=%d" % len(paths))
 
 
+def contend(uri, catalog, name, count, properties):
+    commits = 0
+    while commits < int(count):
+        try:
+            with load_table(uri, catalog, name, properties).transaction() as transaction:
+                transaction.set_properties({"contended": str(commits)})
+            commits += 1
+        except CommitFailedException:
+            pass
+    print("commits=%d" % commits)
+
+
 def main():
     command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
     commands = {"compare": compare, "files": files, "change": change, "schema": schema, "travel": travel, "watch": watch,
-                "sorted": sorted_files, "reachable": reachable}
+                "sorted": sorted_files, "reachable": reachable, "contend": contend}
     commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 

@@ -108,6 +108,14 @@ fails_with(qr/^could not (put|get) "s3:.*": the object store cannot be asked/, '
 $store->{proxy}->start;
 is_whole('and that it is back is noticed');
 
+# --- Upkeep speaks to the store, too.
+$node->safe_psql('postgres', "SELECT feature_stream.compact_lake('sessions'), feature_stream.merge_manifests('sessions'),
+	feature_stream.expire_snapshots('sessions', older_than => '0', keep => 1)");
+wait_until('upkeep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_lake_upkeep WHERE state = 'waiting'") // 1) eq '0' });
+query_is($node, "SELECT string_agg(action || ' ' || state || ' ' || (file_count > 1), ',' ORDER BY action) FROM feature_stream.stat_lake_upkeep",
+	'compact_lake done true,expire_snapshots done true,merge_manifests done true', 'files and manifests become few, and old snapshots go');
+is_whole('and the rows stay');
+
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 my $tables = $node->safe_psql('postgres', 'TABLE feature_stream.lake_export; TABLE feature_stream.stat_offline; TABLE feature_stream.lake_file');
 unlike($log =~ s/^.*(STATEMENT|statement):.*$//mgr, qr/lakesecret|wrongsecret/, 'no secret is in the log');

@@ -105,7 +105,7 @@ sub ask
 sub keep_up
 {
 	psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
-	wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 FROM feature_stream.lake_export") // '') eq 't' });
+	wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 AND next_upkeep_time > now() FROM feature_stream.lake_export") // '') eq 't' });
 	psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = 'infinity'");
 	return;
 }
@@ -199,11 +199,27 @@ commit_more(20);
 is_exported();
 keep_up();
 is_whole('upkeep makes one file of many', 'files=1 ');
+query_is($node, 'SELECT small_file_count, snapshot_count > 10, last_upkeep_error FROM feature_stream.stat_offline', '1|t|', 'what upkeep saw last');
 unlink($watched);
 $watcher->finish;
 is($failed, '', 'a reader meanwhile never failed');
 like($said, qr/^reads=[1-9]/, 'and there was one');
 crash_in_upkeep($_) foreach qw(lake_compacted lake_named lake_data lake_manifest lake_rewrite lake_list lake_metadata lake_swapped lake_committed);
+
+# --- Others commit all the time.
+my ($said_of_commits, $why) = ('', '');
+my $other = IPC::Run::start([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'contend', $node->connstr('postgres'), 'lake', 'features.sessions', 20 ],
+	'>', \$said_of_commits, '2>', \$why);
+for (1 .. 5)
+{
+	commit_more(2);
+	is_exported();
+	ask("compact_lake('sessions')");
+	ask("merge_manifests('sessions')");
+}
+$other->finish;
+is("$said_of_commits$why", "commits=20\n", 'others can commit meanwhile');
+is_whole('and nothing is lost', 'files=1 ');
 
 # --- Nothing dangles, nothing is left behind.
 ask("compact_lake('sessions')");
