@@ -48,7 +48,7 @@
  *	sql/		What SQL calls, one file a subject.
  *		dead_letters.c		replaying and discarding dead letters
  *		streams.c, stream_fdw.c, stream_events.c, column_guard.c, fdw_validators.c
- *		feature_views.c, pause.c, registry.c, schemas.c, schema_check.c, view_*.c (SELECT on a feature view),
+ *		feature_views.c, pause.c, registry.c, schema*.c, view_*.c (SELECT on a feature view),
  *		event_log.c, test_event.c (one event by the stream's contract), print_payload.c
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,
  *		explain_view.c, batch_output.c, found_rows.c, compare.c, json_row.c

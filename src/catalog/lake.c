@@ -365,6 +365,7 @@ fs_lake_detach(const FsViewDef *view)
 	Datum		values[1] = {ObjectIdGetDatum(view->relid)};
 
 	fs_owner_execute("DELETE FROM feature_stream.lake_chunk WHERE view = $1", SPI_OK_DELETE, 1, types, values, NULL);
+	fs_owner_execute("DELETE FROM feature_stream.lake_upkeep WHERE view = $1", SPI_OK_DELETE, 1, types, values, NULL);
 	fs_owner_execute("DELETE FROM feature_stream.lake_export WHERE view = $1", SPI_OK_DELETE, 1, types, values, NULL);
 	(void) deleteDependencyRecordsForSpecific(RelationRelationId, view->relid, DEPENDENCY_NORMAL,
 											  ForeignServerRelationId, view->offline_server);

@@ -143,7 +143,7 @@ commit_schema(FsLakeExport *export, const FsLakeTable *base, const FsLakeCommit 
 		if (is_moved)
 		{
 			fs_lake_state_keep(list_make1(commit->metadata));
-			fs_lake_state_drop(export, commit->dropped);
+			fs_lake_state_drop(export, commit->dropped, NIL);
 		}
 	}
 	if (is_moved)

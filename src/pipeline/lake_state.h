@@ -1,6 +1,6 @@
 /*
  * lake_state.h
- *		What the tables of this database say of an export: for lake_export.c alone.
+ *		What the tables of this database say of an export: for the files lake_*.c here alone.
  */
 #ifndef FS_PIPELINE_LAKE_STATE_H
 #define FS_PIPELINE_LAKE_STATE_H
@@ -76,6 +76,9 @@ extern List *fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadat
 /* Writes down names of files that are about to be made. */
 extern void fs_lake_state_name(const FsLakeExport *export, List *locations);
 
+/* The locations as a text[], palloc'd. */
+extern Datum fs_lake_state_array(List *locations);
+
 /* Functions inside the caller's transaction */
 
 /* Has the export to itself until the transaction ends; false: it is not exported any more. */
@@ -86,9 +89,13 @@ extern void fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid)
 /* The table in the lake follows the history's columns, as they were loaded. */
 extern void fs_lake_state_set_columns(const FsLakeExport *export);
 
-/* Files that are part of a table now, and those that a table remembers no more: readers may still. */
+/*
+ * Files that are part of a table now, and those that a table remembers no more:
+ * readers may still.  Before 'lists' of manifests go, what only they lead to is
+ * looked for (lake_upkeep.c).
+ */
 extern void fs_lake_state_keep(List *locations);
-extern void fs_lake_state_drop(const FsLakeExport *export, List *locations);
+extern void fs_lake_state_drop(const FsLakeExport *export, List *locations, List *lists);
 
 /* The chunks are in the lake. */
 extern void fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int files);

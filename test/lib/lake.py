@@ -5,6 +5,8 @@ that share no code with the extension.
     lake.py files URI - DIRECTORY HISTORY
     lake.py schema URI CATALOG TABLE -
     lake.py change URI CATALOG TABLE TAG [KEY=VALUE ...]
+    lake.py travel URI CATALOG TABLE
+    lake.py watch URI CATALOG TABLE FILE
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
@@ -15,9 +17,12 @@ have, how many only one of the two has, and how many files and snapshots there
 are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
 catalog on the database itself, and once more by DuckDB: from the files that
 PyIceberg plans, or where these are of several schemas, by its own Iceberg reader.
+"travel" reads each snapshot, and "watch" the newest again and again until FILE
+is gone: the rows never become fewer.
 """
 import collections
 import datetime
+import os
 import sys
 import uuid
 
@@ -99,8 +104,12 @@ def compare(uri, catalog, name, history, properties):
         same = str(collections.Counter(read_files(table, columns)) == got).lower()
     paths = [task.file.file_path for task in table.scan().plan_files()]
     assert len(paths) == len(set(paths)), "a file is twice in the table"
-    print("lake=%d history=%d missing=%d extra=%d duckdb=%s files=%d snapshots=%d" % (
-        len(lake), sum(expected.values()), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots)))
+    manifests = table.current_snapshot().manifests(table.io)
+    total = sum(entry.data_file.record_count for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io))
+    assert total == int(table.current_snapshot().summary["total-records"]) == len(lake), "totals"
+    assert len(paths) == int(table.current_snapshot().summary["total-data-files"]), "totals"
+    print("lake=%d history=%d missing=%d extra=%d duckdb=%s files=%d snapshots=%d manifests=%d" % (
+        len(lake), sum(expected.values()), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots), len(manifests)))
     for row in list(missing)[:5]:
         print("missing", row)
     for row in list(extra)[:5]:
@@ -137,9 +146,35 @@ def change(uri, catalog, name, tag, properties):
         transaction.set_properties(values)
 
 
+def travel(uri, catalog, name, _, properties):
+    table = load_table(uri, catalog, name, properties)
+    unreadable = 0
+    for snapshot in table.metadata.snapshots:
+        try:
+            rows = len(table.scan(snapshot_id=snapshot.snapshot_id).to_arrow())
+            assert rows == int(snapshot.summary["total-records"]), (rows, snapshot)
+        except OSError as error:
+            print(error)
+            unreadable += 1
+    print("snapshots=%d unreadable=%d" % (len(table.metadata.snapshots), unreadable))
+
+
+def watch(uri, catalog, name, path, properties):
+    table = load_table(uri, catalog, name, properties)
+    rows = reads = 0
+    while os.path.exists(path):
+        now = len(table.scan(selected_fields=("user_id", "computed_at")).to_arrow())
+        assert now >= rows, (now, rows)
+        rows = now
+        reads += 1
+        table.refresh()
+    print("reads=%d rows=%d" % (reads, rows))
+
+
 def main():
-    command, uri, catalog, name, history = sys.argv[1:6]
-    {"compare": compare, "change": change, "files": files, "schema": schema}[command](uri, catalog, name, history, dict(p.split("=", 1) for p in sys.argv[6:]))
+    command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
+    commands = {"compare": compare, "change": change, "schema": schema, "files": files, "travel": travel, "watch": watch}
+    commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 
 main()
