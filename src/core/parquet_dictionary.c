@@ -87,7 +87,7 @@ grow(FsParquetDictionary *dictionary)
 	return true;
 }
 
-/* Is the value of these more than 8 bytes the k-th one? */
+/* Is the value of these bytes the k-th one? */
 static bool
 is_same(const FsParquetValues *values, const char *bytes, size_t len, size_t k)
 {
@@ -135,14 +135,19 @@ find_entry(FsParquetDictionary *dictionary, const FsParquetValues *values, size_
 	return dictionary->count * 2 < dictionary->nslots || grow(dictionary) ? entry : -1;
 }
 
-/* See parquet_dictionary.h.  A value that comes again at once is not looked for. */
+/*
+ * See parquet_dictionary.h.  A value that comes again at once is not looked for,
+ * and where values come in the order of their entries, as entities do in each
+ * window end, the next entry is tried before the table.
+ */
 bool
 fs_parquet_dictionary_build(FsParquetDictionary *dictionary, const FsParquetValues *values,
 							size_t limit, bool *worth)
 {
 	uint64_t	last_key = 0;
 	size_t		last_len = SIZE_MAX;
-	int64_t		entry = 0;
+	int64_t		entry = -1;
+	bool		in_order = false;
 
 	FS_ASSERT(values->n < UINT32_MAX);
 	*worth = false;
@@ -154,10 +159,17 @@ fs_parquet_dictionary_build(FsParquetDictionary *dictionary, const FsParquetValu
 		const char *bytes = fs_parquet_value(values, i, &len);
 		uint64_t	key = len <= 8 ? fs_hash_tail(bytes, len) : fs_hash_bytes(bytes, len);
 
-		if (key != last_key || len != last_len || len > 8)
-			entry = find_entry(dictionary, values, i, bytes, (uint32_t) len, key);
-		if (entry < 0)
-			return false;
+		if (in_order && entry + 1 < dictionary->count && is_same(values, bytes, len, dictionary->firsts[entry + 1]))
+			entry++;
+		else if (key != last_key || len != last_len || len > 8)
+		{
+			int64_t		found = find_entry(dictionary, values, i, bytes, (uint32_t) len, key);
+
+			if (found < 0)
+				return false;
+			in_order = found == entry + 1;
+			entry = found;
+		}
 		last_key = key;
 		last_len = len;
 		dictionary->indexes[i] = (uint32_t) entry;
