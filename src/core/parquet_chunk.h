@@ -108,6 +108,27 @@ fs_parquet_chunk_put_bits(FsParquetChunk *chunk, uint64_t bits)
 	return fs_parquet_chunk_put_level(chunk, chunk->max_definition);
 }
 
+/* Copies bytes, most of which are few, to where there is room: without a call of memcpy() for those. */
+static inline void
+fs_parquet_copy(char *to, const char *from, size_t len)
+{
+	if (len > 16)
+		memcpy(to, from, len);
+	else if (len >= 8)
+	{
+		memcpy(to, from, 8);
+		memcpy(to + len - 8, from + len - 8, 8);
+	}
+	else if (len >= 4)
+	{
+		memcpy(to, from, 4);
+		memcpy(to + len - 4, from + len - 4, 4);
+	}
+	else
+		for (size_t i = 0; i < len; i++)
+			to[i] = from[i];
+}
+
 /* A byte string. */
 static inline bool
 fs_parquet_chunk_put_bytes(FsParquetChunk *chunk, const char *bytes, size_t len)
@@ -116,8 +137,11 @@ fs_parquet_chunk_put_bytes(FsParquetChunk *chunk, const char *bytes, size_t len)
 
 	FS_ASSERT((chunk->width == 0 || len == (size_t) chunk->width) && (!chunk->column->is_list || chunk->open > 0));
 	chunk->nvalues++;
-	return fs_buffer_append(&chunk->data, bytes, len) &&
-		(chunk->width > 0 || fs_buffer_append(&chunk->ends, &end, sizeof(end))) &&
+	if (!fs_buffer_reserve(&chunk->data, len))
+		return false;
+	fs_parquet_copy(chunk->data.data + chunk->data.len, bytes, len);
+	chunk->data.len += len;
+	return (chunk->width > 0 || fs_buffer_append(&chunk->ends, &end, sizeof(end))) &&
 		fs_parquet_chunk_put_level(chunk, chunk->max_definition);
 }
 

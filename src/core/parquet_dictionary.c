@@ -42,61 +42,59 @@ prepare(FsParquetDictionary *dictionary, size_t n)
 	}
 	if (dictionary->slots == NULL)
 	{
-		dictionary->slots = malloc(MIN_SLOTS * sizeof(uint64_t));
+		dictionary->slots = malloc(MIN_SLOTS * sizeof(FsParquetSlot));
 		if (dictionary->slots == NULL)
 			return false;
 		dictionary->nslots = MIN_SLOTS;
 	}
-	memset(dictionary->slots, 0, dictionary->nslots * sizeof(uint64_t));
+	memset(dictionary->slots, 0, dictionary->nslots * sizeof(FsParquetSlot));
 	fs_buffer_reset(&dictionary->entries);
 	dictionary->count = 0;
 	return true;
 }
 
-static uint32_t
-hash_value(const FsParquetValues *values, size_t i)
+/* Where a value's search begins. */
+static inline size_t
+first_slot(const FsParquetDictionary *dictionary, uint64_t key, uint32_t len)
 {
-	size_t		len;
-	const char *bytes = fs_parquet_value(values, i, &len);
-
-	return fs_hash_bytes(bytes, len);
+	return (size_t) fs_hash_fold(key ^ UINT64_C(0xa0761d6478bd642f), len ^ UINT64_C(0xe7037ed1a0b428db)) &
+		(dictionary->nslots - 1);
 }
 
 /* Twice the table. */
 static bool
 grow(FsParquetDictionary *dictionary)
 {
-	size_t		nslots = dictionary->nslots * 2;
-	uint64_t   *slots = calloc(nslots, sizeof(uint64_t));
+	FsParquetSlot *old = dictionary->slots;
+	size_t		nold = dictionary->nslots;
+	FsParquetSlot *slots = calloc(nold * 2, sizeof(FsParquetSlot));
 
 	if (slots == NULL)
 		return false;
-	for (size_t i = 0; i < dictionary->nslots; i++)
-	{
-		size_t		slot = (dictionary->slots[i] >> 32) & (nslots - 1);
-
-		if (dictionary->slots[i] == 0)
-			continue;
-		while (slots[slot] != 0)
-			slot = (slot + 1) & (nslots - 1);
-		slots[slot] = dictionary->slots[i];
-	}
-	free(dictionary->slots);
 	dictionary->slots = slots;
-	dictionary->nslots = nslots;
+	dictionary->nslots = nold * 2;
+	for (size_t i = 0; i < nold; i++)
+	{
+		size_t		slot = first_slot(dictionary, old[i].key, old[i].len);
+
+		if (old[i].entry == 0)
+			continue;
+		while (slots[slot].entry != 0)
+			slot = (slot + 1) & (dictionary->nslots - 1);
+		slots[slot] = old[i];
+	}
+	free(old);
 	return true;
 }
 
-/* Are two values the same bytes? */
+/* Is the value of these bytes the k-th one? */
 static bool
-is_same(const FsParquetValues *values, size_t i, size_t k)
+is_same(const FsParquetValues *values, const char *bytes, size_t len, size_t k)
 {
-	size_t		ilen;
-	size_t		klen;
-	const char *a = fs_parquet_value(values, i, &ilen);
-	const char *b = fs_parquet_value(values, k, &klen);
+	size_t		other_len;
+	const char *other = fs_parquet_value(values, k, &other_len);
 
-	return ilen == klen && fs_bytes_equal(a, b, ilen);
+	return len == other_len && fs_bytes_equal(bytes, other, len);
 }
 
 /* Appends value i as a new entry. */
@@ -114,46 +112,67 @@ add_entry(FsParquetDictionary *dictionary, const FsParquetValues *values, size_t
 		fs_buffer_append(&dictionary->entries, bytes, len);
 }
 
-/* Finds or adds value i, and notes its entry. */
-static bool
-index_value(FsParquetDictionary *dictionary, const FsParquetValues *values, size_t i)
+/* Finds or adds value i, which has these bytes and key; its entry, or -1 when memory is out. */
+static int64_t
+find_entry(FsParquetDictionary *dictionary, const FsParquetValues *values, size_t i, const char *bytes, uint32_t len,
+		   uint64_t key)
 {
 	size_t		mask = dictionary->nslots - 1;
-	uint32_t	hash = hash_value(values, i);
-	size_t		slot = hash & mask;
+	size_t		at = first_slot(dictionary, key, len);
+	uint32_t	entry = dictionary->count;
 
-	for (; dictionary->slots[slot] != 0; slot = (slot + 1) & mask)
+	for (; dictionary->slots[at].entry != 0; at = (at + 1) & mask)
 	{
-		uint32_t	entry = (uint32_t) dictionary->slots[slot] - 1;
+		const FsParquetSlot *slot = &dictionary->slots[at];
 
-		if (dictionary->slots[slot] >> 32 == hash && is_same(values, dictionary->firsts[entry], i))
-		{
-			dictionary->indexes[i] = entry;
-			return true;
-		}
+		if (slot->key == key && slot->len == len &&
+			(len <= 8 || is_same(values, bytes, len, dictionary->firsts[slot->entry - 1])))
+			return slot->entry - 1;
 	}
-	dictionary->indexes[i] = dictionary->count;
-	dictionary->slots[slot] = (uint64_t) hash << 32 | (dictionary->count + 1);
+	dictionary->slots[at] = (FsParquetSlot) {key, len, entry + 1};
 	if (!add_entry(dictionary, values, i))
-		return false;
-	return dictionary->count * 2 < dictionary->nslots || grow(dictionary);
+		return -1;
+	return dictionary->count * 2 < dictionary->nslots || grow(dictionary) ? entry : -1;
 }
 
-/* See parquet_dictionary.h. */
+/*
+ * See parquet_dictionary.h.  A value that comes again at once is not looked for,
+ * and where values come in the order of their entries, as entities do in each
+ * window end, the next entry is tried before the table.
+ */
 bool
 fs_parquet_dictionary_build(FsParquetDictionary *dictionary, const FsParquetValues *values,
 							size_t limit, bool *worth)
 {
+	uint64_t	last_key = 0;
+	size_t		last_len = SIZE_MAX;
+	int64_t		entry = -1;
+	bool		in_order = false;
+
 	FS_ASSERT(values->n < UINT32_MAX);
 	*worth = false;
 	if (!prepare(dictionary, values->n))
 		return false;
 	for (size_t i = 0; i < values->n; i++)
 	{
-		if (i > 0 && values->width > 0 && is_same(values, i - 1, i))
-			dictionary->indexes[i] = dictionary->indexes[i - 1];
-		else if (!index_value(dictionary, values, i))
-			return false;
+		size_t		len;
+		const char *bytes = fs_parquet_value(values, i, &len);
+		uint64_t	key = len <= 8 ? fs_hash_tail(bytes, len) : fs_hash_bytes(bytes, len);
+
+		if (in_order && entry + 1 < dictionary->count && is_same(values, bytes, len, dictionary->firsts[entry + 1]))
+			entry++;
+		else if (key != last_key || len != last_len || len > 8)
+		{
+			int64_t		found = find_entry(dictionary, values, i, bytes, (uint32_t) len, key);
+
+			if (found < 0)
+				return false;
+			in_order = found == entry + 1;
+			entry = found;
+		}
+		last_key = key;
+		last_len = len;
+		dictionary->indexes[i] = (uint32_t) entry;
 		if (dictionary->entries.len > limit || (i == SAMPLE && dictionary->count > SAMPLE / 4 * 3))
 			return true;
 	}

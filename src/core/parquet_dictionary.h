@@ -7,6 +7,14 @@
 
 #include "core/parquet_values.h"
 
+/* An entry in the hash table. */
+typedef struct FsParquetSlot
+{
+	uint64_t	key;			/* the value itself up to 8 bytes, else a hash of it */
+	uint32_t	len;			/* of the value */
+	uint32_t	entry;			/* + 1; 0: the slot is empty */
+} FsParquetSlot;
+
 typedef struct FsParquetDictionary
 {
 	FsBuffer	entries;		/* in the order they came, as a dictionary page has them (PLAIN) */
@@ -16,7 +24,7 @@ typedef struct FsParquetDictionary
 	uint32_t   *pages;			/* of each entry, the last page in which it was met, from 1 on; 0 at first */
 
 	/* Private */
-	uint64_t   *slots;			/* hash table: a hash, and behind it entry + 1; 0 is empty */
+	FsParquetSlot *slots;		/* hash table */
 	size_t		nslots;
 	size_t		room;			/* values that indexes and firsts have room for */
 } FsParquetDictionary;

@@ -14,12 +14,14 @@ our @EXPORT = qw(new_bench value median cpu_of load produce create_clicks create
 
 my $node;
 
-# A server set up as one of a user's would be.
+# A server set up as one of a user's would be, with more settings.
 sub new_bench
 {
+	my (%settings) = @_;
+
 	$node = new_node('bench',
 		'fsync' => 'on', 'huge_pages' => 'try', 'max_wal_size' => '8GB',
-		'feature_stream.memory' => '2GB', 'feature_stream.checkpoint_interval' => '30s');
+		'feature_stream.memory' => '2GB', 'feature_stream.checkpoint_interval' => '30s', %settings);
 	return $node;
 }
 

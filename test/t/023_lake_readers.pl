@@ -28,12 +28,13 @@ sub recipe
 	return $block;
 }
 
+# What a program of Python's says.
 sub run_python
 {
-	my ($program) = @_;
+	my (@arguments) = @_;
 	my ($out, $err) = ('', '');
 
-	IPC::Run::run([ '/usr/bin/python3', '-c', $program ], '>', \$out, '2>', \$err) or die "$program\n$err";
+	IPC::Run::run([ '/usr/bin/python3', @arguments ], '>', \$out, '2>', \$err) or die "@arguments\n$err";
 	return $out;
 }
 
@@ -88,11 +89,11 @@ my $pyiceberg = recipe('python', 0);
 my $late = $node->safe_psql('postgres', "SELECT count(*) FROM session_features_history WHERE window_end >= '2024-01-15 22:30+00'");
 cmp_ok($late, '>', 0, 'there are rows before and after half past ten');
 cmp_ok($late, '<', $rows, 'some of each');
-is(run_python("$pyiceberg\nprint(rows.num_rows, before.num_rows)"), "$late $counts[0]\n", 'PyIceberg reads the table as the README says, and travels in time');
+is(run_python('-c', "$pyiceberg\nprint(rows.num_rows, before.num_rows)"), "$late $counts[0]\n", 'PyIceberg reads the table as the README says, and travels in time');
 
 # --- Polars
 my $many = $node->safe_psql('postgres', 'SELECT count(*), sum(item_count_30m) FROM session_features_history WHERE item_count_30m > 3');
-is(run_python("$pyiceberg\n" . recipe('python', 1) . "\nprint(len(rows), rows['item_count_30m'].sum(), sep='|')"), "$many\n", 'so does Polars');
+is(run_python('-c', "$pyiceberg\n" . recipe('python', 1) . "\nprint(len(rows), rows['item_count_30m'].sum(), sep='|')"), "$many\n", 'so does Polars');
 
 # --- DuckDB, with its extensions from where they are: INSTALL asks a server of DuckDB's
 my $duckdb = recipe('python', 2);
@@ -100,7 +101,7 @@ $duckdb =~ s/^duckdb\.sql\("INSTALL iceberg; LOAD iceberg"\)$/training_set.load_
 my $set = $node->safe_psql('postgres', q(
 	SELECT count(*), sum(f.item_count_30m), max(f.window_end) FROM (SELECT user_id, max(available_at) AS at FROM session_features_history GROUP BY 1) l
 	  LEFT JOIN LATERAL session_features_as_of(l.user_id, l.at) f ON true));
-is(run_python(<<"EOT"), "$set\n", 'and so does DuckDB, for the training set that PostgreSQL makes');
+is(run_python('-c', <<"EOT"), "$set\n", 'and so does DuckDB, for the training set that PostgreSQL makes');
 import sys
 sys.path.insert(0, '$FindBin::Bin/../lib')
 import training_set
@@ -127,8 +128,8 @@ SKIP:
 	note($out);
 	is(join(' ', $out =~ /^snapshot (\d+)$/mg), "@counts", 'Spark travels in time');
 	like($out, qr/^filters (\d+) of \1$/m, 'finds with filters what it finds without');
-	is(run_python("import sys; sys.argv = ['lake.py', 'files', '" . $node->connstr('postgres') . "', '-', '$copy', 'session_features_history']; "
-		. "exec(open('$FindBin::Bin/../lib/lake.py').read())"), "files=$rows history=$rows missing=0 extra=0\n", 'and has each row of the history, in all columns');
+	is(run_python("$FindBin::Bin/../lib/lake.py", 'files', $node->connstr('postgres'), '-', $copy, 'session_features_history'),
+		"files=$rows history=$rows missing=0 extra=0\n", 'and has each row of the history, in all columns');
 }
 
 done_testing();
