@@ -147,6 +147,21 @@ go_on(150, 6000);
 is_exported('sessions');
 is_whole('features.sessions', 'sessions_history', 'and what came since, of two days');
 
+# --- Dead letters that come back correct rows of both days; corrections are exported, too, and once.
+$node->safe_psql('postgres', q(INSERT INTO outbox (at, v)
+	SELECT '2024-01-16 01:00:35+00', jsonb_build_object('item', 'bad', 'price', 1, 'n', i, 'clicked_at', '2024-01-15 23:40+00'::timestamptz + i * interval '1 min')
+	  FROM generate_series(1, 40) i));
+wait_until('dead letters', sub { (answer_of($node, 'SELECT count(*) FROM feature_stream.dead_letter') // 0) eq '40' });
+$node->safe_psql('postgres', q(
+	UPDATE feature_stream.dead_letter
+	   SET payload = convert_to((convert_from(payload, 'UTF8')::jsonb || jsonb_build_object('user_id', 'u' || "offset" % 5))::text, 'UTF8');
+	SELECT feature_stream.replay_dead_letters('clicks', corrections => true)));
+wait_until('corrections', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.dead_letter_outcome WHERE outcome = 'replayed' AND corrected_at IS NOT NULL") // 0) eq '40' });
+query_is($node, q(SELECT count(*) > 200, min(window_end) < '2024-01-16', max(window_end) > '2024-01-16' FROM sessions_history WHERE revision > 0), 't|t|t',
+	'rows of both days are corrected');
+is_exported('sessions');
+is_whole('features.sessions', 'sessions_history', 'the lake has the corrections');
+
 
 # --- A hint that cannot be written is no failure, and a failure is over once there is nothing left to do.
 my $log_end = -s $node->logfile;
