@@ -130,19 +130,23 @@ set_keys(FsCorrectionStep *step)
 	}
 }
 
-/* The last window end of which the history never was to have rows: the view was made without backfill. */
+/*
+ * The last window end whose rows are not this view's: it was made without
+ * backfill, or its history was there before it (history_writer.h).
+ */
 static FsTime
-read_declined(Oid view)
+read_foreign(Oid view)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(view)};
-	FsTime		declined;
+	FsTime		foreign;
 
 	SPI_connect();
-	fs_query_read("SELECT max(until) FROM feature_stream.backfill WHERE view = $1 AND state = 'declined'", 1, types, values);
-	declined = fs_query_time(0, 1);
+	fs_query_read("SELECT GREATEST((SELECT max(until) FROM feature_stream.backfill WHERE view = $1 AND state = 'declined'),"
+				  " (SELECT history_until FROM feature_stream.view_state WHERE view = $1))", 1, types, values);
+	foreign = fs_query_time(0, 1);
 	SPI_finish();
-	return declined;
+	return foreign;
 }
 
 /*
@@ -171,7 +175,7 @@ static void
 plan_step(FsCorrectionStep *step)
 {
 	const FsViewDef *view = step->view;
-	FsTime		declined = read_declined(view->relid);
+	FsTime		foreign = read_foreign(view->relid);
 	FsTime		reach;
 	FsBatchCover cover;
 
@@ -185,8 +189,8 @@ plan_step(FsCorrectionStep *step)
 	{
 		FsCorrectionLetter *letter = &step->letters[i];
 
-		if (declined != FS_TIME_MIN)
-			letter->first = Max(letter->first, fs_time_next(declined, view->slide));
+		if (foreign != FS_TIME_MIN)
+			letter->first = Max(letter->first, fs_time_next(foreign, view->slide));
 		if (view->history_retention > 0)
 			letter->first = Max(letter->first, fs_time_ceil(cover.frontier - view->history_retention, view->slide));
 		if (letter->first < reach && letter->first <= letter->last)

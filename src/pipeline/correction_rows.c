@@ -134,7 +134,7 @@ write_row(FsCorrectionStep *step, const FsBatchRow *row, FsCorrectionLetter *let
 	if (known_at == FS_TIME_MIN)
 		return;
 	if (step->writer == NULL)
-		step->writer = fs_history_writer_open(step->view, step->attnums);
+		step->writer = fs_history_writer_open(step->view, step->stream, step->attnums, FS_TIME_MIN);
 	fs_history_writer_put(step->writer, &out);
 	count_row(letters, n, row->window_end);
 }
