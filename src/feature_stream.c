@@ -14,6 +14,7 @@
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
  *		dead_letter_replay.c	those that come back
+ *		correction.c, corrected.c	those that windows count which have fired: in memory, and to recovery
  *		dead_letter_limit.c	when they are too many
  *		fold.c				an accepted event becomes state
  *		fire.c, collect.c	window ends that are due: entities, their rows
@@ -32,6 +33,7 @@
  *							older events for one view, from the topic
  *		backfill.c			their rows for the history, from the log
  *		alteration.c		columns of features that were added, for rows that the history has
+ *		correction_plan.c, correction_rows.c	rows of the history that are corrected
  *		lake_export.c, lake_evolve.c, lake_state.c, lake_duty.c	the history's rows into a lake, exactly once
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
@@ -39,7 +41,7 @@
  *		launcher.c			finds databases with the extension; the only starter of workers
  *		ingest_worker.c		the owner of a stream's shard
  *		export_worker.c		says which streams of a database are to run
- *		backfill_worker.c	fills gaps of histories
+ *		backfill_worker.c	fills gaps of histories, and corrects them
  *		lake_worker.c		exports histories to lakes
  *		upkeep.c			partitions made ahead and dropped, for the export worker
  *		database_worker.c	the place of a worker that a database has one of

@@ -275,44 +275,70 @@ fs_correction_stamp(FsShard *shard, int v, FsEntity *entity, const FsCorrected *
 	fs_entity_end_change(entity);
 }
 
-/* Puts one correction into one view; false when memory is out. */
+/* The entity of a correction in a view; 0 when it has none in memory, or the view does not count it. */
+static FsHandle
+find_entity(const FsShard *shard, int v, const FsCorrection *correction, FsFoldKey *key)
+{
+	const FsView *view = &shard->views[v];
+
+	key->len = -1;
+	if ((correction->views & ((uint32) 1 << v)) == 0)
+		return 0;
+	fs_fold_key_make(view, correction->values, key);
+	return key->len < 0 ? 0 : fs_entity_find(&view->shared->entities, key->bytes, key->len, &key->places[0]);
+}
+
+/*
+ * Puts one correction into the rings of a view, if its windows still hold it;
+ * false when memory is out.  *is_new: an entity was not there, or had not fired
+ * since it came.
+ */
 static bool
-apply(FsShard *shard, int v, const FsCorrection *correction)
+fold(FsShard *shard, int v, const FsCorrection *correction, bool *is_new)
 {
 	FsView	   *view = &shard->views[v];
-	const FsViewDef *def = view->def;
-	FsCorrected corrected;
+	FsTime		t = correction->meta.event_time;
 	FsFoldKey	key;
-	FsHandle	handle;
+	FsHandle	handle = find_entity(shard, v, correction, &key);
 
-	if ((correction->views & ((uint32) 1 << v)) == 0)
+	if (key.len < 0 || t < fs_time_floor(shard->frontier, view->def->slide) - fs_view_max_window(view->def))
 		return true;
-	fs_fold_key_make(view, correction->values, &key);
-	if (key.len < 0)
-		return true;
-	if (correction->meta.event_time >= fs_time_floor(shard->frontier, def->slide) - fs_view_max_window(def) &&
-		!fs_fold_view(shard, view, &correction->meta, fs_shard_slice(shard, correction->meta.event_time),
-					  correction->values, &key))
-		return false;
-	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, &key.places[0]);
+	*is_new |= handle == 0 || ((FsEntity *) fs_arena_ptr(handle))->row == 0;
+	return fs_fold_view(shard, view, &correction->meta, fs_shard_slice(shard, t), correction->values, &key);
+}
+
+/* Tells the row in force of one correction, and has it published. */
+static void
+tell(FsShard *shard, int v, const FsCorrection *correction)
+{
+	FsFoldKey	key;
+	FsHandle	handle = find_entity(shard, v, correction, &key);
+	FsCorrected corrected;
+
 	if (handle == 0 || !describe(shard, v, correction, &corrected))
-		return true;
+		return;
 	fs_correction_stamp(shard, v, fs_arena_ptr(handle), &corrected);
-	fs_publish_enqueue(view, handle);
-	return true;
+	fs_publish_enqueue(&shard->views[v], handle);
 }
 
 /* See correction.h. */
 void
 fs_corrections_apply(FsShard *shard, const FsCheckpoint *checkpoint)
 {
+	const List *corrections = checkpoint->pending.corrections;
+	bool		is_new = false;
 	ListCell   *cell;
 
-	foreach(cell, checkpoint->pending.corrections)
+	foreach(cell, corrections)
 		for (int v = 0; v < shard->nviews; v++)
-			if (!apply(shard, v, lfirst(cell)))
+			if (!fold(shard, v, lfirst(cell), &is_new))
 			{
 				shard->start_over = true;
 				return;
 			}
+	if (is_new)
+		fs_recover_stamps(shard);
+	foreach(cell, corrections)
+		for (int v = 0; v < shard->nviews; v++)
+			tell(shard, v, lfirst(cell));
 }

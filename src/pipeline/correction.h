@@ -51,8 +51,9 @@ extern void fs_correction_note(FsShard *shard, const FsEvent *event);
 extern void fs_corrections_write(FsShard *shard, const FsCheckpoint *checkpoint);
 
 /*
- * The checkpoint is committed: the events go into the rings.  Where memory is
- * out the shard starts over, out of the log.
+ * The checkpoint is committed: the events go into the rings.  Entities that come
+ * into memory with them may have had events that have left it, which the log is
+ * asked for.  Where memory is out the shard starts over, out of the log.
  */
 extern void fs_corrections_apply(FsShard *shard, const FsCheckpoint *checkpoint);
 

@@ -27,7 +27,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
-#include "pipeline/correction.h"
+#include "pipeline/corrected.h"
 #include "pipeline/log_columns.h"
 #include "pipeline/partial_log.h"
 #include "pipeline/recover.h"
@@ -48,18 +48,6 @@ typedef struct FiredChunks
 	FiredChunk *chunks;			/* by window end, then hash */
 	int64		n;
 } FiredChunks;
-
-/* A row of feature_stream.correction, found by what comes first. */
-typedef struct CorrectedEvent
-{
-	int64		offset;
-	int32		partition;
-	int32		view;			/* index */
-	FsCorrected corrected;
-	FsHandle	entity;			/* 0: not met, or not in memory */
-} CorrectedEvent;
-
-#define CORRECTED_KEY offsetof(CorrectedEvent, corrected)
 
 /* What is done with the events of a scan. */
 typedef enum Pass
@@ -86,7 +74,7 @@ typedef struct Recovery
 	FsLogColumns *columns;
 	FsValue    *values;			/* by stream column */
 	FiredChunks *fired;			/* by view */
-	HTAB	   *corrected;		/* of CorrectedEvents; NULL: there are none */
+	struct FsCorrectedEvents *corrected;	/* NULL: there are none */
 	int64		bytes_done;
 	int64		bytes_total;
 	int64		events;
@@ -275,86 +263,6 @@ computed_at(const FiredChunks *fired, FsTime window_end, uint32 hash)
 	return fired->chunks[low].computed_at;
 }
 
-/* Notes one row of the query in load_corrected(). */
-static void
-note_corrected(Recovery *recovery, uint64 row)
-{
-	const FsShard *shard = recovery->shard;
-	CorrectedEvent key = {.offset = fs_query_int64(row, 3, 0), .partition = fs_query_int32(row, 2)};
-	CorrectedEvent *event;
-
-	while (key.view < shard->nviews && shard->views[key.view].def->relid != fs_query_oid(row, 1))
-		key.view++;
-	if (key.view == shard->nviews)
-		return;					/* it was dropped meanwhile */
-	event = hash_search(recovery->corrected, &key, HASH_ENTER, NULL);
-	event->corrected.event_time = fs_query_time(row, 4);
-	event->corrected.upto = fs_query_time(row, 5);
-	event->corrected.known_at = fs_query_time(row, 6);
-	event->entity = 0;
-}
-
-/* Loads which events fired windows count after all. */
-static void
-load_corrected(Recovery *recovery)
-{
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(recovery->shard->def->relid)};
-	HASHCTL		info = {.keysize = CORRECTED_KEY, .entrysize = sizeof(CorrectedEvent),
-	.hcxt = recovery->shard->batch};
-
-	SPI_connect();
-	fs_query_read("SELECT view, partition, \"offset\", event_time, upto, known_at FROM feature_stream.correction "
-				  "WHERE stream OPERATOR(pg_catalog.=) $1", 1, types, values);
-	if (SPI_processed > 0)
-		recovery->corrected = hash_create("feature_stream corrected events", (long) SPI_processed, &info,
-										  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		note_corrected(recovery, i);
-	SPI_finish();
-}
-
-/* The correction of a view that an event of the log is; NULL when it is none. */
-static CorrectedEvent *
-find_corrected(const Recovery *recovery, int v, const FsEventMeta *meta)
-{
-	CorrectedEvent key = {.offset = meta->offset, .partition = meta->partition, .view = v};
-
-	return recovery->corrected == NULL ? NULL : hash_search(recovery->corrected, &key, HASH_FIND, NULL);
-}
-
-/* In order of known_at. */
-static int
-compare_corrected(const void *a, const void *b)
-{
-	FsTime		x = (*(CorrectedEvent *const *) a)->corrected.known_at;
-	FsTime		y = (*(CorrectedEvent *const *) b)->corrected.known_at;
-
-	return (x > y) - (x < y);
-}
-
-/* Tells the rows in force of the corrections that were met. */
-static void
-stamp_corrected(Recovery *recovery)
-{
-	CorrectedEvent **events;
-	HASH_SEQ_STATUS scan;
-	CorrectedEvent *event;
-	int			n = 0;
-
-	if (recovery->corrected == NULL)
-		return;
-	events = MemoryContextAllocHuge(recovery->shard->batch,
-									sizeof(CorrectedEvent *) * hash_get_num_entries(recovery->corrected));
-	hash_seq_init(&scan, recovery->corrected);
-	while ((event = hash_seq_search(&scan)) != NULL)
-		if (event->entity != 0)
-			events[n++] = event;
-	qsort(events, n, sizeof(CorrectedEvent *), compare_corrected);
-	for (int i = 0; i < n; i++)
-		fs_correction_stamp(recovery->shard, events[i]->view, fs_arena_ptr(events[i]->entity), &events[i]->corrected);
-}
-
 /* Stamps the entity with 'window_end' if that has a row for it and is newer than its stamp. */
 static void
 stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
@@ -365,7 +273,6 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 
 	if (row <= entity->row)
 		return;
-	Assert(entity->row == entity->durable_row);	/* nothing fires here */
 	when = fs_gap_computed_at(&shard->views[v], window_end);
 	if (when == FS_TIME_MIN)
 	{
@@ -377,8 +284,10 @@ stamp_if_fired(Recovery *recovery, int v, FsEntity *entity, FsTime window_end)
 	}
 	if (when == FS_TIME_MIN)
 		return;
-	entity->row = entity->durable_row = row;
+	fs_entity_begin_change(entity);
+	entity->row = entity->durable_row = row;	/* nothing fires here */
 	entity->computed_at = entity->durable_computed_at = when;
+	fs_entity_end_change(entity);
 }
 
 /*
@@ -511,7 +420,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	FsView	   *view = &shard->views[v];
 	FsFoldKey	key;
 	FsHandle	handle;
-	CorrectedEvent *corrected;
+	const FsCorrected *corrected;
 
 	if ((where_mask & recovery->views & ((uint32) 1 << v)) == 0 ||
 		(recovery->pass != STAMP_LEFT && fs_partial_log_has(view, meta)))
@@ -533,11 +442,8 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	}
 	if (handle == 0)
 		return true;
-	corrected = find_corrected(recovery, v, meta);
-	if (corrected != NULL)
-		corrected->entity = handle;
-	stamp_entity(recovery, v, fs_arena_ptr(handle), meta,
-				 corrected == NULL ? FS_TIME_MIN : corrected->corrected.upto);
+	corrected = fs_corrected_meet(recovery->corrected, v, meta, handle);
+	stamp_entity(recovery, v, fs_arena_ptr(handle), meta, corrected == NULL ? FS_TIME_MIN : corrected->upto);
 	return true;
 }
 
@@ -786,6 +692,64 @@ scan_left(Recovery *recovery, FsTime until_all)
 		scan(recovery, from, until, STAMP_LEFT);
 }
 
+/* Makes what a recovery needs, in shard->batch; in a transaction. */
+static void
+begin_recovery(Recovery *recovery)
+{
+	FsShard    *shard = recovery->shard;
+
+	recovery->columns = fs_log_columns_create(shard->def);
+	recovery->values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
+	recovery->fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
+	for (int v = 0; v < shard->nviews; v++)
+		load_fired(shard, &shard->views[v], &recovery->fired[v]);
+	recovery->corrected = fs_corrected_load(shard);
+}
+
+/* The first slice from which on windows that end at the frontier or after it may count events. */
+static FsTime
+live_from(const FsShard *shard)
+{
+	return fs_time_floor(shard->frontier - shard->max_window - shard->max_slide, shard->def->slice);
+}
+
+/*
+ * Events that are too old for a view's rings tell which window ends were the
+ * last ones of its entities.  Returns the end of their stretch of the log.
+ */
+static FsTime
+scan_older(Recovery *recovery)
+{
+	const FsShard *shard = recovery->shard;
+	FsTime		live = live_from(shard);
+	FsTime		until = live;
+
+	for (int v = 0; v < shard->nviews; v++)
+		until = Max(until, fs_time_ceil(fs_time_floor(shard->frontier, shard->views[v].def->slide) -
+										fs_view_max_window(shard->views[v].def), shard->def->slice));
+	scan(recovery, live - shard->max_window - shard->max_slide, until, STAMP);
+	return until;
+}
+
+/* See shard.h. */
+void
+fs_recover_stamps(FsShard *shard)
+{
+	Recovery	recovery = {.shard = shard};
+	MemoryContext batch = shard->batch;
+
+	Assert(!IsTransactionState() && !shard->fire.active && shard->frontier != FS_TIME_MIN);
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	shard->batch = CurTransactionContext;	/* the batch in hand stays */
+	begin_recovery(&recovery);
+	(void) scan_older(&recovery);
+	fs_corrected_stamp(shard, recovery.corrected);
+	shard->batch = batch;
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
 /*
  * Rebuilds the arena.  Returns false when feature_stream.memory is too small
  * for the windows; shard->memory_needed then says what would do.
@@ -794,40 +758,22 @@ bool
 fs_recover_log(FsShard *shard)
 {
 	Recovery	recovery = {.shard = shard};
-	FsTime		live = FS_TIME_MIN;
-	FsTime		from = FS_TIME_MIN;
-	FsTime		until;
+	bool		has_fired = shard->frontier != FS_TIME_MIN;
 
 	Assert(!IsTransactionState() && shard->npartitions <= FS_MAX_PARTITIONS);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (shard->frontier != FS_TIME_MIN)
-	{
-		live = fs_time_floor(shard->frontier - shard->max_window - shard->max_slide, shard->def->slice);
-		from = live - shard->max_window - shard->max_slide;
-	}
-	recovery.columns = fs_log_columns_create(shard->def);
-	recovery.values = MemoryContextAllocZero(shard->batch, sizeof(FsValue) * shard->nvalues);
-	recovery.fired = MemoryContextAllocZero(shard->batch, sizeof(FiredChunks) * Max(shard->nviews, 1));
 	fs_gaps_load(shard);
 	fs_partial_log_load(shard);
 	plan_skip(&recovery);
-	for (int v = 0; v < shard->nviews; v++)
-		load_fired(shard, &shard->views[v], &recovery.fired[v]);
-	load_corrected(&recovery);
-	scan(&recovery, live, FS_TIME_MAX, FOLD);
+	begin_recovery(&recovery);
+	scan(&recovery, has_fired ? live_from(shard) : FS_TIME_MIN, FS_TIME_MAX, FOLD);
 
-	/* Events that were too old for a view were met before its entities were there: their stamps come now. */
-	until = live;
-	for (int v = 0; v < shard->nviews && live != FS_TIME_MIN; v++)
-		until = Max(until, fs_time_ceil(fs_time_floor(shard->frontier, shard->views[v].def->slide) -
-										fs_view_max_window(shard->views[v].def), shard->def->slice));
-	if (!recovery.full && live != FS_TIME_MIN)
-		scan(&recovery, from, until, STAMP);
-	if (!recovery.full && live != FS_TIME_MIN)
-		scan_left(&recovery, until);
+	/* Older events were met before their entities were there: their stamps come now. */
+	if (!recovery.full && has_fired)
+		scan_left(&recovery, scan_older(&recovery));
 	if (!recovery.full)
-		stamp_corrected(&recovery);
+		fs_corrected_stamp(shard, recovery.corrected);
 	for (int v = 0; v < shard->nviews; v++)
 		load_counts(&shard->views[v]);	/* last: folding has counted what was counted before */
 	PopActiveSnapshot();

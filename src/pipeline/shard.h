@@ -32,11 +32,12 @@
  *	checkpoint_state.c	its small rows
  *	pace.c			how it gives way to ingestion
  *	recover.c		from the tables back to memory
+ *	corrected.c		what corrections say to that
  *	gap.c			window ends that a view does not fire itself
  *	backread.c		older events for one view, from the source (in the same)
  *	backread*.c		older events for one view, from the source (in a worker of its own)
  *	backfill.c		their rows, by batch*.c (in a worker of its own)
- *	correction_rows.c	rows that are corrected (in the same)
+ *	correction_plan.c, correction_rows.c	rows that are corrected (in the same)
  *	publish.c		rows in force -> online store
  *	report.c		statistics -> shared memory
  *
@@ -594,6 +595,11 @@ extern void fs_checkpoint_write_state(FsShard *shard, struct FsCheckpoint *check
 /* recover.c */
 extern void fs_recover_state(FsShard *shard);
 extern bool fs_recover_log(FsShard *shard);
+/*
+ * Entities have come into memory whose last window ends are those of events that
+ * are not: stamps them, outside of a transaction and while nothing is half fired.
+ */
+extern void fs_recover_stamps(FsShard *shard);
 
 /* gap.c */
 extern void fs_gaps_load(FsShard *shard);
