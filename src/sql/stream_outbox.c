@@ -24,7 +24,6 @@
 #include "utils/timeout.h"
 
 #include "catalog/extension.h"
-#include "ground/fault.h"
 #include "source/topic_message.h"
 #include "sql/stream_outbox.h"
 #include "worker/topic_sender.h"
@@ -138,7 +137,6 @@ deliver_all(void)
 		disable_timeout(STATEMENT_TIMEOUT, false);
 	CurrentResourceOwner = owner;
 	MemoryContextSwitchTo(old);
-	FS_FAULT("outbox-delivered");
 }
 
 /* Closes the files, which may fail: not a moment too late. */

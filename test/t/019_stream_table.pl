@@ -107,6 +107,17 @@ like(refusal(q(ALTER FOREIGN TABLE clicks ADD COLUMN x bigint DEFAULT 1 OPTIONS 
 query_is($node, q(ALTER FOREIGN TABLE clicks ADD COLUMN raw bytea OPTIONS (field '$key'); ALTER FOREIGN TABLE clicks DROP COLUMN msg_key;
 	SELECT raw FROM clicks WHERE part = 1 AND off = 4), '\xff', 'a key may be any bytes');
 
+ingest_pid($node, 'clicks');
+query_is($node, "SELECT count(*) FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass AND last_error IS NOT NULL", '0', 'and the stream goes on');
+
+# --- Avro.
+$kafka->create_topic('avro', 1);
+$kafka->produce_records('avro', [ { partition => 0, value => avro_bytes('a') . avro_long(1_700_000_000_000) }, { partition => 0, value => 'x' } ]);
+$node->safe_psql('postgres', q(CREATE FOREIGN TABLE avro (user_id text, at timestamptz OPTIONS (unit 'ms') NOT NULL, off bigint OPTIONS (field '$offset')) SERVER kafka OPTIONS (topic 'avro', event_time 'at', format 'avro',
+	schema '{"type": "record", "name": "r", "fields": [{"name": "user_id", "type": "string"}, {"name": "at", "type": "long"}]}')));
+query_is($node, 'SELECT user_id, extract(epoch FROM at), off FROM avro', 'a|1700000000.000000|0', 'Avro is read');
+like(refusal(q(INSERT INTO avro VALUES ('a', now()))), qr/cannot write to stream public\.avro.*only JSON can be written/s, 'and not written');
+
 # --- A LIMIT ends it early.
 $kafka->create_topic('many', 1);
 $kafka->produce('many', 0, [ map { click('m', $_ % 60) . ' ' x 200 } 1 .. 50_000 ]);
@@ -190,6 +201,12 @@ my $timeouts = () = $session->errors =~ /canceling statement due to statement ti
 ok($timeouts == 2 && $took < 10, 'statement_timeout ends a commit that waits') or diag("$timeouts $took");
 like(refusal(q(INSERT INTO nowhere VALUES ('a', now()))), qr/could not write to the topic of stream public\.nowhere: the brokers do not answer/, 'nobody is waited for too long');
 no_workers_left('writing');
+
+# What is delivered when the transaction still fails stays: that is said, and nothing hangs.
+set_fault($node, 'topic-delivered:error:1');
+like(refusal(put('late')), qr/ERROR:  fault/, 'a sender that fails at the last moment is an error');
+set_fault($node, '');
+is(written('late'), 'late', 'of a transaction whose records have gone');
 
 # --- A worker that dies takes no session along that hangs.
 $session->run('BEGIN; DECLARE c CURSOR FOR SELECT * FROM many; FETCH 1 FROM c');
