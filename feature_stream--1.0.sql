@@ -47,7 +47,7 @@ CREATE TABLE feature_stream.feature_tag (
 );
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.feature_tag', '');
 
--- Avro schemas of subjects; written by register_schema() and set_compatibility() alone.
+-- Avro schemas of subjects; written by register_schema(), set_compatibility() and import_schemas() alone.
 CREATE TABLE feature_stream.schema_subject (
     subject        text PRIMARY KEY,
     compatibility  text NOT NULL DEFAULT 'BACKWARD' CHECK (compatibility IN ('NONE', 'BACKWARD', 'FORWARD', 'FULL',
@@ -65,9 +65,12 @@ CREATE TABLE feature_stream.schema_version (
     content_hash   bytea NOT NULL,
     registered_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
     registered_by  name NOT NULL,
-    PRIMARY KEY (subject, version),
-    UNIQUE (subject, content_hash)
+    referenced     text[] NOT NULL DEFAULT '{}',
+    refers_to      jsonb,
+    PRIMARY KEY (subject, version)
 );
+-- Not unique: registries keep versions apart that differ in documentation alone.
+CREATE INDEX schema_version_content_hash_idx ON feature_stream.schema_version (subject, content_hash);
 SELECT pg_catalog.pg_extension_config_dump('feature_stream.schema_version', '');
 
 --
@@ -113,6 +116,17 @@ CREATE TABLE feature_stream.registry_schema (
     referenced         text[] NOT NULL DEFAULT '{}',
     resolved_at        timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (registry, id)
+);
+
+-- Which versions of subjects are which schemas of registries outside; written by import_schemas() and publish_schema().
+CREATE TABLE feature_stream.schema_registration (
+    registry           text NOT NULL,
+    subject            text NOT NULL,
+    version            int NOT NULL,
+    id                 int,
+    registered_at      timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (registry, subject, version),
+    FOREIGN KEY (subject, version) REFERENCES feature_stream.schema_version ON DELETE CASCADE
 );
 
 -- One row a shard (so far one a stream): written by its ingest worker's checkpoint alone.
@@ -195,13 +209,15 @@ CREATE TABLE feature_stream.view_pause (
 
 -- A feature view's counters as of the last checkpoint; where the log began when its worker first loaded
 -- it (null: nothing was missing); since which window end the worker knows it to be paused (null: since the
--- first), and for how long beyond its end the log is held for it.
+-- first), and for how long beyond its end the log is held for it; the newest window end of the history then
+-- (null: it was empty), which a restored dump has brought along.
 CREATE TABLE feature_stream.view_state (
     view                    oid PRIMARY KEY,
     log_from                timestamptz,
     paused                  boolean NOT NULL DEFAULT false,
     paused_after            timestamptz,
     paused_hold             interval,
+    history_until           timestamptz,
     counted_count           bigint NOT NULL DEFAULT 0,
     filtered_count          bigint NOT NULL DEFAULT 0,
     late_count              bigint NOT NULL DEFAULT 0,
@@ -233,6 +249,7 @@ CREATE TABLE feature_stream.backfill (
 
 -- Feature views that are exported to a lake, and how far that is.  The counts, times and errors are the lake
 -- worker's; table_uuid is null until it has made the table.  id: another one when an export ended and began again.
+-- column_numbers, column_names: attributes of the history that the table has followed.
 CREATE TABLE feature_stream.lake_export (
     view               oid PRIMARY KEY,
     id                 bigint GENERATED ALWAYS AS IDENTITY,
@@ -240,6 +257,8 @@ CREATE TABLE feature_stream.lake_export (
     table_namespace    text NOT NULL,
     table_name         text NOT NULL,
     table_uuid         text,
+    column_numbers     smallint[],
+    column_names       name[],
     row_count          bigint NOT NULL DEFAULT 0,
     file_count         bigint NOT NULL DEFAULT 0,
     byte_count         bigint NOT NULL DEFAULT 0,
@@ -250,6 +269,14 @@ CREATE TABLE feature_stream.lake_export (
     failure_count      int NOT NULL DEFAULT 0,
     last_error         text,
     last_error_time    timestamptz,
+    started_at            timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    existing_rows_done    bigint NOT NULL DEFAULT 0,
+    existing_chunks_done  bigint NOT NULL DEFAULT 0,
+    upkeep_commit_count   bigint NOT NULL DEFAULT 0,
+    next_upkeep_time      timestamptz NOT NULL DEFAULT '-infinity',
+    upkeep_failure_count  int NOT NULL DEFAULT 0,
+    last_upkeep_time      timestamptz,
+    last_upkeep_error     text,
     UNIQUE (catalog_name, table_namespace, table_name)
 ) WITH (fillfactor = 50);
 
@@ -268,14 +295,37 @@ CREATE INDEX ON feature_stream.lake_chunk (view, id);
 
 -- Files in lakes that no table needs (any more) after a time.  A file is entered before it is made, and
 -- taken out in the transaction that makes it part of a table: what a crash leaves behind is here.
+-- is_unread: a list of manifests; before it goes, what only it leads to is looked for and entered, too.
 CREATE TABLE feature_stream.lake_file (
     location      text PRIMARY KEY,
     view          oid NOT NULL,
     server        oid NOT NULL,
     "user"        oid NOT NULL,
     delete_after  timestamptz NOT NULL,
-    failure_count int NOT NULL DEFAULT 0
+    failure_count int NOT NULL DEFAULT 0,
+    is_unread     boolean NOT NULL DEFAULT false
 );
+
+-- Upkeep of tables in lakes that was asked for by functions (the action is their name), for the lake worker,
+-- and the files that it was, or in a dry run would be, about.  Kept for a week.
+CREATE TABLE feature_stream.lake_upkeep (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    view          oid NOT NULL,
+    action        text NOT NULL,
+    dry_run       boolean NOT NULL,
+    older_than    interval,
+    keep          int,
+    requested_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    state         text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed')),
+    finished_at   timestamptz,
+    error         text
+);
+CREATE TABLE feature_stream.lake_upkeep_file (
+    request   bigint NOT NULL REFERENCES feature_stream.lake_upkeep ON DELETE CASCADE,
+    what      text NOT NULL,
+    location  text NOT NULL
+);
+CREATE INDEX ON feature_stream.lake_upkeep_file (request);
 
 -- Features that alter_feature_view() added, in the definition that has them first.  The stream's ingest
 -- worker sets "until" when it loads that: it fires rows with them from there on.  Their columns in the
@@ -455,7 +505,12 @@ COMMENT ON TABLE feature_stream.feature_tag IS 'tags of features, set by set_fea
 COMMENT ON TABLE feature_stream.schema_subject IS 'subjects of Avro schemas: what is asked of new versions, and whose they are';
 COMMENT ON COLUMN feature_stream.schema_subject.compatibility IS 'NONE, BACKWARD (new schemas read what the newest version wrote), FORWARD (the newest version reads what they write), FULL (both); with _TRANSITIVE of all versions';
 COMMENT ON COLUMN feature_stream.schema_subject.owner IS 'role that registered the first schema; it and its members register others';
-COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by register_schema(), as they were given';
+COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by register_schema(), as they were given, or imported by import_schemas(), with the numbers that the registry has';
+COMMENT ON COLUMN feature_stream.schema_version.referenced IS 'schemas that an imported one refers to, each before those that refer to it';
+COMMENT ON COLUMN feature_stream.schema_version.refers_to IS 'the same by name, subject and version, as the registry has it; null: nothing';
+COMMENT ON TABLE feature_stream.schema_registration IS 'versions of subjects that were imported from a schema registry, or published to it';
+COMMENT ON COLUMN feature_stream.schema_registration.registry IS 'address of the registry: option "registry" of the server, without slashes at its end';
+COMMENT ON COLUMN feature_stream.schema_registration.id IS 'number of the schema there; null: the registry did not say';
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
@@ -782,6 +837,19 @@ REVOKE ALL ON FUNCTION feature_stream.set_compatibility(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.set_compatibility(text, text) IS
     'sets what a subject asks of new schemas: NONE, BACKWARD, FORWARD, FULL, or one of the last three with _TRANSITIVE';
 
+-- They ask a registry as the caller, who needs USAGE on the server, and commit before they do.
+CREATE PROCEDURE feature_stream.import_schemas(server name, VARIADIC subject text[])
+    AS 'MODULE_PATHNAME', 'fs_import_schemas' LANGUAGE C;
+REVOKE ALL ON PROCEDURE feature_stream.import_schemas(name, text[]) FROM PUBLIC;
+COMMENT ON PROCEDURE feature_stream.import_schemas(name, text[]) IS
+    'brings the versions of subjects here that the schema registry of a Kafka server has, with their numbers, and what it asks of new ones; all or nothing; not within a transaction';
+
+CREATE PROCEDURE feature_stream.publish_schema(server name, subject text, version integer DEFAULT NULL, compatibility boolean DEFAULT false)
+    AS 'MODULE_PATHNAME', 'fs_publish_schema' LANGUAGE C;
+REVOKE ALL ON PROCEDURE feature_stream.publish_schema(name, text, integer, boolean) FROM PUBLIC;
+COMMENT ON PROCEDURE feature_stream.publish_schema(name, text, integer, boolean) IS
+    'adds a version of a subject, the newest by default, to the schema registry of a Kafka server, which may refuse it; compatibility: sets there what the subject asks here, first; not within a transaction';
+
 --
 -- Aggregates.  Ordinary ones, for any table.  Like all functions, PUBLIC may execute them: who may use the
 -- schema can call them.  Their support functions are called by them alone.
@@ -1050,6 +1118,21 @@ CREATE FUNCTION feature_stream.iceberg_metadata_location(view regclass) RETURNS 
 REVOKE ALL ON FUNCTION feature_stream.iceberg_metadata_location(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.iceberg_metadata_location(regclass) IS 'where the metadata of the feature view''s table in the lake is, for readers of the view without a catalog; null before the first export';
 
+-- Upkeep of tables in lakes.  Each checks by itself that the caller owns the feature view; granted by grant_access() or by hand.
+CREATE FUNCTION feature_stream.expire_snapshots(view regclass, older_than interval DEFAULT NULL, keep int DEFAULT NULL, dry_run boolean DEFAULT false)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'fs_expire_snapshots' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.expire_snapshots(regclass, interval, int, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.expire_snapshots(regclass, interval, int, boolean) IS
+    'asks for snapshots of the feature view''s table in the lake to go that are older, but for so many of the newest (null: as properties of the table say); files that only they need are deleted a day later; the number of its row in stat_lake_upkeep';
+
+CREATE FUNCTION feature_stream.merge_manifests(view regclass, dry_run boolean DEFAULT false)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'fs_merge_manifests' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.merge_manifests(regclass, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.merge_manifests(regclass, boolean) IS
+    'asks for small manifests of the feature view''s table in the lake to be merged, however few there are; the number of its row in stat_lake_upkeep';
+
 --
 -- statistics
 --
@@ -1263,7 +1346,10 @@ SELECT f.view,
                   AND a.state OPERATOR(pg_catalog.=) 'pending') AS awaits_backfill,
        e.failure_count,
        CASE WHEN e.view IS NULL THEN 'the state of the export is not in this database' ELSE e.last_error END AS last_error,
-       e.last_error_time
+       e.last_error_time,
+       e.last_upkeep_time,
+       e.upkeep_failure_count,
+       e.last_upkeep_error
   FROM feature_stream.feature_view f
        LEFT JOIN feature_stream.lake_export e ON e.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN (SELECT k.view, pg_catalog.sum(k.row_count)::pg_catalog.int8 AS row_count,
@@ -1279,6 +1365,49 @@ COMMENT ON COLUMN feature_stream.stat_offline.pending_window_end IS 'oldest wind
 COMMENT ON COLUMN feature_stream.stat_offline.awaits_backfill IS 'added features are not computed for all rows yet, and nothing is exported until they are: see stat_progress_backfill';
 COMMENT ON COLUMN feature_stream.stat_offline.failure_count IS 'how often the export has failed since it last succeeded';
 COMMENT ON COLUMN feature_stream.stat_offline.last_error IS 'why the export last failed; null once it succeeds again';
+COMMENT ON COLUMN feature_stream.stat_offline.last_upkeep_time IS 'when the table in the lake was last kept up: manifests merged, files looked for that only expired snapshots need';
+COMMENT ON COLUMN feature_stream.stat_offline.last_upkeep_error IS 'why that last failed; null once it succeeds again';
+
+CREATE VIEW feature_stream.stat_progress_export AS
+SELECT f.view,
+       CASE WHEN e.existing_chunks_done OPERATOR(pg_catalog.=) 0 AND e.last_error IS NULL THEN 'waiting'
+            WHEN e.last_error IS NOT NULL THEN 'failed'
+            ELSE 'running' END AS state,
+       e.started_at,
+       e.existing_rows_done AS rows_done,
+       e.existing_rows_done OPERATOR(pg_catalog.+) c.row_count AS rows_total,
+       e.existing_chunks_done AS chunks_done,
+       e.existing_chunks_done OPERATOR(pg_catalog.+) c.chunk_count AS chunks_total,
+       c.window_end AS next_window_end,
+       e.last_error AS error
+  FROM feature_stream.feature_view f
+       JOIN feature_stream.lake_export e ON e.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
+       JOIN (SELECT k.view, pg_catalog.sum(k.row_count)::pg_catalog.int8 AS row_count, pg_catalog.count(*) AS chunk_count,
+                    pg_catalog.min(k.first_window_end) AS window_end
+               FROM feature_stream.lake_chunk k WHERE k.computed_at IS NULL GROUP BY k.view) c
+       ON c.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid;
+COMMENT ON VIEW feature_stream.stat_progress_export IS 'one row a feature view whose history was there before its export to a lake, until all of that is exported';
+COMMENT ON COLUMN feature_stream.stat_progress_export.state IS 'waiting, running, or failed (error says why; it is tried again)';
+COMMENT ON COLUMN feature_stream.stat_progress_export.rows_done IS 'rows of that history in the lake';
+COMMENT ON COLUMN feature_stream.stat_progress_export.rows_total IS 'rows of that history, an estimate';
+COMMENT ON COLUMN feature_stream.stat_progress_export.chunks_done IS 'partitions of the history that are exported';
+COMMENT ON COLUMN feature_stream.stat_progress_export.next_window_end IS 'where it goes on';
+
+CREATE VIEW feature_stream.stat_lake_upkeep AS
+SELECT u.id AS request, u.view::pg_catalog.regclass AS view, u.action, u.dry_run, u.older_than, u.keep, u.state,
+       u.requested_at, u.finished_at, u.error,
+       (SELECT pg_catalog.count(*) FROM feature_stream.lake_upkeep_file f
+         WHERE f.request OPERATOR(pg_catalog.=) u.id) AS file_count
+  FROM feature_stream.lake_upkeep u;
+COMMENT ON VIEW feature_stream.stat_lake_upkeep IS 'upkeep of tables in lakes that was asked for by expire_snapshots(), merge_manifests() and the like, for a week';
+COMMENT ON COLUMN feature_stream.stat_lake_upkeep.state IS 'waiting (for the lake worker), done or failed (error says why)';
+COMMENT ON COLUMN feature_stream.stat_lake_upkeep.file_count IS 'rows of stat_lake_upkeep_file';
+
+CREATE VIEW feature_stream.stat_lake_upkeep_file AS
+SELECT f.request, f.what, f.location
+  FROM feature_stream.lake_upkeep_file f;
+COMMENT ON VIEW feature_stream.stat_lake_upkeep_file IS 'files that upkeep of a table in a lake was, or in a dry run would be, about';
+COMMENT ON COLUMN feature_stream.stat_lake_upkeep_file.what IS 'manifest list or file: needed by expired snapshots only; merged manifest';
 
 CREATE VIEW feature_stream.stat_progress_recovery AS
 SELECT l.stream::pg_catalog.regclass AS stream, l.phase, l.bytes_done, l.bytes_total, l.events
@@ -1341,13 +1470,15 @@ REVOKE ALL ON FUNCTION feature_stream.stat_get_stream(), feature_stream.stat_get
     feature_stream.stat_get_feature_view(), feature_stream.stat_get_online(),
     feature_stream.stat_get_progress_recovery() FROM PUBLIC;
 REVOKE ALL ON feature_stream.stat_stream, feature_stream.stat_partition, feature_stream.stat_feature_view,
-    feature_stream.stat_online, feature_stream.stat_offline, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill FROM PUBLIC;
+    feature_stream.stat_online, feature_stream.stat_offline, feature_stream.stat_progress_export, feature_stream.stat_lake_upkeep,
+    feature_stream.stat_lake_upkeep_file, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill FROM PUBLIC;
 GRANT USAGE ON SCHEMA feature_stream TO pg_monitor;
 GRANT EXECUTE ON FUNCTION feature_stream.stat_get_stream(), feature_stream.stat_get_partition(),
     feature_stream.stat_get_feature_view(), feature_stream.stat_get_online(),
     feature_stream.stat_get_progress_recovery() TO pg_monitor;
 GRANT SELECT ON feature_stream.stat_stream, feature_stream.stat_partition, feature_stream.stat_feature_view,
-    feature_stream.stat_online, feature_stream.stat_offline, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill TO pg_monitor;
+    feature_stream.stat_online, feature_stream.stat_offline, feature_stream.stat_progress_export, feature_stream.stat_lake_upkeep,
+    feature_stream.stat_lake_upkeep_file, feature_stream.stat_progress_recovery, feature_stream.stat_progress_backfill TO pg_monitor;
 
 -- Checks by itself that the caller may SELECT from the stream.
 CREATE FUNCTION feature_stream.read_event_log(stream regclass, since timestamptz DEFAULT NULL)

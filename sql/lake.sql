@@ -87,7 +87,19 @@ DROP ROLE fs_lake_reader;
 -- Alterations.
 SET ROLE fs_lake_owner;
 \set VERBOSITY default
-SELECT feature_stream.alter_feature_view('v', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id');
+BEGIN;
+SELECT feature_stream.alter_feature_view('v', 'SELECT user_id, count(*) AS n, sum(price) AS s, array_agg(price) AS prices, max(clicked_at) AS seen FROM clicks GROUP BY user_id');
+SELECT feature_stream.alter_feature_view('v', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', drop_history => true);
+SELECT feature_stream.alter_feature_view('v', 'SELECT user_id, count(*) AS n, max(price) AS s FROM clicks GROUP BY user_id');
+ROLLBACK;
+SELECT feature_stream.alter_feature_view('v', 'SELECT user_id, count(*) AS n, max(price) AS s, array_agg(price) AS prices FROM clicks GROUP BY user_id');
+SELECT feature_stream.alter_feature_view('v', 'SELECT user_id, count(*) AS n, max(clicked_at) - min(clicked_at) AS span FROM clicks GROUP BY user_id');
+SELECT create_view('y', 'count(*) AS n, sum(price) AS s', $$, offline => 'fs_lake', offline_partition_by => '{"bucket(4, n_1h)"}'$$);
+SELECT feature_stream.alter_feature_view('y', 'SELECT user_id, sum(price) AS s FROM clicks GROUP BY user_id', drop_history => true);
+BEGIN;
+SELECT feature_stream.alter_feature_view('y', 'SELECT user_id, sum(price) AS s FROM clicks GROUP BY user_id');
+ROLLBACK;
+SELECT feature_stream.drop_feature_view('y', true);
 SELECT feature_stream.alter_feature_view('v', offline => 'fs_lake');
 SELECT feature_stream.alter_feature_view('v', offline_table => 'features.x');
 SELECT feature_stream.alter_feature_view('v', offline_interval => '0');

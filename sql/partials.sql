@@ -135,6 +135,32 @@ SELECT wave, entities, bytes <= (SELECT 1.1 * bytes FROM left_over WHERE wave = 
 SELECT count(*) FROM feature_stream.dead_letter WHERE stream = 'sales'::regclass;
 SELECT * FROM feature_stream.verify_feature_view('coarse');
 
+-- The first slice of all, at the beginning of 1970, is a slice like others: entities that begin there fire, and go.
+CREATE TABLE first_outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), value text);
+CREATE FOREIGN TABLE first_sales (shop text NOT NULL, at timestamptz NOT NULL)
+    SERVER fs_partials OPTIONS ("table" 'first_outbox', order_by 'id', xid 'xid', value 'value', event_time 'at',
+    slice '1 min', watermark_delay '0 s', max_future '1 day', idle_after '1 day', start 'earliest', log_retention '7 days');
+SELECT feature_stream.create_feature_view('sliced', 'SELECT shop, count(*) AS n FROM first_sales GROUP BY shop', '{2 min}', '1 min');
+SELECT feature_stream.create_feature_view('whole', 'SELECT shop, array_agg(at) AS times FROM first_sales GROUP BY shop', '{2 min}', '1 min');
+INSERT INTO first_outbox (id, value) SELECT id, json_build_object('shop', shop, 'at', at) FROM (VALUES
+    (1, 'first', '1970-01-01 00:00:00+00'), (2, 'first', '1970-01-01 00:00:30+00'), (3, 'second', '1970-01-01 00:01:30+00'),
+    (4, 'clock', '1970-01-01 00:10:00+00')) e (id, shop, at);
+CREATE PROCEDURE wait_for_first(entities bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. 1200 LOOP
+        EXIT WHEN (SELECT durable_frontier >= '1970-01-01 00:10:00+00' FROM feature_stream.stat_stream WHERE stream = 'first_sales'::regclass)
+              AND (SELECT bool_and(v.entities = wait_for_first.entities) FROM feature_stream.stat_feature_view v
+                    WHERE v.view IN ('sliced'::regclass, 'whole'::regclass));
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+CALL wait_for_first(1);
+SELECT shop, window_end, n_2m FROM sliced_history ORDER BY 1, 2;
+SELECT shop, window_end, times_2m FROM whole_history ORDER BY 1, 2;
+SELECT view, entities FROM feature_stream.stat_feature_view WHERE view IN ('sliced'::regclass, 'whole'::regclass) ORDER BY 1;
+DROP FOREIGN TABLE first_sales CASCADE;
+
 DROP FOREIGN TABLE sales CASCADE;
 DROP SERVER fs_partials CASCADE;
 DROP SCHEMA fs_partials CASCADE;

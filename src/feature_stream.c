@@ -32,7 +32,7 @@
  *							older events for one view, from the topic
  *		backfill.c			their rows for the history, from the log
  *		alteration.c		columns of features that were added, for rows that the history has
- *		lake_export.c, lake_state.c, lake_duty.c	the history's rows into a lake, exactly once
+ *		lake_export.c, lake_evolve.c, lake_state.c, lake_duty.c	the history's rows into a lake, exactly once
  *		batch*.c			the same rows from the log, by PostgreSQL's executor
  *		report.c			what the shard knows, told to the stat_* views
  *	worker/		Process life.
@@ -51,7 +51,7 @@
  *		dead_letters.c		replaying and discarding dead letters
  *		streams.c, stream_fdw.c, stream_scan.c, stream_bounds.c (SELECT on a stream),
  *		stream_insert.c, stream_outbox.c (INSERT), stream_events.c, column_guard.c, fdw_validators.c
- *		feature_views.c, pause.c, registry.c, schemas.c, schema_check.c, view_*.c (SELECT on a feature view),
+ *		feature_views.c, pause.c, registry.c, schema*.c, view_*.c (SELECT on a feature view),
  *		event_log.c, test_event.c (one event by the stream's contract), print_payload.c
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,
  *		explain_view.c, batch_output.c, found_rows.c, compare.c, json_row.c

@@ -41,6 +41,7 @@
 #include "catalog/definition_objects.h"
 #include "catalog/extension.h"
 #include "catalog/feature_view.h"
+#include "catalog/lake.h"
 #include "catalog/lineage.h"
 #include "catalog/view_columns.h"
 
@@ -425,6 +426,7 @@ alter_view(Alteration *change, const char *query)
 	alter_relation(view->relid, list_concat(drop_columns(change), add_columns(change)));
 	alter_relation(view->live, list_concat(drop_columns(change), add_columns(change)));
 	alter_history(change);
+	fs_lake_check_change(change->new.view);
 	update_row(&change->new, change->past);
 	if (query == NULL)
 		return;
@@ -432,17 +434,6 @@ alter_view(Alteration *change, const char *query)
 	replace_definition(change);
 	comment_features(change);
 	record_change(change);
-}
-
-/* Columns that come are filled in rows that the lake has already: its files never change. */
-static void
-refuse_exported(const FsViewDef *view)
-{
-	if (OidIsValid(view->offline_server))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change the features of %s, which is exported to a lake", fs_relation_name(view->relid)),
-				 errhint("End the export with alter_feature_view(..., reset => '{offline}'), change the features, and export to another table.")));
 }
 
 /* See definition.h. */
@@ -457,7 +448,6 @@ fs_definition_alter_query(Oid relid, const char *query, bool drop_history, Oid *
 	change.old.view = fs_view_load(relid);
 	if (!pg_class_ownercheck(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
-	refuse_exported(change.old.view);
 	change.stream = fs_stream_load(change.old.view->stream);
 	complete_version(&change.old, change.stream);
 	GetUserIdAndSecContext(&user, &security);

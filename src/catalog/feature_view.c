@@ -113,6 +113,8 @@ load_emission(FsViewDef *view, const ViewRow *row)
 	offline = get_value(row, "offline", &isnull);
 	view->offline_server = isnull ? InvalidOid :
 		get_foreign_server_oid(NameStr(*DatumGetName(offline)), false);
+	offline = get_value(row, "offline_partition_by", &isnull);
+	view->offline_partition_by = isnull ? NULL : DatumGetArrayTypePCopy(offline);
 	view->offline_interval = get_span(row, "offline_interval");
 	view->online_key = get_text(row, "online_key");
 	view->online_ttl = get_span(row, "online_ttl");

@@ -12,6 +12,7 @@
 #define FS_CATALOG_FEATURE_VIEW_DEF_H
 
 #include "nodes/primnodes.h"
+#include "utils/array.h"
 
 #include "catalog/stream_def.h"
 
@@ -216,6 +217,7 @@ typedef struct FsViewDef
 
 	/* Offline */
 	Oid			offline_server; /* of the lake; InvalidOid: none */
+	ArrayType  *offline_partition_by;	/* as the user wrote it; NULL without a lake */
 	int64		offline_interval;	/* microseconds between two exports */
 
 	/* Settings captured at creation and pinned in worker and readers: name, value, name, value ... */

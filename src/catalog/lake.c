@@ -91,19 +91,26 @@ fs_lake_read_partitions(ArrayType *texts, FsScratch *memory, int *n)
 	return partitions;
 }
 
+/* The column of this name, or NULL. */
+static const FsParquetColumn *
+find_column(const FsLakeColumn *columns, int ncolumns, const char *name)
+{
+	for (int i = 0; i < ncolumns; i++)
+		if (strcmp(columns[i].column.name, name) == 0)
+			return &columns[i].column;
+	return NULL;
+}
+
 /* Throws unless the history can be partitioned like that. */
 static void
 check_partitions(const FsIcebergPartition *partitions, int n, const FsLakeColumn *columns, int ncolumns)
 {
 	for (int i = 0; i < n; i++)
 	{
-		const FsParquetColumn *column = NULL;
+		const FsParquetColumn *column = find_column(columns, ncolumns, partitions[i].column);
 		FsIcebergType source = {0};
 		FsIcebergType result;
 
-		for (int c = 0; c < ncolumns; c++)
-			if (strcmp(columns[c].column.name, partitions[i].column) == 0)
-				column = &columns[c].column;
 		if (column == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -118,9 +125,24 @@ check_partitions(const FsIcebergPartition *partitions, int n, const FsLakeColumn
 	}
 }
 
-/* Checks columns and partitions of the history. */
+/* Throws when a table is partitioned by a column that the history had, and has no more. */
 static void
-check_columns(const FsViewDef *view, const FsViewRequest *request)
+check_sources(const FsViewDef *view, const FsIcebergPartition *partitions, int n, const FsLakeColumn *columns,
+			  int ncolumns)
+{
+	for (int i = 0; i < n; i++)
+		if (find_column(columns, ncolumns, partitions[i].column) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("cannot drop column \"%s\" of the history of feature view %s",
+							partitions[i].column, fs_relation_name(view->relid)),
+					 errdetail("Its table in the lake is partitioned by that column."),
+					 errhint("Drop the feature without drop_history, or end the export with reset => '{offline}' before.")));
+}
+
+/* Checks columns and partitions of the history, for a new table or one that is there. */
+static void
+check_columns(const FsViewDef *view, ArrayType *partition_by, bool is_new)
 {
 	FsScratch	memory = {0};
 	int			ncolumns;
@@ -129,8 +151,10 @@ check_columns(const FsViewDef *view, const FsViewRequest *request)
 
 	PG_TRY();
 	{
-		FsIcebergPartition *partitions = fs_lake_read_partitions(request->offline_partition_by, &memory, &n);
+		FsIcebergPartition *partitions = fs_lake_read_partitions(partition_by, &memory, &n);
 
+		if (!is_new)
+			check_sources(view, partitions, n, columns, ncolumns);
 		check_partitions(partitions, n, columns, ncolumns);
 	}
 	PG_FINALLY();
@@ -190,7 +214,15 @@ fs_lake_check(FsViewDef *view, FsViewRequest *request)
 	(void) fs_interval_to_usec(request->offline_interval, "offline_interval", USECS_PER_SEC);
 	check_table_name(request->offline_table);
 	check_table_is_free(config, request->offline_table);
-	check_columns(view, request);
+	check_columns(view, request->offline_partition_by, true);
+}
+
+/* See lake.h. */
+void
+fs_lake_check_change(const FsViewDef *view)
+{
+	if (OidIsValid(view->offline_server))
+		check_columns(view, view->offline_partition_by, false);
 }
 
 /* See lake.h. */
@@ -333,6 +365,7 @@ fs_lake_detach(const FsViewDef *view)
 	Datum		values[1] = {ObjectIdGetDatum(view->relid)};
 
 	fs_owner_execute("DELETE FROM feature_stream.lake_chunk WHERE view = $1", SPI_OK_DELETE, 1, types, values, NULL);
+	fs_owner_execute("DELETE FROM feature_stream.lake_upkeep WHERE view = $1", SPI_OK_DELETE, 1, types, values, NULL);
 	fs_owner_execute("DELETE FROM feature_stream.lake_export WHERE view = $1", SPI_OK_DELETE, 1, types, values, NULL);
 	(void) deleteDependencyRecordsForSpecific(RelationRelationId, view->relid, DEPENDENCY_NORMAL,
 											  ForeignServerRelationId, view->offline_server);

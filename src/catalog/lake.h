@@ -35,6 +35,9 @@ extern void fs_lake_attach(const FsViewDef *view, const FsViewRequest *request, 
 /* Ends it; the table in the lake stays as it is. */
 extern void fs_lake_detach(const FsViewDef *view);
 
+/* Throws when the lake's table cannot follow the history's columns, which were changed. */
+extern void fs_lake_check_change(const FsViewDef *view);
+
 /* Throws when the history has rows that are not here: a foreign table for a partition. */
 extern void fs_lake_check_history(Oid history);
 

@@ -84,6 +84,7 @@ set_column(FsLakeColumn *column, Form_pg_attribute attribute)
 	column->column.is_list = OidIsValid(element);
 	column->form = form.form;
 	column->typid = OidIsValid(element) ? element : typid;
+	column->number = attribute->attnum;
 }
 
 /* See lake_columns.h. */

@@ -32,6 +32,7 @@ typedef struct FsLakeColumn
 	FsParquetColumn column;		/* of the table in the lake; ids are set by who knows them */
 	FsLakeForm	form;
 	Oid			typid;			/* of the value, or of an array's elements */
+	AttrNumber	number;			/* in the history: no other column ever has it */
 } FsLakeColumn;
 
 /*

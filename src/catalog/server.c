@@ -14,12 +14,12 @@
 typedef struct Wrapper
 {
 	const char *name;
-	const char *kind;			/* of its servers; NULL: none is named by a feature view */
+	const char *kind;			/* of its servers; NULL: none is asked for by name */
 	const char *option;			/* that each of them needs */
 } Wrapper;
 
 static const Wrapper wrappers[] = {
-	[FS_WRAPPER_KAFKA] = {"feature_stream_kafka"},
+	[FS_WRAPPER_KAFKA] = {"feature_stream_kafka", "a Kafka server", "brokers"},
 	[FS_WRAPPER_REDIS] = {"feature_stream_redis", "an online store", "host"},
 	[FS_WRAPPER_TABLE] = {"feature_stream_table"},
 	[FS_WRAPPER_VIEW] = {"feature_stream_view"},

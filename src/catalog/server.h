@@ -20,7 +20,7 @@ typedef enum FsWrapper
 /* Which of our wrappers a foreign server belongs to. */
 extern FsWrapper fs_wrapper_of_server(Oid serverid);
 
-/* The online store or lake of this name, which the role may use; throws when there is none. */
+/* The Kafka server, online store or lake of this name, which the role may use; throws when there is none. */
 extern Oid	fs_server_find(const char *name, Oid role, FsWrapper wrapper);
 
 #endif							/* FS_CATALOG_SERVER_H */

@@ -415,9 +415,9 @@ fs_writer_schemas_load(FsWriterSchemas *set, const FsWireHeader *id)
 	return schema;
 }
 
-/* Writes the row, unless another process has. */
-static void
-insert_row(FsWriterSchemas *set, const FsWireHeader *id, const char *type, const char **texts, int ntexts)
+/* See writer_schemas.h. */
+void
+fs_writer_schemas_insert(const char *registry, const char *id, const char *type, const char **texts, int ntexts)
 {
 	Oid			types[5] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID};
 	Datum		values[5];
@@ -426,8 +426,8 @@ insert_row(FsWriterSchemas *set, const FsWireHeader *id, const char *type, const
 	Assert(ntexts > 0);
 	for (int i = 0; i < ntexts - 1; i++)
 		referenced[i] = CStringGetTextDatum(texts[i]);
-	values[0] = CStringGetTextDatum(set->def->registry->url);
-	values[1] = key_datum(id);
+	values[0] = CStringGetTextDatum(registry);
+	values[1] = CStringGetTextDatum(id);
 	values[2] = CStringGetTextDatum(type);
 	values[3] = CStringGetTextDatum(texts[ntexts - 1]);
 	values[4] = PointerGetDatum(construct_array(referenced, ntexts - 1, TEXTOID, -1, false, TYPALIGN_INT));
@@ -442,10 +442,11 @@ fs_writer_schemas_store(FsWriterSchemas *set, const FsWireHeader *id, const char
 						int ntexts)
 {
 	MemoryContext old = CurrentMemoryContext;
+	char		name[FS_SCHEMA_NAME_SIZE];
 
 	Assert(!IsTransactionState());
 	fs_transaction_begin();
-	insert_row(set, id, type, texts, ntexts);
+	fs_writer_schemas_insert(set->def->registry->url, fs_writer_schema_name(name, id) + strlen("schema "), type, texts, ntexts);
 	fs_transaction_end(old);
 	(void) fs_writer_schemas_load(set, id);
 }

@@ -62,6 +62,9 @@ extern const FsWriterSchema *fs_writer_schemas_load(FsWriterSchemas *schemas, co
 extern void fs_writer_schemas_store(FsWriterSchemas *schemas, const FsWireHeader *id,
 									const char *type, const char **texts, int ntexts);
 
+/* Writes the row of a schema, whose key is 'id', unless it is there; within the caller's transaction. */
+extern void fs_writer_schemas_insert(const char *registry, const char *id, const char *type, const char **texts, int ntexts);
+
 /* Notes that the registry has none, for now: records are refused until 'retry_at', and longer if nobody asks. */
 extern void fs_writer_schemas_note_unknown(FsWriterSchemas *schemas, const FsWireHeader *id,
 										   const char *refusal, int64 retry_at);

@@ -103,12 +103,26 @@ extern bool fs_iceberg_spec_of(FsIcebergMetadata *metadata, int32_t spec_id, FsI
 extern int32_t fs_iceberg_sort_id(const FsIcebergMetadata *metadata);
 
 /*
- * Adds columns that can be NULL to the end of the current schema, as a new
- * schema, under ids that were never used.  Nothing happens for n = 0.
+ * Makes a new schema out of the current one, which then is the current one.
+ * Columns are dropped first: a name can come back as another column.  Refused
+ * where partitions or the sort order need a column that is dropped; its id is
+ * not used again.  Added columns can be NULL, stand at the end, and have ids
+ * that were never used.  Nothing happens where there is nothing to do.
  */
-extern bool fs_iceberg_add_columns(FsIcebergMetadata *metadata, const FsParquetColumn *columns, int n, char *message);
+typedef struct FsIcebergSchemaChange
+{
+	const char *const *dropped; /* names */
+	int			ndropped;
+	const char *const *relaxed; /* those that can be NULL from now on */
+	int			nrelaxed;
+	const FsParquetColumn *added;
+	int			nadded;
+} FsIcebergSchemaChange;
 
-/* Takes a column out of the current schema; refused where partitions or the sort order need it.  Its id is not used again. */
+extern bool fs_iceberg_change_schema(FsIcebergMetadata *metadata, const FsIcebergSchemaChange *change, char *message);
+
+/* The same for some columns that come, or one that goes. */
+extern bool fs_iceberg_add_columns(FsIcebergMetadata *metadata, const FsParquetColumn *columns, int n, char *message);
 extern bool fs_iceberg_drop_column(FsIcebergMetadata *metadata, const char *name, char *message);
 
 /*

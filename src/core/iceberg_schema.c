@@ -231,20 +231,13 @@ find_field(const FsJsonNode *fields, const char *name)
 	return NULL;
 }
 
-/* See iceberg.h. */
-bool
-fs_iceberg_add_columns(FsIcebergMetadata *metadata, const FsParquetColumn *columns, int n, char *message)
+/* Appends columns to a schema. */
+static bool
+add_fields(FsIcebergMetadata *metadata, const FsJsonNode *schema, const FsParquetColumn *columns, int n, char *message)
 {
-	FsJsonNode *schema;
-	FsJsonNode *fields;
+	FsJsonNode *fields = fs_json_get_array(schema, "fields");
 	int64_t		last = 0;
 
-	if (n == 0)
-		return true;
-	schema = renew_schema(metadata, message);
-	if (schema == NULL)
-		return false;
-	fields = fs_json_get_array(schema, "fields");
 	fs_json_get_number(metadata->root, "last-column-id", &last);
 	if (last > INT32_MAX - 2 * (int64_t) n)
 		return fs_iceberg_fail(message, "the table has used up its ids of columns");
@@ -282,11 +275,10 @@ is_identifier(const FsJsonNode *schema, int32_t id)
 	return false;
 }
 
-/* See iceberg.h. */
-bool
-fs_iceberg_drop_column(FsIcebergMetadata *metadata, const char *name, char *message)
+/* Takes a column out of a schema. */
+static bool
+drop_field(FsIcebergMetadata *metadata, const FsJsonNode *schema, const char *name, char *message)
 {
-	FsJsonNode *schema = renew_schema(metadata, message);
 	const FsJsonNode *orders = fs_json_get_array(metadata->root, "sort-orders");
 	const FsJsonNode *order;
 	FsJsonNode *spec;
@@ -294,8 +286,6 @@ fs_iceberg_drop_column(FsIcebergMetadata *metadata, const char *name, char *mess
 	int64_t		spec_id = 0;
 	int32_t		id;
 
-	if (schema == NULL)
-		return false;
 	fs_json_get_number(metadata->root, "default-spec-id", &spec_id);
 	spec = fs_iceberg_spec_node(metadata, (int32_t) spec_id, message);
 	if (spec == NULL)
@@ -308,4 +298,59 @@ fs_iceberg_drop_column(FsIcebergMetadata *metadata, const char *name, char *mess
 		return fs_iceberg_fail(message, "column \"%.100s\" partitions, sorts or identifies the table's rows", name);
 	fs_json_remove(fs_json_get_array(schema, "fields"), field);
 	return true;
+}
+
+/* Lets a column of a new schema be NULL.  Its field is that schema's own, but shares its parts with older ones. */
+static bool
+relax_field(FsIcebergMetadata *metadata, const FsJsonNode *schema, const char *name, char *message)
+{
+	FsScratch  *memory = &metadata->memory;
+	FsJsonNode *field = find_field(fs_json_get_array(schema, "fields"), name);
+	FsJsonNode *copy;
+
+	if (field == NULL)
+		return fs_iceberg_fail(message, "there is no column \"%.100s\"", name);
+	copy = fs_json_copy(memory, field);
+	if (copy == NULL || !fs_json_set(memory, copy, "required", fs_json_new_boolean(memory, false)))
+		return fs_iceberg_no_memory(message);
+	field->first = copy->first;
+	field->last = copy->last;
+	field->count = copy->count;
+	return true;
+}
+
+/* See iceberg.h. */
+bool
+fs_iceberg_change_schema(FsIcebergMetadata *metadata, const FsIcebergSchemaChange *change, char *message)
+{
+	FsJsonNode *schema;
+	bool		done;
+
+	if (change->ndropped + change->nrelaxed + change->nadded == 0)
+		return true;
+	schema = renew_schema(metadata, message);
+	done = schema != NULL;
+	for (int i = 0; i < change->ndropped && done; i++)
+		done = drop_field(metadata, schema, change->dropped[i], message);
+	for (int i = 0; i < change->nrelaxed && done; i++)
+		done = relax_field(metadata, schema, change->relaxed[i], message);
+	return done && add_fields(metadata, schema, change->added, change->nadded, message);
+}
+
+/* See iceberg.h. */
+bool
+fs_iceberg_add_columns(FsIcebergMetadata *metadata, const FsParquetColumn *columns, int n, char *message)
+{
+	const FsIcebergSchemaChange change = {.added = columns, .nadded = n};
+
+	return fs_iceberg_change_schema(metadata, &change, message);
+}
+
+/* See iceberg.h. */
+bool
+fs_iceberg_drop_column(FsIcebergMetadata *metadata, const char *name, char *message)
+{
+	const FsIcebergSchemaChange change = {.dropped = &name, .ndropped = 1};
+
+	return fs_iceberg_change_schema(metadata, &change, message);
 }

@@ -16,6 +16,7 @@
 #define NO_SUBJECT	40401
 #define NO_VERSION	40402
 #define NO_SCHEMA	40403
+#define NO_LEVEL	40408
 
 /* Nothing was learned: says why. */
 static void
@@ -55,12 +56,14 @@ read_reference(FsRegistryAnswer *answer, const FsJsonToken *object)
 	FsJsonToken value;
 	const char *p = NULL;
 
-	reference->subject = NULL;
+	reference->name = reference->subject = NULL;
 	reference->version = 0;
 	while (fs_avro_next_entry(object, &p, &key, &value))
 	{
 		if (fs_avro_key_is(&key, "subject"))
 			reference->subject = take_string(answer, &value);
+		else if (fs_avro_key_is(&key, "name"))
+			reference->name = take_string(answer, &value);
 		else if (fs_avro_key_is(&key, "version") &&
 				 !fs_avro_read_whole(&value, 1, INT32_MAX, &reference->version))
 			return false;
@@ -90,17 +93,17 @@ read_references(FsRegistryAnswer *answer, const FsJsonToken *array)
 	return true;
 }
 
-/* Reads the body that an object must be; false when it is not JSON, or no object. */
+/* Reads the body; false when it is not JSON. */
 static bool
-scan_body(const char *body, size_t len, FsJsonToken *object)
+scan_body(const char *body, size_t len, FsJsonToken *token)
 {
 	FsJsonScan	scan = {.begin = body, .end = body + len};
 	const char *end;
 
 	if (body == NULL || fs_utf8_valid_length(body, len) < len)
 		return false;
-	end = fs_json_scan_value(&scan, body, object);
-	return end != NULL && fs_json_skip_space(end, scan.end) == scan.end && fs_avro_is_object(object);
+	end = fs_json_scan_value(&scan, body, token);
+	return end != NULL && fs_json_skip_space(end, scan.end) == scan.end;
 }
 
 /* Takes over a schema. */
@@ -118,6 +121,8 @@ read_schema(FsRegistryAnswer *answer, const FsJsonToken *object)
 			answer->schema = take_string(answer, &value);
 		else if (fs_avro_key_is(&key, "schemaType") && value.kind != FS_JSON_NULL)
 			answer->type = take_string(answer, &value);
+		else if (fs_avro_key_is(&key, "id") && !fs_avro_read_whole(&value, 0, INT32_MAX, &answer->id))
+			answer->id = 0;
 		else if (fs_avro_key_is(&key, "references") && !read_references(answer, &value))
 		{
 			note_trouble(answer, "answers with references that are none");
@@ -130,9 +135,9 @@ read_schema(FsRegistryAnswer *answer, const FsJsonToken *object)
 		answer->verdict = FS_REGISTRY_SCHEMA;
 }
 
-/* The registry's own number for what is wrong, or 0. */
+/* The registry's own number for what is wrong, or 0; its words go to the answer. */
 static int
-read_error_code(const FsJsonToken *object)
+read_error(FsRegistryAnswer *answer, const FsJsonToken *object)
 {
 	FsJsonToken key;
 	FsJsonToken value;
@@ -140,10 +145,60 @@ read_error_code(const FsJsonToken *object)
 	int			code = 0;
 
 	while (fs_avro_next_entry(object, &p, &key, &value))
-		if (fs_avro_key_is(&key, "error_code") &&
-			!fs_avro_read_whole(&value, 0, INT32_MAX, &code))
-			return 0;
+	{
+		if (fs_avro_key_is(&key, "message"))
+			answer->words = take_string(answer, &value);
+		else if (fs_avro_key_is(&key, "error_code") &&
+				 !fs_avro_read_whole(&value, 0, INT32_MAX, &code))
+			code = 0;
+	}
 	return code;
+}
+
+/* An empty answer. */
+static void
+begin_answer(FsRegistryAnswer *answer)
+{
+	answer->verdict = FS_REGISTRY_TROUBLE;
+	answer->schema = answer->type = answer->level = answer->words = NULL;
+	answer->id = answer->nreferences = answer->nversions = 0;
+	answer->message[0] = '\0';
+	memset(&answer->memory, 0, sizeof(answer->memory));
+}
+
+/* Takes over that there is nothing, or no answer; 'object' is NULL when the body is none. */
+static void
+read_refusal(FsRegistryAnswer *answer, int status, bool is_of_subject, const FsJsonToken *object)
+{
+	int			code = object != NULL ? read_error(answer, object) : 0;
+
+	answer->verdict = FS_REGISTRY_UNKNOWN;
+	if (status == 404 && (code == NO_SCHEMA ||
+						  (is_of_subject && (code == NO_SUBJECT || code == NO_VERSION || code == NO_LEVEL))))
+		return;
+	answer->verdict = FS_REGISTRY_TROUBLE;
+	if (status == 200)
+		note_trouble(answer, "answers with what is no JSON object");
+	else if (status >= 300 && status < 400)
+		note_trouble(answer, "sends us elsewhere, where we do not go");
+	else
+		snprintf(answer->message, sizeof(answer->message),
+				 code != 0 ? "answers with status %d (error code %d)" : "answers with status %d",
+				 status, code);
+}
+
+/* Is there an answer, an object?  Else takes over why not. */
+static bool
+is_answered(FsRegistryAnswer *answer, int status, bool is_of_subject, const char *body, size_t len,
+			FsJsonToken *object)
+{
+	bool		is_object = scan_body(body, len, object) && fs_avro_is_object(object);
+
+	begin_answer(answer);
+	if (status == 200 && is_object)
+		return true;
+	read_refusal(answer, status, is_of_subject, is_object ? object : NULL);
+	return false;
 }
 
 /* See registry_answer.h. */
@@ -152,33 +207,80 @@ fs_registry_answer_read(FsRegistryAnswer *answer, int status, bool is_reference,
 						const char *body, size_t len)
 {
 	FsJsonToken object;
-	bool		is_object = scan_body(body, len, &object);
-	int			code;
 
-	answer->schema = answer->type = NULL;
-	answer->nreferences = 0;
-	answer->message[0] = '\0';
-	memset(&answer->memory, 0, sizeof(answer->memory));
-	if (status == 200 && is_object)
-	{
+	if (is_answered(answer, status, is_reference, body, len, &object))
 		read_schema(answer, &object);
-		return;
-	}
-	code = is_object ? read_error_code(&object) : 0;
-	answer->verdict = FS_REGISTRY_UNKNOWN;
-	if (status == 404 && (code == NO_SCHEMA || (is_reference && (code == NO_SUBJECT || code == NO_VERSION))))
-		return;
-	if (status == 200)
-		note_trouble(answer, "answers with what is no JSON object");
-	else if (status >= 300 && status < 400)
-		note_trouble(answer, "sends us elsewhere, where we do not go");
-	else
+}
+
+/* See registry_answer.h. */
+void
+fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body, size_t len)
+{
+	FsJsonToken array;
+	FsJsonToken element;
+	const char *p = NULL;
+
+	if (status != 200 || !scan_body(body, len, &array) || !fs_avro_is_array(&array))
 	{
-		answer->verdict = FS_REGISTRY_TROUBLE;
-		snprintf(answer->message, sizeof(answer->message),
-				 code != 0 ? "answers with status %d (error code %d)" : "answers with status %d",
-				 status, code);
+		if (is_answered(answer, status, true, body, len, &array))
+			note_trouble(answer, "answers without versions");
+		return;
 	}
+	begin_answer(answer);
+	while (fs_avro_next_element(&array, &p, &element))
+	{
+		if (answer->nversions == FS_REGISTRY_MAX_VERSIONS)
+		{
+			note_trouble(answer, "has too many versions of the subject");
+			return;
+		}
+		if (!fs_avro_read_whole(&element, 1, INT32_MAX, &answer->versions[answer->nversions++]))
+		{
+			note_trouble(answer, "answers with versions that are none");
+			return;
+		}
+	}
+	answer->verdict = FS_REGISTRY_SCHEMA;
+}
+
+/* See registry_answer.h. */
+void
+fs_registry_level_read(FsRegistryAnswer *answer, int status, const char *body, size_t len)
+{
+	FsJsonToken object;
+	FsJsonToken key;
+	FsJsonToken value;
+	const char *p = NULL;
+
+	if (!is_answered(answer, status, true, body, len, &object))
+		return;
+	while (fs_avro_next_entry(&object, &p, &key, &value))
+		if (fs_avro_key_is(&key, "compatibilityLevel") || fs_avro_key_is(&key, "compatibility"))
+			answer->level = take_string(answer, &value);
+	if (answer->level == NULL)
+		note_trouble(answer, "answers without a compatibility");
+	else
+		answer->verdict = FS_REGISTRY_SCHEMA;
+}
+
+/* See registry_answer.h. */
+void
+fs_registry_id_read(FsRegistryAnswer *answer, int status, const char *body, size_t len)
+{
+	FsJsonToken object;
+	FsJsonToken key;
+	FsJsonToken value;
+	const char *p = NULL;
+
+	if (!is_answered(answer, status, true, body, len, &object))
+		return;
+	while (fs_avro_next_entry(&object, &p, &key, &value))
+		if (fs_avro_key_is(&key, "id") && !fs_avro_read_whole(&value, 1, INT32_MAX, &answer->id))
+			answer->id = 0;
+	if (answer->id == 0)
+		note_trouble(answer, "answers without the number of the schema");
+	else
+		answer->verdict = FS_REGISTRY_SCHEMA;
 }
 
 /* See registry_answer.h. */
@@ -186,6 +288,6 @@ void
 fs_registry_answer_free(FsRegistryAnswer *answer)
 {
 	fs_scratch_free(&answer->memory);
-	answer->schema = answer->type = NULL;
+	answer->schema = answer->type = answer->level = answer->words = NULL;
 	answer->nreferences = 0;
 }

@@ -16,10 +16,11 @@
 
 #define FS_REGISTRY_MESSAGE_SIZE	160
 #define FS_REGISTRY_MAX_REFERENCES	256
+#define FS_REGISTRY_MAX_VERSIONS	1024	/* of a subject */
 
 typedef enum FsRegistryVerdict
 {
-	FS_REGISTRY_SCHEMA,			/* there is one */
+	FS_REGISTRY_SCHEMA,			/* there is one, or what else was asked for */
 	FS_REGISTRY_UNKNOWN,		/* the registry says that it has none */
 	FS_REGISTRY_TROUBLE			/* nothing was learned; 'message' says why */
 } FsRegistryVerdict;
@@ -27,6 +28,7 @@ typedef enum FsRegistryVerdict
 /* Another schema whose types this one uses. */
 typedef struct FsRegistryReference
 {
+	const char *name;			/* the type that it is for; NULL: not told */
 	const char *subject;
 	int			version;
 } FsRegistryReference;
@@ -36,9 +38,14 @@ typedef struct FsRegistryAnswer
 	FsRegistryVerdict verdict;
 	const char *schema;			/* its text, NUL-terminated, valid UTF-8 */
 	const char *type;			/* "AVRO", "JSON", "PROTOBUF" ... */
+	int			id;				/* its number; 0: not told */
 	int			nreferences;
 	FsRegistryReference references[FS_REGISTRY_MAX_REFERENCES];
+	int			nversions;
+	int			versions[FS_REGISTRY_MAX_VERSIONS];
+	const char *level;			/* of compatibility: "BACKWARD" ... */
 	char		message[FS_REGISTRY_MESSAGE_SIZE];	/* what follows "the registry "; valid UTF-8 */
+	const char *words;			/* its own for what is wrong, valid UTF-8; NULL: none */
 	FsScratch	memory;			/* of all texts */
 } FsRegistryAnswer;
 
@@ -49,6 +56,11 @@ typedef struct FsRegistryAnswer
  */
 extern void fs_registry_answer_read(FsRegistryAnswer *answer, int status, bool is_reference,
 									const char *body, size_t len);
+
+/* The same for the numbers of a subject's versions, for its compatibility, and for the number of a schema just published. */
+extern void fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
+extern void fs_registry_level_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
+extern void fs_registry_id_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
 extern void fs_registry_answer_free(FsRegistryAnswer *answer);
 
 #endif							/* FS_CORE_REGISTRY_ANSWER_H */

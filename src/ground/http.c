@@ -21,8 +21,10 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "miscadmin.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
+#include "utils/wait_event.h"
 
 #include "ground/http.h"
 
@@ -507,4 +509,24 @@ fs_http_wait(FsHttp *http, FsHttpSocket *sockets, long *timeout)
 		if (http->sockets[i].events != 0)
 			sockets[n++] = http->sockets[i];
 	return n;
+}
+
+/* See http.h. */
+void
+fs_http_await(FsHttp *http)
+{
+	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
+	long		timeout = 100;
+	int			n = fs_http_wait(http, sockets, &timeout);
+	WaitEventSet *set = CreateWaitEventSet(CurrentMemoryContext, n + 2);
+	WaitEvent	event;
+
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	for (int i = 0; i < n; i++)
+		AddWaitEventToSet(set, sockets[i].events, sockets[i].fd, NULL, NULL);
+	(void) WaitEventSetWait(set, timeout, &event, 1, PG_WAIT_EXTENSION);
+	FreeWaitEventSet(set);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
 }

@@ -3,7 +3,8 @@
  *		One HTTP request at a time, without ever waiting for the peer.
  *
  * For schema registries and object stores: requests to addresses below one that
- * an administrator gave.  Never called in a transaction.
+ * an administrator gave.  Never called in a transaction that has begun to do
+ * anything, so that no lock and no snapshot is held while a peer thinks.
  */
 #ifndef FS_GROUND_HTTP_H
 #define FS_GROUND_HTTP_H
@@ -82,5 +83,8 @@ extern const FsHttpAnswer *fs_http_drive(FsHttp *http);
  * most FS_HTTP_MAX_SOCKETS) and *timeout in ms, which is only ever lowered.
  */
 extern int	fs_http_wait(FsHttp *http, FsHttpSocket *sockets, long *timeout);
+
+/* Waits for the peer, the process's latch or a moment, then gives way to interrupts: throws when the process is cancelled. */
+extern void fs_http_await(FsHttp *http);
 
 #endif							/* FS_GROUND_HTTP_H */

@@ -11,6 +11,7 @@
 #include "catalog/lake.h"
 #include "core/value.h"
 #include "ground/fault.h"
+#include "offline/lake_rewrite.h"
 #include "offline/lake_rows.h"
 #include "offline/lake_table.h"
 
@@ -169,29 +170,25 @@ fill_manifest(FsLakeCommit *commit, FsIcebergManifestWriter *writer)
 }
 
 /* See lake_table.h. */
-FsLakeCommit *
-fs_lake_commit_begin(FsLakeTable *table, List *files, const char *mark)
+char *
+fs_lake_table_name_manifest(const FsLakeTable *table)
 {
-	FsLakeCommit *commit = palloc0(sizeof(FsLakeCommit));
-	FsIcebergManifestWriter *writer;
-	FsIcebergSpec spec;
 	FsBuffer	path = {0};
-	uint8		random[16];
-	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
-	commit->files = files;
-	commit->mark = mark;
-	commit->callback.func = release_commit;
-	commit->callback.arg = commit;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &commit->callback);
-	if (!pg_strong_random(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
-	commit->snapshot_id = fs_iceberg_new_snapshot_id(table->metadata, random);
 	if (!fs_iceberg_manifest_path(table->metadata, fs_lake_uuid(), 0, &path))
 		fs_lake_throw("name a manifest", "");
-	commit->manifest = take_text(&path);
+	return take_text(&path);
+}
+
+/* Makes the manifest of a commit's files. */
+static void
+make_manifest(FsLakeCommit *commit, FsLakeTable *table)
+{
+	FsIcebergManifestWriter *writer;
+	FsIcebergSpec spec;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	commit->manifest = fs_lake_table_name_manifest(table);
 	if (!fs_iceberg_spec(table->metadata, &spec, message))
 		fs_lake_throw("read the partitions of the table in the lake", message);
 	writer = fs_iceberg_manifest_create(table->metadata, spec.spec_id, false, commit->snapshot_id, message);
@@ -206,6 +203,30 @@ fs_lake_commit_begin(FsLakeTable *table, List *files, const char *mark)
 		fs_iceberg_manifest_free(writer);
 	}
 	PG_END_TRY();
+}
+
+/* See lake_table.h. */
+FsLakeCommit *
+fs_lake_commit_begin(FsLakeTable *table, const char *operation, List *files, const char *mark)
+{
+	FsLakeCommit *commit = palloc0(sizeof(FsLakeCommit));
+	uint8		random[16];
+
+	Assert(operation != NULL || files == NIL);
+	commit->operation = operation;
+	commit->files = files;
+	commit->keep_age = commit->keep_count = -1;
+	commit->mark = mark;
+	commit->callback.func = release_commit;
+	commit->callback.arg = commit;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &commit->callback);
+	if (!pg_strong_random(random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	commit->snapshot_id = fs_iceberg_new_snapshot_id(table->metadata, random);
+	if (files != NIL)
+		make_manifest(commit, table);
 	return commit;
 }
 
@@ -220,8 +241,10 @@ fs_lake_commit_name(FsLakeCommit *commit, FsLakeTable *base)
 	if (!fs_iceberg_list_path(base->metadata, commit->snapshot_id, ++commit->attempt, fs_lake_uuid(), &list) ||
 		!fs_iceberg_metadata_path(base->metadata, version, fs_lake_uuid(), &metadata))
 		fs_lake_throw("name table metadata", "");
-	commit->list = take_text(&list);
 	commit->metadata = take_text(&metadata);
+	commit->list = take_text(&list);
+	if (commit->operation == NULL)
+		commit->list = NULL;
 }
 
 /* See lake_table.h. */
@@ -239,13 +262,14 @@ fs_lake_commit_put_files(FsLakeCommit *commit, FsLakeTable *base)
 		fs_object_store_put(base->store, file->location, &body);
 		FS_FAULT("lake_data");
 	}
-	fs_object_store_put(base->store, commit->manifest, &manifest);
+	if (commit->manifest != NULL)
+		fs_object_store_put(base->store, commit->manifest, &manifest);
 	FS_FAULT("lake_manifest");
 }
 
-/* The manifests of the base's current snapshot, with room for one more. */
-static FsIcebergManifest *
-read_manifests(FsLakeTable *base, FsScratch *memory, int *n)
+/* See lake_table.h. */
+FsIcebergManifest *
+fs_lake_table_manifests(FsLakeTable *base, FsScratch *memory, int *n)
 {
 	FsIcebergSnapshot snapshot;
 	FsIcebergManifest *theirs = NULL;
@@ -267,19 +291,21 @@ read_manifests(FsLakeTable *base, FsScratch *memory, int *n)
 	return manifests;
 }
 
-/* Puts the manifest list: the base's, and ours. */
+/* Puts the manifest list: the base's, or what became of them, and ours. */
 static void
 put_list(FsLakeCommit *commit, FsLakeTable *base)
 {
 	int			n;
-	FsIcebergManifest *manifests = read_manifests(base, &commit->memory, &n);
+	FsIcebergManifest *manifests = commit->rewrite != NULL ? fs_lake_rewrite_manifests(commit->rewrite, &n) :
+		fs_lake_table_manifests(base, &commit->memory, &n);
 	FsIcebergSnapshot snapshot = {.snapshot_id = FS_ICEBERG_NO_SNAPSHOT};
 	FsBuffer	out = {0};
 	FsObjectBody body;
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
 	(void) fs_iceberg_current_snapshot(base->metadata, &snapshot);
-	manifests[n++] = commit->entry;
+	if (commit->manifest != NULL)
+		manifests[n++] = commit->entry;
 	if (!fs_iceberg_list_write(manifests, n, commit->snapshot_id, snapshot.snapshot_id,
 							   fs_iceberg_last_sequence(base->metadata) + 1, &out, message))
 		fs_lake_throw("write a manifest list", message);
@@ -288,7 +314,7 @@ put_list(FsLakeCommit *commit, FsLakeTable *base)
 	fs_object_store_put(base->store, commit->list, &body);
 }
 
-/* How many partitions the files are in; each is in one. */
+/* How many partitions the files are in. */
 static int
 count_partitions(const FsLakeCommit *commit, FsLakeTable *base)
 {
@@ -311,19 +337,27 @@ count_partitions(const FsLakeCommit *commit, FsLakeTable *base)
 	}
 	n = (int) seen.count;
 	fs_iceberg_paths_free(&seen);
-	return Max(n, 1);
+	return commit->files == NIL ? 0 : Max(n, 1);	/* without a field there is one partition */
 }
 
-/* Notes files that the table leads to no more.  What is not below the warehouse is none of ours. */
-static void
-drop_files(FsLakeCommit *commit, const FsLakeTable *base, const FsIcebergTexts *files)
+/* See lake_table.h. */
+bool
+fs_lake_table_holds(const FsLakeTable *table, const char *location)
 {
-	const char *warehouse = base->store->config->warehouse;
+	const char *warehouse = table->store->config->warehouse;
 	size_t		len = strlen(warehouse);
 
+	return strncmp(location, warehouse, len) == 0 && location[len] == '/';
+}
+
+/* Adds files that the table leads to no more to a list of them. */
+static List *
+drop_files(List *list, const FsLakeTable *base, const FsIcebergTexts *files)
+{
 	for (int i = 0; i < files->n; i++)
-		if (strncmp(files->texts[i], warehouse, len) == 0 && files->texts[i][len] == '/')
-			commit->dropped = lappend(commit->dropped, pstrdup(files->texts[i]));
+		if (fs_lake_table_holds(base, files->texts[i]))
+			list = lappend(list, pstrdup(files->texts[i]));
+	return list;
 }
 
 /* Puts the base's metadata into the log, and drops what leaves that when the table says so. */
@@ -337,19 +371,17 @@ supersede(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 	if (!fs_iceberg_supersede(base->metadata, base->location, now, &dropped, message))
 		fs_lake_throw("change table metadata", message);
 	if (deletes != NULL && strcmp(deletes, "true") == 0)
-		drop_files(commit, base, &dropped);
+		commit->dropped = drop_files(commit->dropped, base, &dropped);
 }
 
-/*
- * Lets old snapshots go, and drops their manifest lists.  Manifests and data
- * files that nothing else leads to are there only when others have rewritten the
- * table: they are not looked for.
- */
+/* Lets old snapshots go.  What only their manifest lists lead to is looked for later (offline/lake_reach.h). */
 static void
 expire_snapshots(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 {
-	int64		age = fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_AGE, KEEP_AGE_MS);
-	int64		count = fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_COUNT, KEEP_COUNT);
+	int64		age = commit->keep_age >= 0 ? commit->keep_age :
+		fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_AGE, KEEP_AGE_MS);
+	int64		count = commit->keep_count >= 0 ? commit->keep_count :
+		fs_iceberg_property_number(base->metadata, FS_ICEBERG_KEEP_COUNT, KEEP_COUNT);
 	FsIcebergExpired expired;
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
@@ -357,12 +389,23 @@ expire_snapshots(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 	{
 		if (!fs_iceberg_expire(base->metadata, now, age, (int) Min(Max(count, 1), MAX_SNAPSHOTS), &expired, message))
 			fs_lake_throw("expire snapshots", message);
-		drop_files(commit, base, &expired.lists);
+		commit->expired = drop_files(commit->expired, base, &expired.lists);
+		commit->dropped = drop_files(commit->dropped, base, &expired.statistics);
 		if (fs_iceberg_snapshot_count(base->metadata) <= MAX_SNAPSHOTS)
 			break;
 		age = 0;
 		count = MAX_SNAPSHOTS;
 	}
+}
+
+/* See lake_table.h. */
+List *
+fs_lake_table_expire(FsLakeTable *table, int64 keep_age, int keep_count)
+{
+	FsLakeCommit commit = {.keep_age = keep_age, .keep_count = keep_count};
+
+	expire_snapshots(&commit, table, Max(now_ms(), fs_iceberg_last_updated(table->metadata)));
+	return commit.expired;
 }
 
 /* Throws where metadata is so long that before long nobody could read it. */
@@ -377,27 +420,68 @@ check_length(const FsLakeTable *base, int64 len)
 				 errhint("Take away tags, branches, snapshots or properties by a client of the catalog.")));
 }
 
-/* See lake_table.h. */
-void
-fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
+/* Puts the manifest list of a new snapshot, and adds that to the metadata. */
+static void
+add_snapshot(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 {
 	const FsIcebergProperty mark = {"feature_stream.export", commit->mark};
-	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = Max(now_ms(), fs_iceberg_last_updated(base->metadata)),
-		.operation = "append", .manifest_list = commit->list, .added_files = list_length(commit->files),
-		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = 1};
-	FsObjectBody body = {0};
+	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = now,
+		.operation = commit->operation, .manifest_list = commit->list, .added_files = list_length(commit->files),
+		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = commit->mark != NULL};
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
-	commit->dropped = NIL;
 	change.changed_partitions = count_partitions(commit, base);
+	if (commit->rewrite != NULL)
+		fs_lake_rewrite_count(commit->rewrite, &change);
 	put_list(commit, base);
 	FS_FAULT("lake_list");
 	if (!fs_iceberg_add_snapshot(base->metadata, &change, message))
 		fs_lake_throw("change table metadata", message);
-	expire_snapshots(commit, base, change.now_ms);
-	supersede(commit, base, change.now_ms);
+}
+
+/* Puts the base's metadata, as it was changed, under the commit's name for it. */
+static void
+put_changed(FsLakeCommit *commit, FsLakeTable *base, int64 now)
+{
+	FsObjectBody body = {0};
+
+	supersede(commit, base, now);
 	write_metadata(base->metadata, &body);
 	check_length(base, body.len);
 	fs_object_store_put(base->store, commit->metadata, &body);
 	FS_FAULT("lake_metadata");
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_put_metadata(FsLakeCommit *commit, FsLakeTable *base)
+{
+	int64		now = Max(now_ms(), fs_iceberg_last_updated(base->metadata));
+
+	commit->dropped = commit->expired = NIL;
+	if (commit->operation != NULL)
+		add_snapshot(commit, base, now);
+	expire_snapshots(commit, base, now);
+	put_changed(commit, base, now);
+}
+
+/* See lake_table.h. */
+FsLakeCommit *
+fs_lake_commit_begin_change(FsLakeTable *base)
+{
+	FsLakeCommit *commit = palloc0(sizeof(FsLakeCommit));
+	FsBuffer	metadata = {0};
+
+	if (!fs_iceberg_metadata_path(base->metadata, fs_iceberg_metadata_version(base->location) + 1, fs_lake_uuid(),
+								  &metadata))
+		fs_lake_throw("name table metadata", "");
+	commit->metadata = take_text(&metadata);
+	return commit;
+}
+
+/* See lake_table.h. */
+void
+fs_lake_commit_put_change(FsLakeCommit *commit, FsLakeTable *base)
+{
+	put_changed(commit, base, now_ms());
 }

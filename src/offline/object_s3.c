@@ -159,26 +159,6 @@ sign(const Exchange *exchange, const char **headers)
 	return n;
 }
 
-/* Waits for the store, for the latch, or for a moment. */
-static void
-wait_for_answer(FsHttp *http)
-{
-	FsHttpSocket sockets[FS_HTTP_MAX_SOCKETS];
-	long		timeout = 100;
-	int			n = fs_http_wait(http, sockets, &timeout);
-	WaitEventSet *set = CreateWaitEventSet(CurrentMemoryContext, n + 2);
-	WaitEvent	event;
-
-	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	for (int i = 0; i < n; i++)
-		AddWaitEventToSet(set, sockets[i].events, sockets[i].fd, NULL, NULL);
-	(void) WaitEventSetWait(set, timeout, &event, 1, PG_WAIT_EXTENSION);
-	FreeWaitEventSet(set);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
-
 /* Reads the store's word for what is wrong: of letters and digits, nothing else of its answer is shown. */
 static void
 read_code(Exchange *exchange)
@@ -216,7 +196,7 @@ ask_once(Exchange *exchange)
 	request.nheaders = sign(exchange, headers);
 	fs_http_send(exchange->store->http, &request);
 	while ((exchange->answer = fs_http_drive(exchange->store->http)) == NULL)
-		wait_for_answer(exchange->store->http);
+		fs_http_await(exchange->store->http);
 	read_code(exchange);
 }
 

@@ -104,9 +104,9 @@ compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **ev
 	return best;
 }
 
-/* bool_and, bit_or and the like: nulls left out; NULL over no values. */
-static Datum
-compute_bits(const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull)
+/* See aggregate.h; nulls are left out. */
+Datum
+fs_aggregate_bits(const FsAggregate *aggregate, const FsRingEvent **events, int n, int cell, bool *isnull)
 {
 	FsAggKind	kind = fs_aggregate_what(aggregate);
 	int64		sum = 0;
@@ -114,11 +114,11 @@ compute_bits(const FsAggregate *aggregate, const FsRingEvent **events, int n, bo
 	*isnull = true;
 	for (int i = 0; i < n; i++)
 	{
-		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
+		const FsCell *value = &events[i]->cells[cell];
 
-		if (cell->isnull)
+		if (value->isnull)
 			continue;
-		sum = *isnull ? cell->i : fs_aggregate_add_bits(kind, sum, cell->i);
+		sum = *isnull ? value->i : fs_aggregate_add_bits(kind, sum, value->i);
 		*isnull = false;
 	}
 	switch (aggregate->result_type)
@@ -186,7 +186,7 @@ compute(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, in
 		case FS_AGG_BIT_AND:
 		case FS_AGG_BIT_OR:
 		case FS_AGG_BIT_XOR:
-			return compute_bits(aggregate, events, n, isnull);
+			return fs_aggregate_bits(aggregate, events, n, aggregate->kept, isnull);
 		case FS_AGG_VAR_SAMP:
 		case FS_AGG_VAR_POP:
 		case FS_AGG_STDDEV_SAMP:

@@ -81,13 +81,36 @@ extern Datum fs_aggregate_sum(FsRow *row, const FsAggregate *aggregate, const Fs
 extern Datum fs_aggregate_variance(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events,
 								   int n, bool *isnull);
 
+/*
+ * aggregate.c: bool_and, bit_or and the like over the cells with index 'cell',
+ * which are values of the aggregate's type; NULL over no values.
+ */
+extern Datum fs_aggregate_bits(const FsAggregate *aggregate, const FsRingEvent **events, int n, int cell, bool *isnull);
+
 /* aggregate_set.c */
 /* Bits that are equal exactly when the values are, for columns with byte_equality (of numeric: for equal codes). */
 extern uint64 fs_aggregate_equality_bits(const FsRowColumn *column, const FsCell *cell);
 /* Empties the row's scratch set, which takes n members then; its size. */
 extern uint32 fs_aggregate_set_begin(FsRow *row, int n);
 /* The slot of a member; a new one's count in row->set_count is 0, and to be set before the next search. */
-extern uint32 fs_aggregate_set_find(FsRow *row, uint32 size, uint64 bits);
+static inline uint32
+fs_aggregate_set_find(FsRow *row, uint32 size, uint64 bits)
+{
+	uint32		at = (uint32) ((bits * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (size - 1);
+
+	while (row->set_count[at] != 0 && row->set[at] != bits)
+		at = (at + 1) & (size - 1);
+	row->set[at] = bits;
+	return at;
+}
+
+/*
+ * A member in its slot, with a cell of its value.  Where its count is 'most', and
+ * it was not looked at before, *best becomes the first of the two in the sort
+ * order; *isnull: there is no *best yet.  May set row->stale.
+ */
+extern void fs_aggregate_choose_most(FsRow *row, const FsAggregate *aggregate, uint32 slot, uint64 most,
+									 const FsCell *cell, Datum *best, bool *isnull);
 extern int64 fs_aggregate_count_distinct(FsRow *row, const FsAggregate *aggregate,
 										 const FsRingEvent **events, int n);
 extern Datum fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n,

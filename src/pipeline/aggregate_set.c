@@ -29,22 +29,15 @@ fs_aggregate_equality_bits(const FsRowColumn *column, const FsCell *cell)
 	return bits;
 }
 
-/* Slots of a set that takes n members. */
-static uint32
-set_size_for(int n)
+/* See aggregate.h; the set is grown where it is smaller. */
+uint32
+fs_aggregate_set_begin(FsRow *row, int n)
 {
 	uint32		size = 64;
 
 	while (size < (uint32) n * 2)
 		size *= 2;
-	return size;
-}
-
-/* Empties the scratch set, grown to 'size' slots where it is smaller. */
-static void
-prepare_set(FsRow *row, uint32 size)
-{
-	Assert((size & (size - 1)) == 0);	/* find_member() relies on it */
+	Assert((size & (size - 1)) == 0);	/* fs_aggregate_set_find() relies on it */
 	if (row->set_size < size)
 	{
 		if (row->set != NULL)
@@ -57,35 +50,7 @@ prepare_set(FsRow *row, uint32 size)
 		row->set_size = size;
 	}
 	memset(row->set_count, 0, sizeof(uint64) * size);
-}
-
-/* The slot of a member, made its own when it is new (its count is then 0). */
-static inline uint32
-find_member(FsRow *row, uint32 size, uint64 bits)
-{
-	uint32		at = (uint32) ((bits * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & (size - 1);
-
-	while (row->set_count[at] != 0 && row->set[at] != bits)
-		at = (at + 1) & (size - 1);
-	row->set[at] = bits;
-	return at;
-}
-
-/* See aggregate.h. */
-uint32
-fs_aggregate_set_begin(FsRow *row, int n)
-{
-	uint32		size = set_size_for(n);
-
-	prepare_set(row, size);
 	return size;
-}
-
-/* See aggregate.h. */
-uint32
-fs_aggregate_set_find(FsRow *row, uint32 size, uint64 bits)
-{
-	return find_member(row, size, bits);
 }
 
 /* See aggregate.h. */
@@ -94,17 +59,17 @@ fs_aggregate_count_distinct(FsRow *row, const FsAggregate *aggregate, const FsRi
 {
 	FsRowColumn *column = fs_aggregate_column(row, aggregate);
 	int64		distinct = 0;
-	uint32		size = set_size_for(n);
+	uint32		size;
 
 	if (!column->byte_equality)
 		return fs_aggregate_order(row, aggregate, events, n);
-	prepare_set(row, size);
+	size = fs_aggregate_set_begin(row, n);
 	for (int i = 0; i < n; i++)
 	{
 		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
 
 		if (!cell->isnull)
-			distinct += ++row->set_count[find_member(row, size, fs_aggregate_equality_bits(column, cell))] == 1;
+			distinct += ++row->set_count[fs_aggregate_set_find(row, size, fs_aggregate_equality_bits(column, cell))] == 1;
 	}
 	return distinct;
 }
@@ -154,37 +119,25 @@ mode_by_sort(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **event
 
 #define SEEN PG_UINT64_MAX		/* in set_count: this member was looked at */
 
-/* The values that are counted most often, of which the sort order's first is the mode. */
-static Datum
-choose_most(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, uint32 size,
-			uint64 most, bool *isnull)
+/* See aggregate.h. */
+void
+fs_aggregate_choose_most(FsRow *row, const FsAggregate *aggregate, uint32 slot, uint64 most, const FsCell *cell,
+						 Datum *best, bool *isnull)
 {
-	FsRowColumn *column = fs_aggregate_column(row, aggregate);
 	SortSupport order = &fs_aggregate_work(row, aggregate)->keys[0];
-	Datum		best = (Datum) 0;
+	Datum		value;
+	bool		null;
 
-	*isnull = true;
-	for (int i = 0; i < n && most > 0; i++)
-	{
-		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
-		uint32		at;
-		Datum		value;
-		bool		null;
-
-		if (cell->isnull)
-			continue;
-		at = find_member(row, size, fs_aggregate_equality_bits(column, cell));
-		if (row->set_count[at] != most)
-			continue;
-		row->set_count[at] = SEEN;
-		value = fs_cell_datum(row, column, cell, &null);
-		if (row->stale)
-			return (Datum) 0;
-		if (*isnull || ApplySortComparator(value, false, best, false, order) < 0)
-			best = value;
-		*isnull = false;
-	}
-	return best;
+	Assert(most > 0 && !cell->isnull);
+	if (row->set_count[slot] != most)
+		return;
+	row->set_count[slot] = SEEN;
+	value = fs_cell_datum(row, fs_aggregate_column(row, aggregate), cell, &null);
+	if (row->stale)
+		return;
+	if (*isnull || ApplySortComparator(value, false, *best, false, order) < 0)
+		*best = value;
+	*isnull = false;
 }
 
 /*
@@ -195,12 +148,14 @@ Datum
 fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull)
 {
 	FsRowColumn *column = fs_aggregate_column(row, aggregate);
-	uint32		size = set_size_for(n);
+	uint32		size;
 	uint64		most = 0;
+	Datum		best = (Datum) 0;
 
+	*isnull = true;
 	if (!column->byte_equality || fs_type_is_float(column->column->type))
 		return mode_by_sort(row, aggregate, events, n, isnull);
-	prepare_set(row, size);
+	size = fs_aggregate_set_begin(row, n);
 	for (int i = 0; i < n; i++)
 	{
 		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
@@ -208,8 +163,17 @@ fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 
 		if (cell->isnull)
 			continue;
-		count = ++row->set_count[find_member(row, size, fs_aggregate_equality_bits(column, cell))];
+		count = ++row->set_count[fs_aggregate_set_find(row, size, fs_aggregate_equality_bits(column, cell))];
 		most = Max(most, count);
 	}
-	return choose_most(row, aggregate, events, n, size, most, isnull);
+	for (int i = 0; i < n && most > 0 && !row->stale; i++)
+	{
+		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
+
+		if (!cell->isnull)
+			fs_aggregate_choose_most(row, aggregate,
+									 fs_aggregate_set_find(row, size, fs_aggregate_equality_bits(column, cell)),
+									 most, cell, &best, isnull);
+	}
+	return best;
 }

@@ -52,6 +52,7 @@ typedef struct Step
 	FsTime		last;
 	FsTime		end;			/* the last one of the gap */
 	FsTime		complete_from;
+	FsTime		history_until;	/* see history_writer.h */
 	FsTime		lost_upto;		/* FS_TIME_MIN: nothing was lost */
 
 	/* Output */
@@ -169,17 +170,21 @@ read_gap(const FsBackfill *backfill, Step *step, bool lock)
 	return found;
 }
 
-/* Event time from which on nothing is missing from what the view was made of; FS_TIME_MIN: nothing ever was. */
+/*
+ * Event time from which on nothing is missing from what the view was made of;
+ * FS_TIME_MIN: nothing ever was.  Also sets to where the history had rows before.
+ */
 static FsTime
-read_covered_from(const Step *step)
+read_covered_from(Step *step)
 {
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(step->view->relid)};
 	FsTime		log_from;
 
 	SPI_connect();
-	fs_query_read("SELECT max(log_from) FROM feature_stream.view_state WHERE view = $1", 1, types, values);
+	fs_query_read("SELECT max(log_from), max(history_until) FROM feature_stream.view_state WHERE view = $1", 1, types, values);
 	log_from = fs_query_time(0, 1);
+	step->history_until = fs_query_time(0, 2);
 	SPI_finish();
 	return Max(log_from, fs_backread_covered_from(step->view->relid, step->stream->relid));
 }
@@ -278,7 +283,8 @@ get_writer(Step *step, FsTime window_end)
 
 	Assert(day >= 0 && day <= MAX_DAYS);
 	if (step->writers[day] == NULL)
-		step->writers[day] = fs_history_writer_open(step->view, step->attnums);
+		step->writers[day] = fs_history_writer_open(step->view, step->stream, step->attnums,
+													   step->history_until);
 	return step->writers[day];
 }
 

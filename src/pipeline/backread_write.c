@@ -241,10 +241,7 @@ fs_backread_write(FsBackread *backread, bool all)
 		write_segments(backread);
 		for (int i = 0; i < backread->npartitions; i++)
 			if (backread->partitions[i].next != backread->partitions[i].durable_next)
-			{
 				write_partition(backread, &backread->partitions[i]);
-				FS_FAULT("backread-moved");
-			}
 		FS_FAULT("backread-before-commit");
 	}
 	SPI_finish();

@@ -136,7 +136,7 @@ write_history(FsShard *shard, FsView *view, const FsEntity *entity, const Datum 
 	};
 
 	if (view->history == NULL)
-		view->history = fs_history_writer_open(def, view->history_attnums);
+		view->history = fs_history_writer_open(def, shard->def, view->history_attnums, view->history_until);
 	fs_key_decode(def, entity->key, entity->key_len, parts);
 	fs_history_writer_put(view->history, &row);
 }
@@ -247,7 +247,7 @@ fire_some(FsShard *shard, int64 *rows_left)
 {
 	FsFireCursor *fire = &shard->fire;
 	FsView	   *view = &shard->views[fire->view];
-	bool		render = keeps_history(view->def, fire->boundary);
+	bool		render = keeps_history(view->def, fire->boundary) && fire->boundary >= view->history_until;
 	int64		begin = fs_clock_monotonic();
 	MemoryContext old = MemoryContextSwitchTo(shard->cycle);
 

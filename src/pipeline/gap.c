@@ -30,6 +30,7 @@
 #include "pipeline/alteration.h"
 #include "pipeline/backread.h"
 #include "pipeline/batch.h"
+#include "pipeline/history_writer.h"
 #include "pipeline/shard.h"
 #include "state/query.h"
 
@@ -52,7 +53,12 @@ register_view(const FsShard *shard, const FsView *view, const FsBatchCover *cove
 				 "FROM (VALUES ($1)) v (view) LEFT JOIN feature_stream.backread r ON r.view = v.view "
 				 "ON CONFLICT (view) DO NOTHING",
 				 SPI_OK_INSERT, 2, types, values, nulls);
-	if (SPI_processed == 0 || shard->closing == FS_TIME_MIN)
+	if (SPI_processed == 0)
+		return;
+	fs_query_set_time(values, nulls, 1, fs_history_newest(view->def, shard->def));
+	fs_query_run("UPDATE feature_stream.view_state SET history_until = $2 WHERE view = $1",
+				 SPI_OK_UPDATE, 2, types, values, nulls);
+	if (shard->closing == FS_TIME_MIN)
 		return;
 	fs_query_set_time(values, nulls, 1, shard->closing);
 	fs_query_set_time(values, nulls, 2, fs_clock_now());
@@ -122,13 +128,14 @@ load_state(FsShard *shard, FsView *view)
 		enter_pause(shard, view);
 	else if (!has_backread || view->has_backread)
 		leave_pause(shard, view);
-	fs_query_run("SELECT log_from, paused_after, paused FROM feature_stream.view_state WHERE view = $1",
+	fs_query_run("SELECT log_from, paused_after, paused, history_until FROM feature_stream.view_state WHERE view = $1",
 				 SPI_OK_SELECT, 1, types, values, NULL);
 	if (SPI_processed != 1)
 		elog(ERROR, "could not read feature_stream.view_state");
 	view->log_from = fs_query_time(0, 1);
 	view->paused_after = fs_query_time(0, 2);
 	view->paused = fs_query_bool(0, 3);
+	view->history_until = fs_query_time(0, 4);
 	view->shared->paused = view->paused;
 	if (view->has_backread)
 		view->covered_from = fs_backread_covered_from(view->def->relid, shard->def->relid);

@@ -4,11 +4,16 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "catalog/run_as.h"
 #include "catalog/view_columns.h"
 #include "offline/table_writer.h"
 #include "pipeline/history_writer.h"
@@ -28,8 +33,11 @@ struct FsHistoryWriter
 	/* Info */
 	const FsViewDef *view;
 	const AttrNumber *attnums;	/* in the order of the definition */
+	const FsStreamDef *stream;
 	FsTableWriter *table;
 	TupleDesc	desc;
+	FsTime		until;			/* rows to here were there before */
+	SPIPlanPtr	probe;			/* for those at that window end; NULL: not needed so far */
 
 	/* The row at hand, in the order of the table */
 	Datum	   *values;
@@ -57,16 +65,101 @@ fs_history_attnums(const FsViewDef *view, const FsStreamDef *stream)
 	return attnums;
 }
 
+/* Begins to read the view's history as its owner, whose it is.  Policies would hide rows: that is an error. */
+static void
+begin_reading(FsRunAs *scope, const FsViewDef *view)
+{
+	fs_run_as_begin(scope, view->owner, list_make2("row_security", "off"));
+}
+
+/* The history's name, qualified; the caller has it open. */
+static char *
+history_name(const FsViewDef *view)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->history)),
+									  get_rel_name(view->history));
+}
+
+/* See history_writer.h. */
+FsTime
+fs_history_newest(const FsViewDef *view, const FsStreamDef *stream)
+{
+	Relation	history = OidIsValid(view->history) ? try_relation_open(view->history, AccessShareLock) : NULL;
+	FsRunAs		scope;
+	FsTime		newest;
+
+	if (history == NULL)
+		return FS_TIME_MIN;		/* it is dropped just now */
+	begin_reading(&scope, view);
+	fs_query_read(psprintf("SELECT pg_catalog.max(window_end) FROM %s", history_name(view)), 0, NULL, NULL);
+	newest = fs_query_time(0, 1);
+	fs_run_as_end(&scope);
+	relation_close(history, NoLock);
+	return newest;
+}
+
+/* The query for a row by its key: entity columns, and the window end behind them. */
+static SPIPlanPtr
+prepare_probe(const FsHistoryWriter *writer)
+{
+	const FsViewDef *view = writer->view;
+	Oid		   *types = palloc(sizeof(Oid) * (view->nentity + 1));
+	int			ncolumns;
+	FsViewColumn *columns = fs_view_columns(view, writer->stream, &ncolumns);
+	StringInfoData query;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT FROM %s WHERE window_end OPERATOR(pg_catalog.=) $%d",
+					 history_name(view), view->nentity + 1);
+	for (int i = 0; i < view->nentity; i++)
+	{
+		appendStringInfo(&query, " AND %s OPERATOR(pg_catalog.=) $%d", quote_identifier(columns[i].name), i + 1);
+		types[i] = columns[i].typid;
+	}
+	types[view->nentity] = TIMESTAMPTZOID;
+	plan = SPI_prepare(query.data, view->nentity + 1, types);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare \"%s\"", query.data);
+	return plan;
+}
+
+/* Is the row's key in the history? */
+static bool
+is_there(FsHistoryWriter *writer, const FsHistoryRow *row)
+{
+	int			n = writer->view->nentity;
+	Datum	   *values = palloc(sizeof(Datum) * (n + 1));
+	FsRunAs		scope;
+	bool		found;
+
+	memcpy(values, row->entity, sizeof(Datum) * n);
+	values[n] = TimestampTzGetDatum(row->window_end);
+	SPI_connect();
+	begin_reading(&scope, writer->view);
+	if (writer->probe == NULL)
+		writer->probe = prepare_probe(writer);
+	if (SPI_execute_plan(writer->probe, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for a row of the history");
+	found = SPI_processed > 0;
+	fs_run_as_end(&scope);
+	SPI_finish();
+	pfree(values);
+	return found;
+}
+
 /* See history_writer.h. */
 FsHistoryWriter *
-fs_history_writer_open(const FsViewDef *view, const AttrNumber *attnums)
+fs_history_writer_open(const FsViewDef *view, const FsStreamDef *stream, const AttrNumber *attnums, FsTime until)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 	FsHistoryWriter *writer = palloc0(sizeof(FsHistoryWriter));
 
 	Assert(OidIsValid(view->history) && attnums != NULL);
 	writer->view = view;
+	writer->stream = stream;
 	writer->attnums = attnums;
+	writer->until = until;
 	writer->table = fs_table_writer_open(view->history, view->owner);
 	writer->desc = fs_table_writer_desc(writer->table);
 	writer->values = palloc(sizeof(Datum) * writer->desc->natts);
@@ -119,6 +212,8 @@ fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row)
 	const FsViewDef *view = writer->view;
 	const AttrNumber *attnum = writer->attnums;
 
+	if (row->window_end <= writer->until && (row->window_end < writer->until || is_there(writer, row)))
+		return;
 	for (int i = 0; i < view->nentity; i++)
 		set_column(writer, *attnum++, row->entity[i], false);
 	for (int i = 0; i < view->nwindows * view->nfeatures; i++)
@@ -162,6 +257,8 @@ void
 fs_history_writer_close(FsHistoryWriter *writer)
 {
 	fs_table_writer_close(writer->table);
+	if (writer->probe != NULL)
+		SPI_freeplan(writer->probe);
 	if (writer->nchunks > 0)
 	{
 		note_chunks(writer);

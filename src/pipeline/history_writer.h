@@ -46,10 +46,20 @@ typedef struct FsHistoryRow
 extern AttrNumber *fs_history_attnums(const FsViewDef *view, const FsStreamDef *stream);
 
 /*
- * Opens the view's history for writing inside the current transaction, as the
- * view's owner, in TopTransactionContext.  'attnums' must outlive it.
+ * The newest window end of the view's history, read as its owner: what a restored
+ * dump has brought along, when the view is loaded for the first time.
+ * FS_TIME_MIN: there is nothing.  In a transaction; the caller is connected to SPI.
  */
-extern FsHistoryWriter *fs_history_writer_open(const FsViewDef *view, const AttrNumber *attnums);
+extern FsTime fs_history_newest(const FsViewDef *view, const FsStreamDef *stream);
+
+/*
+ * Opens the view's history for writing inside the current transaction, as the
+ * view's owner, in TopTransactionContext.  'attnums' must outlive it.  The history
+ * had rows until 'until' before the view was here: those stay, none are added to
+ * older window ends, and at that one those that are missing.
+ */
+extern FsHistoryWriter *fs_history_writer_open(const FsViewDef *view, const FsStreamDef *stream,
+											   const AttrNumber *attnums, FsTime until);
 
 /* Adds one row; what it points to is copied.  Throws when there is no partition for it. */
 extern void fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row);

@@ -19,6 +19,7 @@
 #include "state/query.h"
 
 #define SWEEP_FILES		100		/* at once */
+#define UNREAD_LIFE		"7 days"	/* of manifest lists that cannot be read, beyond that of others */
 
 /* A file that is to be deleted. */
 typedef struct Orphan
@@ -103,8 +104,11 @@ list_orphans(MemoryContext context)
 
 	fs_transaction_begin();
 	SPI_connect();
-	fs_query_read("SELECT location, server, \"user\" FROM feature_stream.lake_file"
-				  " WHERE delete_after <= pg_catalog.now() ORDER BY delete_after, location LIMIT $1", 1, types, values);
+	fs_query_read("SELECT f.location, f.server, f.\"user\" FROM feature_stream.lake_file f"
+				  " WHERE f.delete_after <= pg_catalog.now() AND (NOT f.is_unread"
+				  " OR f.delete_after <= pg_catalog.now() - '" UNREAD_LIFE "'::interval"
+				  " OR NOT EXISTS (SELECT FROM feature_stream.lake_export e WHERE e.view = f.view))"
+				  " ORDER BY f.delete_after, f.location LIMIT $1", 1, types, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);

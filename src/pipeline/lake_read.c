@@ -204,6 +204,26 @@ read_chunk(FsLakeExport *export, const FsLakeChunk *chunk, FsLakeRows *rows)
 	pfree(nulls);
 }
 
+/*
+ * Throws when the history's columns are no longer those that were loaded: then
+ * the table in the lake is to follow first.  They stay until the transaction ends.
+ */
+static void
+check_columns(const FsLakeExport *export)
+{
+	int			n;
+	const FsLakeColumn *columns = fs_lake_columns(export->history, &n);
+	bool		same = n == export->ncolumns;
+
+	for (int i = 0; i < n && same; i++)
+		same = columns[i].number == export->columns[i].number &&
+			columns[i].column.required == export->columns[i].column.required;
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("columns of the history of feature view %s have changed meanwhile", export->view_name)));
+}
+
 /* See lake_state.h. */
 List *
 fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadata)
@@ -213,6 +233,7 @@ fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadata)
 
 	fs_transaction_begin();
 	MemoryContextSwitchTo(export->context);
+	check_columns(export);
 	fs_lake_check_history(export->history);
 	rows = fs_lake_rows_open(metadata, export->columns, export->ncolumns);
 	SPI_connect();

@@ -29,6 +29,30 @@ copy_text(int column, MemoryContext context)
 	return text == NULL ? NULL : MemoryContextStrdup(context, text);
 }
 
+/* Reads which columns the table in the lake follows, in the current memory context. */
+static void
+read_known(FsLakeExport *export)
+{
+	bool		isnull;
+	Datum		array = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 11, &isnull);
+	Datum	   *numbers;
+	ListCell   *lc;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypePCopy(array), INT2OID, sizeof(int16), true, TYPALIGN_SHORT, &numbers, NULL,
+					  &export->nknown);
+	export->known = palloc0(sizeof(FsLakeKnown) * Max(export->nknown, 1));
+	foreach(lc, fs_query_names(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 12, &isnull)))
+	{
+		FsLakeKnown *known = &export->known[foreach_current_index(lc)];
+
+		Assert(foreach_current_index(lc) < export->nknown);
+		known->number = DatumGetInt16(numbers[foreach_current_index(lc)]);
+		known->name = strVal(lfirst(lc));
+	}
+}
+
 /* Reads what the registry says; false when the view is not exported. */
 static bool
 read_export(FsLakeExport *export)
@@ -41,7 +65,7 @@ read_export(FsLakeExport *export)
 	MemoryContext old;
 
 	fs_query_read("SELECT e.catalog_name, e.table_namespace, e.table_name, e.table_uuid, v.offline,"
-				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id"
+				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id, e.column_numbers, e.column_names"
 				  " FROM feature_stream.lake_export e JOIN feature_stream.feature_view v ON v.view = e.view"
 				  " JOIN pg_catalog.pg_class c ON c.oid = v.view WHERE e.view = $1 AND v.offline IS NOT NULL",
 				  1, types, values);
@@ -60,6 +84,7 @@ read_export(FsLakeExport *export)
 	partition_by = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 8, &isnull);
 	old = MemoryContextSwitchTo(export->context);
 	export->partition_by = DatumGetArrayTypePCopy(partition_by);
+	read_known(export);
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -120,9 +145,9 @@ fs_lake_state_refresh(FsLakeExport *export)
 	fs_transaction_end(export->context);
 }
 
-/* An array of the locations. */
-static Datum
-locations_datum(List *locations)
+/* See lake_state.h. */
+Datum
+fs_lake_state_array(List *locations)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(locations), 1));
 	int			n = 0;
@@ -133,19 +158,21 @@ locations_datum(List *locations)
 	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* Enters files that are to go after a while. */
+/* Enters files that are to go after a while; 'unread': lists of manifests that are to be looked at before. */
 static void
-enter_files(const FsLakeExport *export, List *locations, const char *life)
+enter_files(const FsLakeExport *export, List *locations, const char *life, bool unread)
 {
-	Oid			types[5] = {TEXTARRAYOID, OIDOID, OIDOID, OIDOID, TEXTOID};
-	Datum		values[5] = {locations_datum(locations), ObjectIdGetDatum(export->view), ObjectIdGetDatum(export->server),
-		ObjectIdGetDatum(export->owner), CStringGetTextDatum(life)};
+	Oid			types[6] = {TEXTARRAYOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID};
+	Datum		values[6] = {fs_lake_state_array(locations), ObjectIdGetDatum(export->view), ObjectIdGetDatum(export->server),
+		ObjectIdGetDatum(export->owner), CStringGetTextDatum(life), BoolGetDatum(unread)};
 
+	if (locations == NIL)
+		return;
 	SPI_connect();
-	fs_query_run("INSERT INTO feature_stream.lake_file (location, view, server, \"user\", delete_after)"
-				 " SELECT l, $2, $3, $4, pg_catalog.now() + $5::interval FROM pg_catalog.unnest($1) l"
+	fs_query_run("INSERT INTO feature_stream.lake_file (location, view, server, \"user\", delete_after, is_unread)"
+				 " SELECT l, $2, $3, $4, pg_catalog.now() + $5::interval, $6 FROM pg_catalog.unnest($1) l"
 				 " ON CONFLICT (location) DO NOTHING",
-				 SPI_OK_INSERT, 5, types, values, NULL);
+				 SPI_OK_INSERT, 6, types, values, NULL);
 	SPI_finish();
 }
 
@@ -154,7 +181,7 @@ void
 fs_lake_state_name(const FsLakeExport *export, List *locations)
 {
 	fs_transaction_begin();
-	enter_files(export, locations, "0");
+	enter_files(export, locations, "0", false);
 	fs_transaction_end(export->context);
 }
 
@@ -189,10 +216,32 @@ fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid)
 
 /* See lake_state.h. */
 void
+fs_lake_state_set_columns(const FsLakeExport *export)
+{
+	Oid			types[4] = {OIDOID, INT8OID, INT2ARRAYOID, NAMEARRAYOID};
+	Datum		values[4] = {ObjectIdGetDatum(export->view), Int64GetDatum(export->id)};
+	Datum	   *numbers = palloc(sizeof(Datum) * export->ncolumns);
+	Datum	   *names = palloc(sizeof(Datum) * export->ncolumns);
+
+	for (int i = 0; i < export->ncolumns; i++)
+	{
+		numbers[i] = Int16GetDatum(export->columns[i].number);
+		names[i] = DirectFunctionCall1(namein, CStringGetDatum(export->columns[i].column.name));
+	}
+	values[2] = PointerGetDatum(construct_array(numbers, export->ncolumns, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+	values[3] = PointerGetDatum(construct_array(names, export->ncolumns, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
+	SPI_connect();
+	fs_query_run("UPDATE feature_stream.lake_export SET column_numbers = $3, column_names = $4 WHERE view = $1 AND id = $2",
+				 SPI_OK_UPDATE, 4, types, values, NULL);
+	SPI_finish();
+}
+
+/* See lake_state.h. */
+void
 fs_lake_state_keep(List *locations)
 {
 	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1] = {locations_datum(locations)};
+	Datum		values[1] = {fs_lake_state_array(locations)};
 
 	SPI_connect();
 	fs_query_run("DELETE FROM feature_stream.lake_file WHERE location = ANY ($1)",
@@ -204,10 +253,10 @@ fs_lake_state_keep(List *locations)
 
 /* See lake_state.h. */
 void
-fs_lake_state_drop(const FsLakeExport *export, List *locations)
+fs_lake_state_drop(const FsLakeExport *export, List *locations, List *lists)
 {
-	if (locations != NIL)
-		enter_files(export, locations, DROPPED_LIFE);
+	enter_files(export, locations, DROPPED_LIFE, false);
+	enter_files(export, lists, DROPPED_LIFE, true);
 }
 
 /* Takes chunks out; each must still be there, or its rows would be exported twice. */
@@ -234,10 +283,13 @@ take_chunk(const FsLakeChunk *chunk)
 void
 fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int files)
 {
-	Oid			types[7] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, INT8OID};
-	Datum		values[7] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
-	Int64GetDatum(files), 0, BoolGetDatum(export->has_more), Int64GetDatum(export->id)};
-	char		nulls[7] = {' ', ' ', ' ', ' ', ' ', ' ', ' '};
+	const FsLakeChunk *chunk = export->chunks == NIL ? NULL : linitial(export->chunks);
+	bool		is_existing = chunk != NULL && chunk->is_existing;
+	Oid			types[9] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, INT8OID, BOOLOID, BOOLOID};
+	Datum		values[9] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
+		Int64GetDatum(files), 0, BoolGetDatum(export->has_more), Int64GetDatum(export->id),
+	BoolGetDatum(is_existing), BoolGetDatum(is_existing && chunk->is_whole)};
+	char		nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
 	ListCell   *lc;
 
 	fs_query_set_time(values, nulls, 4, export->newest);
@@ -249,9 +301,11 @@ fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int file
 				 " window_end = GREATEST(window_end, $5),"
 				 " last_commit_time = CASE WHEN $4 > 0 THEN pg_catalog.clock_timestamp() ELSE last_commit_time END,"
 				 " next_export_time = pg_catalog.clock_timestamp() + CASE WHEN $6 THEN '0' ELSE v.offline_interval END,"
+				 " existing_rows_done = existing_rows_done + CASE WHEN $8 THEN $2 ELSE 0 END,"
+				 " existing_chunks_done = existing_chunks_done + $9::int,"
 				 " failure_count = 0, last_error = NULL, last_error_time = NULL"
 				 " FROM feature_stream.feature_view v WHERE e.view = $1 AND e.id = $7 AND v.view = e.view",
-				 SPI_OK_UPDATE, 7, types, values, nulls);
+				 SPI_OK_UPDATE, 9, types, values, nulls);
 	if (SPI_processed != 1)
 		elog(ERROR, "the state of the export of %s was lost", export->view_name);
 	SPI_finish();

@@ -1,6 +1,6 @@
 /*
  * lake_state.h
- *		What the tables of this database say of an export: for lake_export.c alone.
+ *		What the tables of this database say of an export: for the files lake_*.c here alone.
  */
 #ifndef FS_PIPELINE_LAKE_STATE_H
 #define FS_PIPELINE_LAKE_STATE_H
@@ -27,6 +27,13 @@ typedef struct FsLakeChunk
 	bool		is_whole;		/* nothing is left of it afterwards */
 } FsLakeChunk;
 
+/* A column that the history had when the table in the lake followed it. */
+typedef struct FsLakeKnown
+{
+	AttrNumber	number;
+	char	   *name;
+} FsLakeKnown;
+
 /* An export at work; in 'context'. */
 typedef struct FsLakeExport
 {
@@ -44,6 +51,8 @@ typedef struct FsLakeExport
 	FsLakeColumn *columns;		/* of the history */
 	int			ncolumns;
 	int			window_end;		/* which of them that is */
+	FsLakeKnown *known;			/* what the table follows */
+	int			nknown;
 	char	   *uuid;			/* of the table; NULL: it was not made yet */
 	char	   *location;		/* of its metadata; NULL: it is not in the catalog */
 
@@ -67,6 +76,9 @@ extern List *fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadat
 /* Writes down names of files that are about to be made. */
 extern void fs_lake_state_name(const FsLakeExport *export, List *locations);
 
+/* The locations as a text[], palloc'd. */
+extern Datum fs_lake_state_array(List *locations);
+
 /* Functions inside the caller's transaction */
 
 /* Has the export to itself until the transaction ends; false: it is not exported any more. */
@@ -74,9 +86,16 @@ extern bool fs_lake_state_lock(const FsLakeExport *export);
 
 extern void fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid);
 
-/* Files that are part of a table now, and those that a table remembers no more: readers may still. */
+/* The table in the lake follows the history's columns, as they were loaded. */
+extern void fs_lake_state_set_columns(const FsLakeExport *export);
+
+/*
+ * Files that are part of a table now, and those that a table remembers no more:
+ * readers may still.  Before 'lists' of manifests go, what only they lead to is
+ * looked for (lake_upkeep.c).
+ */
 extern void fs_lake_state_keep(List *locations);
-extern void fs_lake_state_drop(const FsLakeExport *export, List *locations);
+extern void fs_lake_state_drop(const FsLakeExport *export, List *locations, List *lists);
 
 /* The chunks are in the lake. */
 extern void fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int files);

@@ -2,10 +2,9 @@
  * partial.c
  *		Partial aggregates; see partial.h.
  *
- * Everything here is exact, and the same in whatever order events come: counts,
- * sums of integers and decimals, least and greatest values.  Where two values
- * are equal but not the same (0 and -0, 1.0 and 1.00), PostgreSQL gives the
- * later one of the window, so the place of such a value is kept with it.
+ * Everything here is exact, and the same in whatever order events come.  Where
+ * two values are equal but not the same (0 and -0, 1.0 and 1.00), PostgreSQL
+ * gives the later one of the window: the place of such a value is kept with it.
  *
  * Sums of integers are of 64 bits; one that does not fit begins another record,
  * and records are added up in 128 bits.
@@ -404,24 +403,6 @@ compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **re
 	return *isnull ? (Datum) 0 : fs_cell_datum(row, column, &best->cells[aggregate->partial], isnull);
 }
 
-/* bool_and, bit_or and the like. */
-static Datum
-compute_bits(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **records, int n, bool *isnull)
-{
-	FsCell		sum = {.isnull = true};
-
-	for (int i = 0; i < n; i++)
-	{
-		const FsCell *cell = &records[i]->cells[aggregate->partial];
-
-		if (cell->isnull)
-			continue;
-		sum.i = sum.isnull ? cell->i : fs_aggregate_add_bits(aggregate->kind, sum.i, cell->i);
-		sum.isnull = false;
-	}
-	return fs_cell_datum(row, fs_aggregate_column(row, aggregate), &sum, isnull);
-}
-
 /* Counts, and sums of integers with them. */
 static Datum
 compute_sum(const FsAggregate *aggregate, const FsRingEvent **records, int n, bool *isnull)
@@ -448,13 +429,11 @@ fs_partial_compute(FsRow *row, const FsAggregate *aggregate,
 	Assert(row->view->is_sliced);
 	switch (aggregate->partial_kind)
 	{
-		case FS_PARTIAL_NONE:
-			break;
 		case FS_PARTIAL_COUNT:
 		case FS_PARTIAL_SUM:
 			return compute_sum(aggregate, records, n, isnull);
 		case FS_PARTIAL_BITS:
-			return compute_bits(row, aggregate, records, n, isnull);
+			return fs_aggregate_bits(aggregate, records, n, aggregate->partial, isnull);
 		case FS_PARTIAL_EXTREME:
 		case FS_PARTIAL_PLACED:
 			return compute_extreme(row, aggregate, records, n, isnull);
@@ -464,6 +443,8 @@ fs_partial_compute(FsRow *row, const FsAggregate *aggregate,
 		case FS_PARTIAL_DISTINCT:
 		case FS_PARTIAL_COUNTED:
 			return fs_partial_compute_set(row, aggregate, records, n, isnull);
+		case FS_PARTIAL_NONE:
+			break;
 	}
 	pg_unreachable();
 }

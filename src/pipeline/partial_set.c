@@ -152,37 +152,24 @@ copy_sets(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **records,
 	return true;
 }
 
-#define SEEN PG_UINT64_MAX		/* in set_count: this member was looked at */
-
 /* Of the values that came most often the first in the sort order. */
 static Datum
 choose_most(FsRow *row, const FsAggregate *aggregate, const Members *all, int n, uint32 size, uint64 most, bool *isnull)
 {
-	const FsRowColumn *column = fs_aggregate_column(row, aggregate);
-	SortSupport order = &fs_aggregate_work(row, aggregate)->keys[0];
+	bool		has_codes = fs_aggregate_column(row, aggregate)->dictionary != NULL;
 	Datum		best = (Datum) 0;
 
 	*isnull = true;
 	for (int i = 0; i < n; i++)
-		for (int k = 0; k < all->n[i]; k++)
+		for (int k = 0; k < all->n[i] && !row->stale; k++)
 		{
 			uint64		bits = all->members[i][k].bits;
-			uint32		at = fs_aggregate_set_find(row, size, bits);
 			FsCell		cell = {.isnull = false, .i = (int64) bits};
-			Datum		value;
-			bool		null;
 
-			if (row->set_count[at] != most)
-				continue;
-			row->set_count[at] = SEEN;
-			if (column->dictionary != NULL)
+			if (has_codes)
 				cell.code = (uint32) bits;
-			value = fs_cell_datum(row, column, &cell, &null);
-			if (row->stale)
-				return (Datum) 0;
-			if (*isnull || ApplySortComparator(value, false, best, false, order) < 0)
-				best = value;
-			*isnull = false;
+			fs_aggregate_choose_most(row, aggregate, fs_aggregate_set_find(row, size, bits), most, &cell,
+									 &best, isnull);
 		}
 	return best;
 }

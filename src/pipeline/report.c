@@ -11,9 +11,12 @@
 
 #include "core/slice.h"
 #include "ground/clock.h"
+#include "pipeline/dead_letter_topic.h"
 #include "pipeline/parking.h"
 #include "pipeline/row_state.h"
 #include "pipeline/shard.h"
+
+#define REPORT_INTERVAL 200		/* ms */
 
 void
 fs_shard_set_error(FsShard *shard, const char *message)
@@ -129,8 +132,8 @@ count_accepted(const FsShard *shard)
 }
 
 /* Samples all rates. */
-void
-fs_report_sample_rates(FsShard *shard)
+static void
+sample_rates(FsShard *shard)
 {
 	sample_rate(&shard->event_rate, shard->watermark, count_accepted(shard), 0);
 	for (int v = 0; v < shard->nviews; v++)
@@ -207,4 +210,41 @@ fs_report(FsShard *shard)
 	for (int v = 0; v < shard->nviews; v++)
 		report_view(shard, &shard->views[v], &stats->views[v]);
 	fs_stats_end_change(shard->slot);
+}
+
+/* Makes a peer's or a part's trouble the stream's last error, unless it is that already; "" is none. */
+static void
+note_trouble(FsShard *shard, const char *trouble)
+{
+	if (trouble[0] != '\0' && strcmp(shard->error, trouble) != 0)
+		fs_shard_set_error(shard, trouble);
+}
+
+/* State, trouble and statistics, a few times a second. */
+void
+fs_report_turn(FsShard *shard)
+{
+	static TimestampTz next = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	const FsSource *source = shard->source;
+	FsStreamState state = FS_STREAM_RUNNING;
+
+	if (now < next)
+		return;
+	next = TimestampTzPlusMilliseconds(now, REPORT_INTERVAL);
+	sample_rates(shard);
+	if (shard->exhausted)
+		state = FS_STREAM_MEMORY_EXHAUSTED;
+	else if (!source->connected)
+		state = FS_STREAM_DISCONNECTED;
+	note_trouble(shard, source->error);
+	note_trouble(shard, fs_parking_trouble(shard));
+	note_trouble(shard, fs_dead_letter_topic_trouble(shard));
+	for (int i = 0; i < source->npartitions; i++)
+		if (source->partitions[i].state == FS_PARTITION_STOPPED)
+			note_trouble(shard, source->partitions[i].error);
+	if (shard->state != state)
+		fs_shard_set_state(shard, state);
+	else
+		fs_report(shard);
 }

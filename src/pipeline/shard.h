@@ -5,7 +5,8 @@
  * Files of pipeline/ in reading order:
  *
  *	shard.c			making a shard: definitions, arena, empty state
- *	pipeline.c		the loop: service, poll, decode, admit, fold, fire, checkpoint, publish
+ *	pipeline.c		the loop: service, ingest, fire, checkpoint, publish
+ *	ingest.c		a turn of ingestion: poll, decode, admit, fold
  *	partitions.c	which partition to read next; idleness; the shard's watermark
  *	parking.c		partitions that wait for a schema; asking the registry
  *	contract.c		bytes -> event, by the stream's data contract
@@ -279,6 +280,7 @@ typedef struct FsView
 	FsTouchLists touches;		/* by slice of the event, or of its record */
 	FsTouchLists late;			/* by window end (slice index) at which late events enter */
 	FsPruneCursor prune;
+	FsTime		history_until;	/* its history had rows to here when it was first loaded; FS_TIME_MIN: none */
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	bool		has_backread;	/* older events were read for it: backread.h */
 	FsTime		covered_from;	/* and then nothing is missing from this event time on */
@@ -542,6 +544,11 @@ extern void fs_fold_ahead_init(FsShard *shard);
 extern void fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key);
 extern void fs_fold_prepare(FsShard *shard, int next);
 
+/* ingest.c: see there; true when anything was done */
+extern bool fs_ingest(FsShard *shard);
+extern bool fs_ingest_replayed(FsShard *shard);
+extern void fs_ingest_announce_exhaustion(FsShard *shard);
+
 /* pending.c */
 extern void fs_pending_add(FsShard *shard, const FsEvent *event, int64 slice);
 extern void fs_pending_init(FsShard *shard, FsPending *pending);
@@ -585,7 +592,7 @@ extern void fs_publish_close(FsShard *shard);
 
 /* report.c */
 extern void fs_report(FsShard *shard);
-extern void fs_report_sample_rates(FsShard *shard);
+extern void fs_report_turn(FsShard *shard);
 extern void fs_shard_set_state(FsShard *shard, FsStreamState state);
 extern void fs_shard_set_error(FsShard *shard, const char *message);
 

@@ -1,6 +1,7 @@
 /*
  * registry.c
- *		A schema registry outside, asked for schemas by their numbers.
+ *		A schema registry outside, asked for schemas by their numbers or as
+ *		versions of subjects.
  *
  * What a schema refers to are versions of subjects, which may refer to others.
  * The pieces are asked for one after the other, each once, and put in order when
@@ -14,7 +15,6 @@
 #include "catalog/writer_schemas.h"
 #include "core/avro_schema.h"
 #include "core/percent.h"
-#include "core/registry_answer.h"
 #include "ground/clock.h"
 #include "source/registry.h"
 
@@ -22,10 +22,10 @@
 #define FIRST_PAUSE		(1000 * INT64CONST(1000))	/* us, after a failure */
 #define LONGEST_PAUSE	(5 * FIRST_PAUSE)
 
-/* The schema itself, or one that it refers to. */
+/* The schema itself, which is the first, or one that it refers to. */
 typedef struct Piece
 {
-	char	   *subject;		/* NULL: the schema itself */
+	char	   *subject;		/* NULL: asked for by its number */
 	int			version;
 	char	   *text;			/* NULL until it was answered */
 	int			nreferences;
@@ -37,7 +37,8 @@ struct FsRegistry
 {
 	const FsRegistryConfig *config;
 	FsHttpConfig peer;
-	FsHttp	   *http;
+	FsHttp	   *http;			/* goes with the context */
+	MemoryContextCallback callback;
 	MemoryContext context;
 	MemoryContext question;		/* of what belongs to one question */
 	bool		is_busy;
@@ -52,6 +53,13 @@ struct FsRegistry
 	FsRegistryAnswer *answer;
 	FsRegistryResult result;
 };
+
+/* Memory context callback. */
+static void
+close_http_cb(void *arg)
+{
+	fs_http_close(arg);
+}
 
 /* See registry.h. */
 FsRegistry *
@@ -76,6 +84,9 @@ fs_registry_open(const FsRegistryConfig *config)
 	registry->peer.link_local = config->link_local;
 	registry->peer.max_body = MAX_ANSWER;
 	registry->http = fs_http_open(&registry->peer);
+	registry->callback.func = close_http_cb;
+	registry->callback.arg = registry->http;
+	MemoryContextRegisterResetCallback(context, &registry->callback);
 	MemoryContextSwitchTo(old);
 	return registry;
 }
@@ -84,7 +95,6 @@ fs_registry_open(const FsRegistryConfig *config)
 void
 fs_registry_close(FsRegistry *registry)
 {
-	fs_http_close(registry->http);
 	MemoryContextDelete(registry->context);
 }
 
@@ -95,13 +105,45 @@ fs_registry_is_ready(const FsRegistry *registry)
 	return !registry->is_busy && fs_clock_monotonic() >= registry->ready_at;
 }
 
+/* See registry.h. */
+FsHttp *
+fs_registry_http(FsRegistry *registry)
+{
+	Assert(!registry->is_busy);
+	return registry->http;
+}
+
+/* See registry.h. */
+void
+fs_registry_await(FsRegistry *registry)
+{
+	Assert(registry->is_busy);
+	fs_http_await(registry->http);
+}
+
+/* See registry.h. */
+char *
+fs_registry_escape(const char *subject)
+{
+	FsBuffer	escaped = {0};
+	char	   *result;
+
+	if (!fs_percent_escape(&escaped, subject, strlen(subject)))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Could not ask a schema registry.")));
+	result = pnstrdup(escaped.data != NULL ? escaped.data : "", escaped.len);
+	fs_buffer_free(&escaped);
+	return result;
+}
+
 /* Asks for the current piece. */
 static void
 ask_piece(FsRegistry *registry)
 {
 	const Piece *piece = &registry->pieces[registry->current];
 	char		name[FS_SCHEMA_NAME_SIZE];
-	FsBuffer	subject = {0};
 
 	if (piece->subject == NULL)
 	{
@@ -112,35 +154,46 @@ ask_piece(FsRegistry *registry)
 							 fs_writer_schema_name(name, id) + strlen("schema ")));
 		return;
 	}
-	if (!fs_percent_escape(&subject, piece->subject, strlen(piece->subject)))
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("Could not ask a schema registry.")));
 	fs_http_get(registry->http,
-				psprintf("/subjects/%.*s/versions/%d?deleted=true", (int) subject.len, subject.data,
-						 piece->version));
-	fs_buffer_free(&subject);
+				psprintf("/subjects/%s/versions/%d?deleted=true", fs_registry_escape(piece->subject), piece->version));
+}
+
+/* Begins a question; the first piece says for what. */
+static void
+begin_question(FsRegistry *registry, const FsWireHeader *id, const char *subject, int version)
+{
+	MemoryContext old;
+
+	MemoryContextReset(registry->question);
+	old = MemoryContextSwitchTo(registry->question);
+	memset(&registry->result, 0, sizeof(FsRegistryResult));
+	if (id != NULL)
+		registry->result.id = *id;
+	registry->pieces = palloc0(sizeof(Piece) * (FS_REGISTRY_MAX_REFERENCES + 1));
+	registry->npieces = 1;
+	registry->current = 0;
+	registry->bytes = 0;
+	registry->is_busy = true;
+	registry->pieces[0].subject = subject == NULL ? NULL : pstrdup(subject);
+	registry->pieces[0].version = version;
+	ask_piece(registry);
+	MemoryContextSwitchTo(old);
 }
 
 /* See registry.h. */
 void
 fs_registry_ask(FsRegistry *registry, const FsWireHeader *id)
 {
-	MemoryContext old;
-
 	Assert(fs_registry_is_ready(registry));
-	MemoryContextReset(registry->question);
-	old = MemoryContextSwitchTo(registry->question);
-	memset(&registry->result, 0, sizeof(FsRegistryResult));
-	registry->result.id = *id;
-	registry->pieces = palloc0(sizeof(Piece) * (FS_REGISTRY_MAX_REFERENCES + 1));
-	registry->npieces = 1;
-	registry->current = 0;
-	registry->bytes = 0;
-	registry->is_busy = true;
-	ask_piece(registry);
-	MemoryContextSwitchTo(old);
+	begin_question(registry, id, NULL, 0);
+}
+
+/* See registry.h. */
+void
+fs_registry_ask_version(FsRegistry *registry, const char *subject, int version)
+{
+	Assert(!registry->is_busy && version > 0);
+	begin_question(registry, NULL, subject, version);
 }
 
 /* The piece of a reference, new or not; -1: there are too many. */
@@ -156,6 +209,28 @@ find_piece(FsRegistry *registry, const FsRegistryReference *reference)
 	registry->pieces[registry->npieces].subject = pstrdup(reference->subject);
 	registry->pieces[registry->npieces].version = reference->version;
 	return registry->npieces++;
+}
+
+/* Keeps what only the schema itself is asked about. */
+static void
+keep_first(FsRegistry *registry)
+{
+	const FsRegistryAnswer *answer = registry->answer;
+	FsRegistryResult *result = &registry->result;
+
+	result->type = pstrdup(answer->type);
+	result->number = answer->id;
+	result->nreferences = answer->nreferences;
+	result->references = palloc(sizeof(FsRegistryReference) * Max(answer->nreferences, 1));
+	for (int i = 0; i < answer->nreferences; i++)
+	{
+		const FsRegistryReference *reference = &answer->references[i];
+
+		result->references[i] = *reference;
+		result->references[i].subject = pstrdup(reference->subject);
+		if (reference->name != NULL)
+			result->references[i].name = pstrdup(reference->name);
+	}
 }
 
 /* Keeps an answer as the current piece; false when it is all too much. */
@@ -179,7 +254,7 @@ keep_piece(FsRegistry *registry)
 		piece->references[piece->nreferences++] = at;
 	}
 	if (registry->current == 0)
-		registry->result.type = pstrdup(answer->type);
+		keep_first(registry);
 	return true;
 }
 
@@ -213,16 +288,18 @@ note_unknown(FsRegistry *registry)
 {
 	const Piece *piece = &registry->pieces[registry->current];
 	char		name[FS_SCHEMA_NAME_SIZE];
+	const char *of = registry->pieces[0].subject != NULL ? "the schema" : fs_writer_schema_name(name, &registry->result.id);
+	char	   *message = registry->result.message;
+	size_t		size = sizeof(registry->result.message);
 
-	fs_writer_schema_name(name, &registry->result.id);
 	registry->result.outcome = FS_REGISTRY_HAS_NONE;
 	if (piece->subject == NULL)
-		snprintf(registry->result.message, sizeof(registry->result.message),
-				 "the registry does not know %s", name);
+		snprintf(message, size, "the registry does not know %s", of);
+	else if (registry->current == 0)
+		snprintf(message, size, "the registry does not know version %d", piece->version);
 	else
-		snprintf(registry->result.message, sizeof(registry->result.message),
-				 "%s refers to version %d of subject \"%.*s\", which the registry does not know",
-				 name, piece->version, pg_mbcliplen(piece->subject, strlen(piece->subject), 100), piece->subject);
+		snprintf(message, size, "%s refers to version %d of subject \"%.*s\", which the registry does not know",
+				 of, piece->version, pg_mbcliplen(piece->subject, strlen(piece->subject), 100), piece->subject);
 }
 
 /* Nothing was learned: the next question has to wait, the longer the more often this was so. */

@@ -1,6 +1,7 @@
 /*
  * registry.h
- *		A schema registry outside, asked for schemas by their numbers.
+ *		A schema registry outside, asked for schemas by their numbers or as
+ *		versions of subjects.
  *
  * One schema at a time; what it refers to is asked for with it.  While the
  * registry is away it is asked at most once a second, and ever less often.
@@ -9,6 +10,7 @@
 #define FS_SOURCE_REGISTRY_H
 
 #include "catalog/registry_options.h"
+#include "core/registry_answer.h"
 #include "core/wire_header.h"
 #include "ground/http.h"
 
@@ -25,8 +27,11 @@ typedef enum FsRegistryOutcome
 typedef struct FsRegistryResult
 {
 	FsRegistryOutcome outcome;
-	FsWireHeader id;			/* of the schema asked for */
+	FsWireHeader id;			/* of the schema asked for, when it was by that */
 	const char *type;
+	int			number;			/* of the schema there; 0: the registry does not say */
+	int			nreferences;	/* of the schema itself */
+	FsRegistryReference *references;
 	int			ntexts;
 	const char **texts;			/* the schema is the last; each comes after those that it refers to */
 	char		message[256];
@@ -35,7 +40,7 @@ typedef struct FsRegistryResult
 /* Makes a client in a child of the current memory context; 'config' must outlive it.  Throws for want of resources. */
 extern FsRegistry *fs_registry_open(const FsRegistryConfig *config);
 
-/* Lets go of everything, at once.  Throws nothing. */
+/* Lets go of everything, at once, as deleting the context does.  Throws nothing. */
 extern void fs_registry_close(FsRegistry *registry);
 
 /* May it be asked now?  Not while a question is under way, and not too often. */
@@ -43,6 +48,18 @@ extern bool fs_registry_is_ready(const FsRegistry *registry);
 
 /* Asks for a schema.  It is ready. */
 extern void fs_registry_ask(FsRegistry *registry, const FsWireHeader *id);
+
+/* The same for a version of a subject. */
+extern void fs_registry_ask_version(FsRegistry *registry, const char *subject, int version);
+
+/* As fs_http_await(), while a question is under way. */
+extern void fs_registry_await(FsRegistry *registry);
+
+/* Its connection, for other requests while no question is under way. */
+extern FsHttp *fs_registry_http(FsRegistry *registry);
+
+/* A subject as part of an address, palloc'd. */
+extern char *fs_registry_escape(const char *subject);
 
 /* Carries on; what has come of the question, once.  Valid until the next one.  Never waits. */
 extern const FsRegistryResult *fs_registry_drive(FsRegistry *registry);

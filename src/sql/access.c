@@ -52,15 +52,16 @@ PG_FUNCTION_INFO_V1(fs_iceberg_metadata_location);
 	"  FROM pg_catalog.pg_class c, pg_catalog.pg_roles r" \
 	" WHERE r.oid = $1 AND c.relnamespace = 'feature_stream'::pg_catalog.regnamespace" \
 	"   AND c.relname IN ('feature_view', 'feature', 'feature_lineage'," \
-	"       'schema_subject', 'schema_version', 'stream_contract')" \
+	"       'schema_subject', 'schema_version', 'schema_registration', 'stream_contract')" \
 	"   AND NOT pg_catalog.has_table_privilege($1, c.oid, 'SELECT')" \
 	" UNION ALL " \
-	"SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::pg_catalog.regprocedure, r.rolname)" \
+	"SELECT pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %I', p.oid::pg_catalog.regprocedure, r.rolname)" \
 	"  FROM pg_catalog.pg_proc p, pg_catalog.pg_roles r" \
 	" WHERE r.oid = $1 AND p.pronamespace = 'feature_stream'::pg_catalog.regnamespace" \
 	"   AND p.proname IN ('create_feature_view', 'alter_feature_view', 'drop_feature_view', 'set_feature_tags'," \
 	"       'pause_feature_view', 'resume_feature_view', 'pause_stream', 'resume_stream', 'checkpoint_stream'," \
-	"       'replay_dead_letters', 'discard_dead_letters', 'read_event_log', 'register_schema', 'check_schema', 'set_compatibility')" \
+	"       'replay_dead_letters', 'discard_dead_letters', 'read_event_log', 'register_schema', 'check_schema', 'set_compatibility'," \
+	"       'import_schemas', 'publish_schema', 'expire_snapshots', 'merge_manifests')" \
 	"   AND NOT pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')"
 
 /* The commands that 'select' makes for the role; in the context of SPI. */

@@ -11,32 +11,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "catalog/extension.h"
 #include "core/avro_canonical.h"
-#include "core/avro_compat.h"
 #include "sql/schemas.h"
-
-/* What core made and nobody else frees. */
-typedef struct Work
-{
-	FsAvroSchema *given;
-	FsAvroSchema *version;
-	FsAvroConflicts conflicts;
-	FsBuffer	form;
-} Work;
-
-typedef struct Version
-{
-	int			number;
-	char	   *text;
-} Version;
 
 static const FsCompatibility compatibilities[] = {
 	{"NONE", false, false, false},
@@ -62,30 +42,22 @@ fs_schema_compatibility(const char *name)
 					 " BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, FULL_TRANSITIVE.")));
 }
 
-/* Frees what there is; memory context callback, or called when done with it. */
+/* Memory context callback. */
 static void
-free_work_cb(void *arg)
+close_cb(void *arg)
 {
-	Work	   *work = arg;
-
-	fs_avro_schema_free(work->given);
-	fs_avro_schema_free(work->version);
-	fs_avro_conflicts_free(&work->conflicts);
-	fs_buffer_free(&work->form);
-	memset(work, 0, sizeof(Work));
+	fs_schema_close(arg);
 }
 
-/* Work that the current memory context owns. */
-static Work *
-make_work(void)
+/* See schemas.h. */
+void
+fs_schema_close(FsSchemaWork *work)
 {
-	Work	   *work = palloc0(sizeof(Work));
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
-
-	callback->func = free_work_cb;
-	callback->arg = work;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	return work;
+	fs_avro_schema_free(work->given);
+	fs_avro_schema_free(work->other);
+	fs_avro_conflicts_free(&work->conflicts);
+	fs_buffer_free(&work->form);
+	memset(work, 0, sizeof(FsSchemaWork));
 }
 
 static void
@@ -97,14 +69,22 @@ throw_no_memory(void)
 			 errdetail("Could not read or compare Avro schemas.")));
 }
 
-/* See schemas.h. */
-FsAvroSchema *
-fs_schema_parse(const char *text, const char *what)
+/* The schema, malloc'd; throws when it is none.  'what' names it. */
+static FsAvroSchema *
+parse_schema(const FsSchemaVersion *version, const char *what)
 {
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
-	FsAvroSource source = {utf8, strlen(utf8)};
+	FsAvroSource *sources = palloc(sizeof(FsAvroSource) * (version->nreferenced + 1));
 	char		message[FS_AVRO_MESSAGE_SIZE];
-	FsAvroSchema *schema = fs_avro_schema_parse(&source, 1, message);
+	FsAvroSchema *schema;
+
+	for (int i = 0; i <= version->nreferenced; i++)
+	{
+		const char *text = i < version->nreferenced ? version->referenced[i] : version->text;
+
+		sources[i].text = pg_server_to_any(text, strlen(text), PG_UTF8);
+		sources[i].len = strlen(sources[i].text);
+	}
+	schema = fs_avro_schema_parse(sources, version->nreferenced + 1, message);
 
 	if (schema == NULL && message[0] == '\0')
 		throw_no_memory();
@@ -117,9 +97,48 @@ fs_schema_parse(const char *text, const char *what)
 	return schema;
 }
 
+/* See schemas.h. */
+FsSchemaWork *
+fs_schema_open(const FsSchemaVersion *version, const char *what)
+{
+	FsSchemaWork *work = palloc0(sizeof(FsSchemaWork));
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	callback->func = close_cb;
+	callback->arg = work;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	work->given = parse_schema(version, what);
+	return work;
+}
+
+/* See schemas.h. */
+void
+fs_schema_parse_other(FsSchemaWork *work, const FsSchemaVersion *version, const char *what)
+{
+	fs_avro_schema_free(work->other);
+	work->other = NULL;
+	work->other = parse_schema(version, what);
+}
+
+/* See schemas.h. */
+FsAvroVerdict
+fs_schema_compare(FsSchemaWork *work, bool is_reader, const char *reader_name, const char *writer_name)
+{
+	FsAvroVerdict verdict;
+
+	Assert(work->given != NULL && work->other != NULL);
+	fs_avro_conflicts_free(&work->conflicts);
+	memset(&work->conflicts, 0, sizeof(work->conflicts));
+	verdict = fs_avro_compat_check(is_reader ? work->given : work->other, is_reader ? work->other : work->given,
+								   reader_name, writer_name, &work->conflicts);
+	if (verdict == FS_AVRO_NO_MEMORY)
+		throw_no_memory();
+	return verdict;
+}
+
 /* One canonical form of work->given. */
 static Datum
-make_form(Work *work, bool whole)
+make_form(FsSchemaWork *work, bool whole)
 {
 	bytea	   *form;
 
@@ -134,119 +153,25 @@ make_form(Work *work, bool whole)
 
 /* See schemas.h. */
 void
-fs_schema_read(const char *text, FsSchemaForms *forms)
+fs_schema_forms(FsSchemaWork *work, FsSchemaForms *forms)
 {
-	Work	   *work = make_work();
-
-	work->given = fs_schema_parse(text, "argument \"schema\"");
 	forms->parsing = make_form(work, false);
 	forms->whole = make_form(work, true);
-	free_work_cb(work);
 }
 
-/*
- * Runs one SELECT as the extension's owner, with the subject as $1 and 'form' as
- * $2; SPI stays connected for the caller to read the rows.
- */
-static void
-select_begin(FsOwnerScope *scope, const char *command, const char *subject, Datum form)
-{
-	Oid			types[2] = {TEXTOID, BYTEAOID};
-	Datum		values[2];
-	char		nulls[2] = {' ', form == (Datum) 0 ? 'n' : ' '};
-
-	fs_owner_begin(scope);
-	SPI_connect();
-	values[0] = CStringGetTextDatum(subject);
-	values[1] = form;
-	if (SPI_execute_with_args(command, 2, types, values, nulls, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the versions of a subject");
-}
-
-static void
-select_end(FsOwnerScope *scope)
-{
-	SPI_finish();
-	fs_owner_end(scope);
-}
-
-/* See schemas.h. */
-int
-fs_schema_find(const char *subject, const FsSchemaForms *forms)
-{
-	FsOwnerScope scope;
-	bool		isnull;
-	int			version = 0;
-
-	select_begin(&scope, "SELECT version FROM feature_stream.schema_version"
-				 " WHERE subject = $1 AND content_hash = pg_catalog.sha256($2)", subject, forms->whole);
-	if (SPI_processed > 0)
-		version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-											  &isnull));
-	select_end(&scope);
-	return version;
-}
-
-/* The versions that a new schema is judged by, newest first. */
+/* Judges one pair; appends what is wrong. */
 static List *
-load_versions(const char *subject, bool all)
+compare_pair(FsSchemaWork *work, int version, bool is_reader, List *problems)
 {
-	MemoryContext context = CurrentMemoryContext;
-	FsOwnerScope scope;
-	List	   *versions = NIL;
+	const char *given = is_reader ? "the new reader" : "the new writer";
+	const char *other = psprintf(is_reader ? "writer v%d" : "reader v%d", version);
 
-	select_begin(&scope, all ?
-				 "SELECT version, schema FROM feature_stream.schema_version"
-				 " WHERE subject = $1 AND $2 IS NULL ORDER BY version DESC" :
-				 "SELECT version, schema FROM feature_stream.schema_version"
-				 " WHERE subject = $1 AND $2 IS NULL ORDER BY version DESC LIMIT 1",
-				 subject, (Datum) 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		char	   *text = SPI_getvalue(tuple, desc, 2);
-		MemoryContext before = MemoryContextSwitchTo(context);
-		Version    *version = palloc(sizeof(Version));
-
-		version->number = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
-		version->text = pstrdup(text);
-		versions = lappend(versions, version);
-		MemoryContextSwitchTo(before);
-	}
-	select_end(&scope);
-	return versions;
-}
-
-/* See schemas.h. */
-char *
-fs_schema_newest(const char *subject)
-{
-	List	   *versions = load_versions(subject, false);
-
-	return versions == NIL ? NULL : ((Version *) linitial(versions))->text;
-}
-
-/* Judges one pair; appends what is wrong.  A version of 0 is the new schema. */
-static List *
-compare_pair(Work *work, int reader_version, int writer_version, List *problems)
-{
-	FsAvroSchema *reader = reader_version == 0 ? work->given : work->version;
-	FsAvroSchema *writer = writer_version == 0 ? work->given : work->version;
-	char	   *reader_name = reader_version == 0 ? "the new reader" : psprintf("reader v%d", reader_version);
-	char	   *writer_name = writer_version == 0 ? "the new writer" : psprintf("writer v%d", writer_version);
-	FsAvroVerdict verdict;
-
-	Assert((reader_version == 0) != (writer_version == 0));
-	verdict = fs_avro_compat_check(reader, writer, reader_name, writer_name, &work->conflicts);
-	if (verdict == FS_AVRO_NO_MEMORY)
-		throw_no_memory();
-	if (verdict == FS_AVRO_TOO_LARGE)
+	Assert(version > 0);
+	if (fs_schema_compare(work, is_reader, is_reader ? given : other, is_reader ? other : given) == FS_AVRO_TOO_LARGE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the schemas are too large to be compared"),
-				 errdetail("The new schema was compared with version %d.", reader_version + writer_version)));
+				 errdetail("The new schema was compared with version %d.", version)));
 	for (int i = 0; i < work->conflicts.count; i++)
 	{
 		const FsAvroConflict *conflict = &work->conflicts.items[i];
@@ -254,40 +179,34 @@ compare_pair(Work *work, int reader_version, int writer_version, List *problems)
 
 		problem->path = pstrdup(conflict->path);
 		problem->rule = fs_avro_rule_name(conflict->rule);
-		problem->reader_version = reader_version;
-		problem->writer_version = writer_version;
+		problem->reader_version = is_reader ? 0 : version;
+		problem->writer_version = is_reader ? version : 0;
 		problem->sentence = pstrdup(conflict->sentence);
 		problems = lappend(problems, problem);
 	}
-	fs_avro_conflicts_free(&work->conflicts);
 	return problems;
 }
 
 /* See schemas.h. */
 List *
-fs_schema_check(const char *subject, const char *text, const FsCompatibility *compatibility)
+fs_schema_check(const char *subject, FsSchemaWork *work, const FsCompatibility *compatibility)
 {
-	Work	   *work = make_work();
 	List	   *problems = NIL;
 	List	   *versions = NIL;
 	ListCell   *lc;
 
-	work->given = fs_schema_parse(text, "argument \"schema\"");
 	if (compatibility->backward || compatibility->forward)
-		versions = load_versions(subject, compatibility->transitive);
+		versions = fs_schema_versions(subject, compatibility->transitive);
 	foreach(lc, versions)
 	{
-		Version    *version = lfirst(lc);
+		const FsSchemaVersion *version = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		work->version = fs_schema_parse(version->text, psprintf("version %d", version->number));
+		fs_schema_parse_other(work, version, psprintf("version %d", version->number));
 		if (compatibility->backward)
-			problems = compare_pair(work, 0, version->number, problems);
+			problems = compare_pair(work, version->number, true, problems);
 		if (compatibility->forward)
-			problems = compare_pair(work, version->number, 0, problems);
-		fs_avro_schema_free(work->version);
-		work->version = NULL;
+			problems = compare_pair(work, version->number, false, problems);
 	}
-	free_work_cb(work);
 	return problems;
 }

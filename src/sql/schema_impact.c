@@ -20,28 +20,7 @@
 #include "catalog/options.h"
 #include "catalog/payload.h"
 #include "catalog/stream.h"
-#include "core/avro_compat.h"
 #include "sql/schemas.h"
-
-/* What core made and nobody else frees. */
-typedef struct Work
-{
-	FsAvroSchema *given;
-	FsAvroSchema *other;		/* the newest version, or a stream's reader's schema */
-	FsAvroConflicts conflicts;
-} Work;
-
-/* Frees what there is; memory context callback, or called when done with it. */
-static void
-free_work_cb(void *arg)
-{
-	Work	   *work = arg;
-
-	fs_avro_schema_free(work->given);
-	fs_avro_schema_free(work->other);
-	fs_avro_conflicts_free(&work->conflicts);
-	memset(work, 0, sizeof(Work));
-}
 
 /* Is the subject about what the stream reads? */
 static bool
@@ -133,12 +112,12 @@ as_clause(const char *sentence)
 	return clause;
 }
 
-/* A stream that reads each record by the schema that it was written with. */
+/* A stream that reads each record by the schema that it was written with; 'is_known': work->other is what they had so far. */
 static List *
-judge_stream(const FsStreamDef *def, const Work *work, List *found)
+judge_stream(const FsStreamDef *def, const FsSchemaWork *work, List *found, bool is_known)
 {
 	FsAvroProblem *now = judge_columns(def, work->given);
-	FsAvroProblem *before = work->other == NULL ? NULL : judge_columns(def, work->other);
+	FsAvroProblem *before = !is_known ? NULL : judge_columns(def, work->other);
 
 	for (int i = 0; i < def->ncolumns; i++)
 	{
@@ -186,14 +165,9 @@ reads_field(const FsColumn *column, const char *field)
 
 /* A stream that resolves all records to a schema of its own, work->other. */
 static List *
-judge_reader(const FsStreamDef *def, Work *work, List *found)
+judge_reader(const FsStreamDef *def, FsSchemaWork *work, List *found)
 {
-	if (fs_avro_compat_check(work->other, work->given, "the stream", "the new writer", &work->conflicts) ==
-		FS_AVRO_NO_MEMORY)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("Could not compare Avro schemas.")));
+	(void) fs_schema_compare(work, false, "the stream", "the new writer");
 	for (int c = 0; c < work->conflicts.count; c++)
 	{
 		const FsAvroConflict *conflict = &work->conflicts.items[c];
@@ -205,39 +179,32 @@ judge_reader(const FsStreamDef *def, Work *work, List *found)
 													psprintf("column \"%s\" of stream %s: %s", def->columns[i].name,
 															 def->name, conflict->sentence)));
 	}
-	fs_avro_conflicts_free(&work->conflicts);
-	memset(&work->conflicts, 0, sizeof(work->conflicts));
 	return found;
 }
 
 /* See schemas.h. */
 List *
-fs_schema_impact(const char *subject, const char *text, const char *newest)
+fs_schema_impact(const char *subject, FsSchemaWork *work)
 {
-	Work	   *work = palloc0(sizeof(Work));
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+	List	   *newest = fs_schema_versions(subject, false);
 	List	   *found = NIL;
 	ListCell   *lc;
 
-	callback->func = free_work_cb;
-	callback->arg = work;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	work->given = fs_schema_parse(text, "argument \"schema\"");
 	foreach(lc, fs_stream_list())
 	{
 		FsStreamDef *def;
-		const char *other;
+		FsSchemaVersion own = {0};
+		const FsSchemaVersion *other;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_about(subject, lfirst_oid(lc)))
 			continue;
 		def = fs_stream_load(lfirst_oid(lc));
-		other = def->reader_schema != NULL ? def->reader_schema : newest;
-		work->other = other == NULL ? NULL : fs_schema_parse(other, "a schema");
-		found = def->reader_schema != NULL ? judge_reader(def, work, found) : judge_stream(def, work, found);
-		fs_avro_schema_free(work->other);
-		work->other = NULL;
+		own.text = def->reader_schema;
+		other = own.text != NULL ? &own : newest != NIL ? linitial(newest) : NULL;
+		if (other != NULL)
+			fs_schema_parse_other(work, other, "a schema");
+		found = own.text != NULL ? judge_reader(def, work, found) : judge_stream(def, work, found, other != NULL);
 	}
-	free_work_cb(work);
 	return found;
 }

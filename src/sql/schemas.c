@@ -11,17 +11,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "catalog/extension.h"
 #include "sql/arguments.h"
 #include "sql/schemas.h"
 
@@ -29,16 +24,8 @@ PG_FUNCTION_INFO_V1(fs_register_schema);
 PG_FUNCTION_INFO_V1(fs_check_schema);
 PG_FUNCTION_INFO_V1(fs_set_compatibility);
 
-#define MAX_SUBJECT		255		/* characters */
 #define DETAIL_PROBLEMS 50		/* in an error's detail */
 #define PROBLEM_COLUMNS 6
-
-/* A subject's row. */
-typedef struct Subject
-{
-	Oid			owner;
-	const FsCompatibility *compatibility;
-} Subject;
 
 /* A text argument that must be there. */
 static char *
@@ -48,127 +35,14 @@ require_text(FunctionCallInfo fcinfo, int arg, const char *name)
 	return text_to_cstring(PG_GETARG_TEXT_PP(arg));
 }
 
-/* Argument "subject"; throws for one that is empty or too long. */
+/* Argument "subject". */
 static char *
 require_subject(FunctionCallInfo fcinfo)
 {
 	char	   *subject = require_text(fcinfo, 0, "subject");
 
-	if (subject[0] == '\0' || pg_mbstrlen(subject) > MAX_SUBJECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a subject has from 1 to %d characters", MAX_SUBJECT),
-				 errhint("A topic's values have the subject \"<topic>-value\" by custom.")));
+	fs_subject_check_name(subject);
 	return subject;
-}
-
-/* Reads the subject's row, and locks it when asked to; false when there is none. */
-static bool
-load_subject(const char *name, bool lock, Subject *subject)
-{
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1];
-	FsOwnerScope scope;
-	bool		isnull;
-	bool		found;
-	char	   *mode = NULL;
-	MemoryContext context = CurrentMemoryContext;
-
-	values[0] = CStringGetTextDatum(name);
-	fs_owner_begin(&scope);
-	SPI_connect();
-	if (SPI_execute_with_args(lock ?
-							  "SELECT owner, compatibility FROM feature_stream.schema_subject"
-							  " WHERE subject = $1 FOR UPDATE" :
-							  "SELECT owner, compatibility FROM feature_stream.schema_subject"
-							  " WHERE subject = $1", 1, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read a subject");
-	found = SPI_processed > 0;
-	if (found)
-	{
-		subject->owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
-														SPI_tuptable->tupdesc, 1, &isnull));
-		mode = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0],
-														 SPI_tuptable->tupdesc, 2));
-	}
-	SPI_finish();
-	fs_owner_end(&scope);
-	if (found)
-		subject->compatibility = fs_schema_compatibility(mode);
-	return found;
-}
-
-/* Throws unless the current user has the rights of the subject's owner. */
-static void
-check_owner(const char *name, const Subject *subject)
-{
-	if (!has_privs_of_role(GetUserId(), subject->owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of subject \"%s\"", name),
-				 errhint("A subject belongs to the role that registered its first schema.")));
-}
-
-/* Sets the compatibility of a subject that is there. */
-static void
-store_compatibility(const char *name, const FsCompatibility *compatibility)
-{
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2];
-
-	values[0] = CStringGetTextDatum(name);
-	values[1] = CStringGetTextDatum(compatibility->name);
-	fs_owner_execute("UPDATE feature_stream.schema_subject SET compatibility = $2 WHERE subject = $1",
-					 SPI_OK_UPDATE, 2, types, values, NULL);
-}
-
-/* Makes the subject, if it is new, the current user's; locks its row and reads it. */
-static void
-enter_subject(const char *name, Subject *subject)
-{
-	Oid			types[2] = {TEXTOID, OIDOID};
-	Datum		values[2];
-
-	values[0] = CStringGetTextDatum(name);
-	values[1] = ObjectIdGetDatum(GetUserId());
-	fs_owner_execute("INSERT INTO feature_stream.schema_subject (subject, owner) VALUES ($1, $2)"
-					 " ON CONFLICT (subject) DO NOTHING", SPI_OK_INSERT, 2, types, values, NULL);
-	if (!load_subject(name, true, subject))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not register a schema of subject \"%s\" due to concurrent changes", name)));
-	check_owner(name, subject);
-}
-
-/* Adds the next version; its number. */
-static int
-add_version(const char *name, const char *text, const FsSchemaForms *forms)
-{
-	Oid			types[5] = {TEXTOID, TEXTOID, BYTEAOID, BYTEAOID, NAMEOID};
-	Datum		values[5];
-	FsOwnerScope scope;
-	bool		isnull;
-	int			version;
-
-	values[0] = CStringGetTextDatum(name);
-	values[1] = CStringGetTextDatum(text);
-	values[2] = forms->parsing;
-	values[3] = forms->whole;
-	values[4] = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
-	fs_owner_begin(&scope);
-	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO feature_stream.schema_version"
-							  " (subject, version, schema, fingerprint, content_hash, registered_by)"
-							  " SELECT $1, coalesce(pg_catalog.max(version), 0) + 1, $2,"
-							  "        pg_catalog.sha256($3), pg_catalog.sha256($4), $5"
-							  "   FROM feature_stream.schema_version WHERE subject = $1"
-							  " RETURNING version", 5, types, values, NULL, false, 0) !=
-		SPI_OK_INSERT_RETURNING)
-		elog(ERROR, "could not add a version");
-	version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	fs_owner_end(&scope);
-	return version;
 }
 
 /* Says which features depend on something. */
@@ -220,30 +94,32 @@ Datum
 fs_register_schema(PG_FUNCTION_ARGS)
 {
 	char	   *name = require_subject(fcinfo);
-	char	   *schema = require_text(fcinfo, 1, "schema");
+	FsSchemaVersion schema = {.text = require_text(fcinfo, 1, "schema")};
 	const FsCompatibility *asked = PG_ARGISNULL(2) ? NULL :
 		fs_schema_compatibility(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	FsSchemaWork *work = fs_schema_open(&schema, "argument \"schema\"");
 	FsSchemaForms forms;
-	Subject		subject;
+	FsSubject	subject;
 	int			version;
 
-	fs_schema_read(schema, &forms);
-	enter_subject(name, &subject);
+	fs_schema_forms(work, &forms);
+	fs_subject_enter(name, &subject);
 	if (asked != NULL && asked != subject.compatibility)
 	{
-		store_compatibility(name, asked);
+		fs_subject_set_compatibility(name, asked);
 		subject.compatibility = asked;
 	}
 	version = fs_schema_find(name, &forms);
 	if (version == 0)
 	{
-		List	   *problems = fs_schema_check(name, schema, subject.compatibility);
+		List	   *problems = fs_schema_check(name, work, subject.compatibility);
 
 		if (problems != NIL)
 			throw_problems(name, subject.compatibility,
-						   list_concat(problems, fs_schema_impact(name, schema, fs_schema_newest(name))));
-		version = add_version(name, schema, &forms);
+						   list_concat(problems, fs_schema_impact(name, work)));
+		version = fs_schema_add(name, &schema, &forms);
 	}
+	fs_schema_close(work);
 	PG_RETURN_INT32(version);
 }
 
@@ -252,22 +128,24 @@ Datum
 fs_check_schema(PG_FUNCTION_ARGS)
 {
 	char	   *name = require_subject(fcinfo);
-	char	   *schema = require_text(fcinfo, 1, "schema");
+	FsSchemaVersion schema = {.text = require_text(fcinfo, 1, "schema")};
+	FsSchemaWork *work = fs_schema_open(&schema, "argument \"schema\"");
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	FsSchemaForms forms;
-	Subject		subject;
+	FsSubject	subject;
 	List	   *problems = NIL;
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	fs_schema_read(schema, &forms);
-	if (!load_subject(name, false, &subject))
+	fs_schema_forms(work, &forms);
+	if (!fs_subject_load(name, false, &subject))
 		ereport(NOTICE,
 				(errmsg("subject \"%s\" does not exist", name),
 				 errdetail("The schema would be its first version.")));
 	else if (fs_schema_find(name, &forms) == 0)
-		problems = fs_schema_check(name, schema, subject.compatibility);
-	problems = list_concat(problems, fs_schema_impact(name, schema, fs_schema_newest(name)));
+		problems = fs_schema_check(name, work, subject.compatibility);
+	problems = list_concat(problems, fs_schema_impact(name, work));
+	fs_schema_close(work);
 	foreach(lc, problems)
 	{
 		FsSchemaProblem *problem = lfirst(lc);
@@ -294,15 +172,15 @@ fs_set_compatibility(PG_FUNCTION_ARGS)
 {
 	char	   *name = require_subject(fcinfo);
 	const FsCompatibility *mode = fs_schema_compatibility(require_text(fcinfo, 1, "mode"));
-	Subject		subject;
+	FsSubject	subject;
 
-	if (!load_subject(name, true, &subject))
+	if (!fs_subject_load(name, true, &subject))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("subject \"%s\" does not exist", name),
 				 errhint("feature_stream.register_schema() makes it, with its first schema.")));
-	check_owner(name, &subject);
+	fs_subject_check_owner(name, &subject);
 	if (mode != subject.compatibility)
-		store_compatibility(name, mode);
+		fs_subject_set_compatibility(name, mode);
 	PG_RETURN_VOID();
 }

@@ -2,7 +2,8 @@
  * schemas.h
  *		Subjects, their versions, and what a new schema has against them.
  *
- * For schemas.c and schema_check.c.
+ * For schemas.c, schema_store.c, schema_check.c, schema_impact.c, schema_transfer.c
+ * and import_streams.c.
  */
 #ifndef FS_SQL_SCHEMAS_H
 #define FS_SQL_SCHEMAS_H
@@ -11,7 +12,9 @@
 
 #include "nodes/pg_list.h"
 
+#include "core/avro_compat.h"
 #include "core/avro_schema.h"
+#include "core/buffer.h"
 
 /* What a subject asks of a new schema; NONE asks nothing. */
 typedef struct FsCompatibility
@@ -21,6 +24,23 @@ typedef struct FsCompatibility
 	bool		forward;		/* older versions read what it writes */
 	bool		transitive;		/* all of them, not only the newest */
 } FsCompatibility;
+
+/* A subject's row. */
+typedef struct FsSubject
+{
+	Oid			owner;
+	const FsCompatibility *compatibility;
+} FsSubject;
+
+/* A schema as it is kept. */
+typedef struct FsSchemaVersion
+{
+	int			number;			/* 0: it is no version yet */
+	const char *text;
+	int			nreferenced;	/* schemas that it refers to, each before those that refer to it */
+	const char **referenced;
+	const char *refers_to;		/* the same as a registry has it: JSON; NULL: nothing */
+} FsSchemaVersion;
 
 /* One schema against one version, or against a stream. */
 typedef struct FsSchemaProblem
@@ -33,6 +53,15 @@ typedef struct FsSchemaProblem
 	Datum		features;		/* text[]: what it would break, as view.feature; 0: not about features */
 } FsSchemaProblem;
 
+/* A schema that is looked at, and what core makes meanwhile; its memory context owns all of it. */
+typedef struct FsSchemaWork
+{
+	FsAvroSchema *given;
+	FsAvroSchema *other;		/* that it is compared with, for a while */
+	FsAvroConflicts conflicts;
+	FsBuffer	form;
+} FsSchemaWork;
+
 /* The canonical forms of a schema (core/avro_canonical.h), as bytea. */
 typedef struct FsSchemaForms
 {
@@ -43,35 +72,68 @@ typedef struct FsSchemaForms
 /* The mode of this name, in any case of letters; throws when there is none. */
 extern const FsCompatibility *fs_schema_compatibility(const char *name);
 
-/* The subject's version that is the same schema; 0 when there is none.  As the extension's owner. */
+/* --- What is stored (schema_store.c), as the extension's owner --- */
+
+/* Throws for a subject that is empty or too long. */
+extern void fs_subject_check_name(const char *subject);
+
+/* Reads the subject's row, and locks it when asked to; false when there is none. */
+extern bool fs_subject_load(const char *name, bool lock, FsSubject *subject);
+
+/* Throws unless the current user has the rights of the subject's owner. */
+extern void fs_subject_check_owner(const char *name, const FsSubject *subject);
+
+/* Makes the subject, if it is new, the current user's; locks its row and reads it.  Throws unless it is his. */
+extern void fs_subject_enter(const char *name, FsSubject *subject);
+
+/* Sets the compatibility of a subject that is there. */
+extern void fs_subject_set_compatibility(const char *name, const FsCompatibility *compatibility);
+
+/* The newest version that is the same schema; 0 when there is none. */
 extern int	fs_schema_find(const char *subject, const FsSchemaForms *forms);
 
-/*
- * Parses a schema (throws when it is none) into its forms, palloc'd.  NUL-free
- * text in the server's encoding.
- */
-extern void fs_schema_read(const char *text, FsSchemaForms *forms);
+/* Is the version the same schema?  *is_there: there is one of this number. */
+extern bool fs_schema_is_same(const char *subject, int version, const FsSchemaForms *forms, bool *is_there);
 
-/* The schema, malloc'd; throws when it is none.  'what' names it. */
-extern FsAvroSchema *fs_schema_parse(const char *text, const char *what);
+/* Adds a version and gives its number, the next one where it has none. */
+extern int	fs_schema_add(const char *subject, const FsSchemaVersion *version, const FsSchemaForms *forms);
+
+/* List of FsSchemaVersion, newest first, palloc'd: all of the subject's, or only the newest. */
+extern List *fs_schema_versions(const char *subject, bool all);
+
+/* --- What core says of schemas (schema_check.c) --- */
+
+/*
+ * Parses a schema (throws when it is none, 'what' names it): NUL-free text in the
+ * server's encoding.  Closing it early gives memory back before the current
+ * memory context does.
+ */
+extern FsSchemaWork *fs_schema_open(const FsSchemaVersion *version, const char *what);
+extern void fs_schema_close(FsSchemaWork *work);
+
+/* Its forms, palloc'd. */
+extern void fs_schema_forms(FsSchemaWork *work, FsSchemaForms *forms);
+
+/* Parses another schema into work->other, in place of the one before; throws when it is none.  'what' names it. */
+extern void fs_schema_parse_other(FsSchemaWork *work, const FsSchemaVersion *version, const char *what);
+
+/* Holds one of the two against the other as its reader; what is wrong goes to work->conflicts.  Throws for want of memory. */
+extern FsAvroVerdict fs_schema_compare(FsSchemaWork *work, bool is_reader, const char *reader_name, const char *writer_name);
 
 /*
  * List of FsSchemaProblem, palloc'd: which features could not be computed as they
  * are from records written with a new schema.  By the custom of naming subjects,
- * those are the records of the topic "<topic>-value"; 'newest' is the subject's
- * newest version, NULL when it has none.
+ * those are the records of the topic "<topic>-value", so far written with its
+ * newest version.
  */
-extern List *fs_schema_impact(const char *subject, const char *text, const char *newest);
-
-/* The text of the subject's newest version, palloc'd; NULL when it has none. */
-extern char *fs_schema_newest(const char *subject);
+extern List *fs_schema_impact(const char *subject, FsSchemaWork *work);
 
 /*
  * List of FsSchemaProblem, palloc'd: what a new schema breaks of what the
- * subject's versions are owed; newest version first.  Throws when it is no
- * schema, or when a pair of schemas is too large to be judged.
+ * subject's versions are owed; newest version first.  Throws when a pair of
+ * schemas is too large to be judged.
  */
-extern List *fs_schema_check(const char *subject, const char *text,
+extern List *fs_schema_check(const char *subject, FsSchemaWork *work,
 							 const FsCompatibility *compatibility);
 
 #endif							/* FS_SQL_SCHEMAS_H */

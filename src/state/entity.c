@@ -36,6 +36,7 @@ fs_entity_add(FsArena *arena, FsTable *table, const char *key, uint16 key_len, u
 	seq = (entity->seq | 1) + 1;
 	memset(entity, 0, offsetof(FsEntity, key));
 	entity->seq = seq;
+	entity->last_touch = FS_NO_SLICE;	/* 0 is a slice: that of 1970-01-01 */
 	entity->entry.hash = hash;
 	entity->key_len = key_len;
 	memcpy(entity->key, key, key_len);

@@ -25,6 +25,8 @@
 #define FS_ENTITY_DIRTY 0x01	/* its online row is to be written */
 #define FS_ENTITY_DOOMED 0x02	/* on the list that pruning goes through: nobody else removes it */
 
+#define FS_NO_SLICE PG_UINT32_MAX
+
 typedef struct FsEntity
 {
 	FsEntry		entry;
@@ -37,7 +39,7 @@ typedef struct FsEntity
 	FsTime		computed_at;	/* when 'row' became known */
 	FsTime		durable_computed_at;	/* when 'durable_row' did */
 	FsTime		last_time;		/* of the newest arrival: the next event's time counts from it */
-	uint32		last_touch;		/* slice whose touch list got it last */
+	uint32		last_touch;		/* slice whose touch list got it last; FS_NO_SLICE: none did */
 	uint16		key_len;
 	uint16		flags;			/* worker's own; not for readers */
 	char		key[FLEXIBLE_ARRAY_MEMBER];

@@ -6,6 +6,7 @@
  * view is exported (pipeline/lake_export.h); it ends when none is any more and
  * its files are cleaned up.  One export after the other, those that are due for
  * longest first; one that fails is put off and does not hold up the others.
+ * Between them tables are kept up (pipeline/lake_upkeep.h).
  *
  * It is a process of its own, since stores can be slow: neither ingestion nor
  * the upkeep of partitions waits for it.
@@ -23,6 +24,7 @@
 
 #include "catalog/extension.h"
 #include "pipeline/lake_export.h"
+#include "pipeline/lake_upkeep.h"
 #include "state/shared.h"
 #include "worker/database_worker.h"
 #include "worker/lake_worker.h"
@@ -37,6 +39,13 @@ typedef struct Duty
 	Oid			view;
 	char		error[FS_ERROR_SIZE];
 } Duty;
+
+/* The same of upkeep. */
+typedef struct UpkeepDuty
+{
+	FsLakeDuty	duty;
+	char		error[FS_ERROR_SIZE];
+} UpkeepDuty;
 
 static FsTime sweep_at = 0;
 
@@ -98,13 +107,12 @@ sweep(void)
 	sweep_at = GetCurrentTimestamp() + SWEEP_RETRY;
 }
 
-/* What is due now; false when nothing is. */
+/* An export that is due; false when none is. */
 static bool
-do_turn(void)
+export_next(void)
 {
 	Duty		duty = {0};
 
-	sweep();
 	duty.view = fs_lake_export_next();
 	if (!OidIsValid(duty.view))
 		return false;
@@ -112,6 +120,47 @@ do_turn(void)
 	if (!fs_process_try_keep(do_export, &duty, duty.error))
 		(void) fs_process_try(note_error, &duty);
 	return true;
+}
+
+/* Upkeep; the argument is the UpkeepDuty. */
+static void
+do_upkeep(void *arg)
+{
+	fs_lake_upkeep_run(&((UpkeepDuty *) arg)->duty);
+}
+
+/* Writes down why that failed; the argument is the UpkeepDuty. */
+static void
+note_upkeep_error(void *arg)
+{
+	UpkeepDuty *duty = arg;
+
+	fs_lake_upkeep_note_error(&duty->duty, duty->error);
+}
+
+/* A table's upkeep that is due; false when none is. */
+static bool
+keep_up_next(void)
+{
+	UpkeepDuty	duty = {0};
+
+	if (!fs_lake_upkeep_next(&duty.duty))
+		return false;
+	pgstat_report_activity(STATE_RUNNING, psprintf("upkeep of the table in the lake of feature view %u", duty.duty.view));
+	if (!fs_process_try_keep(do_upkeep, &duty, duty.error))
+		(void) fs_process_try(note_upkeep_error, &duty);
+	return true;
+}
+
+/* What is due now, an export and upkeep in turns; false when nothing is. */
+static bool
+do_turn(void)
+{
+	bool		exported;
+
+	sweep();
+	exported = export_next();
+	return keep_up_next() || exported;
 }
 
 /* Sleeps for a moment. */

@@ -351,7 +351,7 @@ make_ahead(void *arg)
 static void
 forget_dropped(void *arg)
 {
-	static const char *const tables[] = {"firing", "view_state", "backfill", "lake_chunk"};
+	static const char *const tables[] = {"firing", "view_state", "backfill", "lake_chunk", "lake_upkeep"};
 	MemoryContext context = CurrentMemoryContext;
 
 	fs_transaction_begin();

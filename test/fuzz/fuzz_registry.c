@@ -6,8 +6,8 @@
  * test/fuzz/fuzz_registry.c, all files of src/core, -lm.  With -DFS_FUZZ_MAIN and
  * any compiler: a driver that mutates a few answers at random, [seed [rounds]].
  *
- * An answer is a schema, "there is none" for a 404 alone, or trouble with a
- * reason; what it holds are valid texts.
+ * An answer is what was asked for, "there is none" for a 404 alone, or trouble
+ * with a reason; what it holds are valid texts.
  */
 #include "core/registry_answer.h"
 #include "fuzz.h"
@@ -21,19 +21,32 @@ require_text(const char *text, const char *what)
 
 /* The answer keeps its promises. */
 static void
-check_answer(const FsRegistryAnswer *answer, int status)
+check_answer(const FsRegistryAnswer *answer, int status, int question)
 {
+	if (answer->words != NULL)
+		require_text(answer->words, "its words are text");
 	switch (answer->verdict)
 	{
 		case FS_REGISTRY_SCHEMA:
 			require(status == 200, "a schema comes with status 200");
-			require_text(answer->schema, "the schema is text");
-			require_text(answer->type, "the type is text");
+			if (question < 2)
+			{
+				require_text(answer->schema, "the schema is text");
+				require_text(answer->type, "the type is text");
+			}
+			if (question == 3)
+				require_text(answer->level, "the level is text");
+			require(answer->id > 0 || (question != 4 && answer->id == 0), "schemas are numbered");
+			require(answer->nversions >= 0 && answer->nversions <= FS_REGISTRY_MAX_VERSIONS, "versions are bounded");
+			for (int i = 0; i < answer->nversions; i++)
+				require(answer->versions[i] > 0, "versions count from 1");
 			require(answer->nreferences >= 0 && answer->nreferences <= FS_REGISTRY_MAX_REFERENCES, "references are bounded");
 			for (int i = 0; i < answer->nreferences; i++)
 			{
 				require_text(answer->references[i].subject, "a subject is text");
-				require(answer->references[i].version > 0, "versions count from 1");
+				if (answer->references[i].name != NULL)
+					require_text(answer->references[i].name, "a name is text");
+				require(answer->references[i].version > 0, "references have versions");
 			}
 			break;
 		case FS_REGISTRY_UNKNOWN:
@@ -53,12 +66,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const int statuses[] = {200, 200, 200, 404, 404, 500, 302, 401};
 	FsRegistryAnswer answer;
 	int			status;
+	int			question;
 
 	if (size < 2)
 		return 0;
 	status = statuses[data[0] % (sizeof(statuses) / sizeof(statuses[0]))];
-	fs_registry_answer_read(&answer, status, (data[1] & 1) != 0, (const char *) data + 2, size - 2);
-	check_answer(&answer, status);
+	question = data[1] % 5;
+	if (question == 2)
+		fs_registry_versions_read(&answer, status, (const char *) data + 2, size - 2);
+	else if (question == 3)
+		fs_registry_level_read(&answer, status, (const char *) data + 2, size - 2);
+	else if (question == 4)
+		fs_registry_id_read(&answer, status, (const char *) data + 2, size - 2);
+	else
+		fs_registry_answer_read(&answer, status, question == 1, (const char *) data + 2, size - 2);
+	check_answer(&answer, status, question);
 	fs_registry_answer_free(&answer);
 	return 0;
 }
@@ -68,11 +90,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #define MAX_SIZE 4096
 
 static const char *const seeds[] = {
-	"\x01" "a{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\",\\\"fields\\\":[]}\",\"schemaType\":\"AVRO\",\"id\":7}",
-	"\x01" "a{\"schema\":\"\\u00fc\\ud83d\\ude00\",\"references\":[{\"name\":\"a\",\"subject\":\"b\",\"version\":1},{\"name\":\"c\",\"subject\":\"d\\/e\",\"version\":22}]}",
-	"\x03" "a{\"error_code\":40403,\"message\":\"Schema not found\"}",
-	"\x04" "b{\"error_code\":40402,\"message\":\"Version not found\"}",
-	"\x05" "a{\"error_code\":50001,\"message\":\"no storage\"}"
+	"\x01" "\x05{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\",\\\"fields\\\":[]}\",\"schemaType\":\"AVRO\",\"id\":7}",
+	"\x01" "\x01{\"schema\":\"\\u00fc\\ud83d\\ude00\",\"references\":[{\"name\":\"a\",\"subject\":\"b\",\"version\":1},{\"name\":\"c\",\"subject\":\"d\\/e\",\"version\":22}]}",
+	"\x03" "\x05{\"error_code\":40403,\"message\":\"Schema not found\"}",
+	"\x04" "\x01{\"error_code\":40402,\"message\":\"Version not found\"}",
+	"\x05" "\x05{\"error_code\":50001,\"message\":\"no storage\"}",
+	"\x01" "\x02[1,2,30]",
+	"\x01" "\x03{\"compatibilityLevel\":\"FULL\"}",
+	"\x01" "\x04{\"id\":17,\"version\":2}",
+	"\x05" "\x04{\"error_code\":409,\"message\":\"Schema being registered is incompatible: [{errorType:'X'}]\"}"
 };
 
 /* Changes the answer in place, once; returns its new size. */

@@ -2,18 +2,25 @@
 that share no code with the extension.
 
     lake.py compare URI CATALOG TABLE HISTORY [KEY=VALUE ...]
+    lake.py schema URI CATALOG TABLE -
     lake.py change URI CATALOG TABLE TAG [KEY=VALUE ...]
+    lake.py travel URI CATALOG TABLE
+    lake.py watch URI CATALOG TABLE FILE
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
-the table ("KEY=x*9" is nine times "x").  "compare" prints one line: how many rows the lake and the history
+the table ("KEY=x*9" is nine times "x").  "schema" prints the columns with
+their ids, first those of the oldest snapshot.  "compare" prints one line: how many rows the lake and the history
 have, how many only one of the two has, and how many files and snapshots there
 are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
-catalog on the database itself, and once more by DuckDB from the files that it
-plans.
+catalog on the database itself, and once more by DuckDB: from the files that
+PyIceberg plans, or where these are of several schemas, by its own Iceberg reader.
+"travel" reads each snapshot, and "watch" the newest again and again until FILE
+is gone: the rows never become fewer.
 """
 import collections
 import datetime
+import os
 import sys
 import uuid
 
@@ -62,13 +69,25 @@ def read_lake(table):
     return columns, [tuple(plain(row[c]) for c in columns) for row in data.to_pylist()]
 
 
+def load_extensions(connection):
+    import duckdb_extension_avro
+    import duckdb_extension_iceberg
+
+    for package, name in (duckdb_extension_avro, "avro"), (duckdb_extension_iceberg, "iceberg"):
+        connection.execute("LOAD '%s/extensions/v%s/%s.duckdb_extension'" % (list(package.__path__)[0], duckdb.__version__, name))
+
+
 def read_files(table, columns):
     paths = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
     if not paths:
         return []
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    rows = connection.execute("SELECT %s FROM read_parquet(?)" % ", ".join('"%s"' % c for c in columns), [paths]).to_arrow_table().to_pylist()
+    source = "read_parquet(?)"
+    if len(table.metadata.schemas) > 1:
+        load_extensions(connection)
+        source, paths = "iceberg_scan(?)", table.metadata_location.removeprefix("file://")
+    rows = connection.execute("SELECT %s FROM %s" % (", ".join('"%s"' % c for c in columns), source), [paths]).to_arrow_table().to_pylist()
     return [tuple(plain(row[c]) for c in columns) for row in rows]
 
 
@@ -85,12 +104,22 @@ def compare(uri, catalog, name, history, properties):
         same = str(collections.Counter(read_files(table, columns)) == got).lower()
     paths = [task.file.file_path for task in table.scan().plan_files()]
     assert len(paths) == len(set(paths)), "a file is twice in the table"
-    print("lake=%d history=%d missing=%d extra=%d duckdb=%s files=%d snapshots=%d" % (
-        len(lake), len(rows), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots)))
+    manifests = table.current_snapshot().manifests(table.io)
+    total = sum(entry.data_file.record_count for manifest in manifests for entry in manifest.fetch_manifest_entry(table.io))
+    assert total == int(table.current_snapshot().summary["total-records"]) == len(lake), "totals"
+    assert len(paths) == int(table.current_snapshot().summary["total-data-files"]), "totals"
+    print("lake=%d history=%d missing=%d extra=%d duckdb=%s files=%d snapshots=%d manifests=%d" % (
+        len(lake), len(rows), sum(missing.values()), sum(extra.values()), same, len(paths), len(table.metadata.snapshots), len(manifests)))
     for row in list(missing)[:5]:
         print("missing", row)
     for row in list(extra)[:5]:
         print("extra", row)
+
+
+def schema(uri, catalog, name, _, properties):
+    table = load_table(uri, catalog, name, properties)
+    for schema in table.schemas()[table.metadata.snapshots[0].schema_id], table.schema():
+        print(" ".join("%s=%d%s" % (f.name, f.field_id, "!" if f.required else "") for f in schema.fields))
 
 
 def change(uri, catalog, name, tag, properties):
@@ -101,9 +130,35 @@ def change(uri, catalog, name, tag, properties):
         transaction.set_properties(values)
 
 
+def travel(uri, catalog, name, _, properties):
+    table = load_table(uri, catalog, name, properties)
+    unreadable = 0
+    for snapshot in table.metadata.snapshots:
+        try:
+            rows = len(table.scan(snapshot_id=snapshot.snapshot_id).to_arrow())
+            assert rows == int(snapshot.summary["total-records"]), (rows, snapshot)
+        except OSError as error:
+            print(error)
+            unreadable += 1
+    print("snapshots=%d unreadable=%d" % (len(table.metadata.snapshots), unreadable))
+
+
+def watch(uri, catalog, name, path, properties):
+    table = load_table(uri, catalog, name, properties)
+    rows = reads = 0
+    while os.path.exists(path):
+        now = len(table.scan(selected_fields=("user_id", "computed_at")).to_arrow())
+        assert now >= rows, (now, rows)
+        rows = now
+        reads += 1
+        table.refresh()
+    print("reads=%d rows=%d" % (reads, rows))
+
+
 def main():
-    command, uri, catalog, name, history = sys.argv[1:6]
-    {"compare": compare, "change": change}[command](uri, catalog, name, history, dict(p.split("=", 1) for p in sys.argv[6:]))
+    command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
+    commands = {"compare": compare, "change": change, "schema": schema, "travel": travel, "watch": watch}
+    commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 
 main()

@@ -127,4 +127,24 @@ query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter
 query_is($node, qq(SELECT count(*) FROM feature_stream.verify_feature_view('$_')), 0, "features of $_ are right") for qw(click_features device_features);
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC|ERROR/, 'and the log knows of no error');
 
+# --- Subjects: what the registry has comes here, and what is here goes there, once.
+$node->safe_psql('postgres', q(CALL feature_stream.import_schemas('kafka', 'clicks-value', 'visits-value')));
+query_is($node, q(SELECT subject, count(*), max(version), count(refers_to), sum(cardinality(referenced)) FROM feature_stream.schema_version GROUP BY 1 ORDER BY 1),
+	"clicks-value|5|5|0|0\nvisits-value|1|1|1|1", 'versions are imported, with what they refer to');
+query_is($node, q(SELECT count(*), count(*) FILTER (WHERE k.schema = v.schema) FROM feature_stream.schema_registration r JOIN feature_stream.schema_version v USING (subject, version)
+	JOIN feature_stream.registry_schema k ON k.registry = r.registry AND k.id = r.id::text), '6|6', 'they are the schemas that records name');
+$node->safe_psql('postgres', q(SELECT feature_stream.register_schema('ours', '{"type": "record", "name": "Ours", "fields": [{"name": "a", "type": "int"}]}', 'FULL')));
+$node->safe_psql('postgres', q(CALL feature_stream.publish_schema('kafka', 'ours', compatibility => true))) for 1 .. 2;
+query_is($node, q(SELECT count(*), bool_and(id > 0) FROM feature_stream.schema_registration WHERE subject = 'ours'), '1|t', 'a schema is published, twice the same');
+$node->safe_psql('postgres', q(CALL feature_stream.publish_schema('kafka', 'visits-value')));
+$node->safe_psql('postgres', q(CREATE DATABASE other TEMPLATE template0 ENCODING 'UTF8'));
+$node->safe_psql('other', sprintf(q(CREATE EXTENSION feature_stream; CREATE SERVER kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers 'localhost:1', registry '%s')), $registry->url));
+$node->safe_psql('other', q(CALL feature_stream.import_schemas('kafka', 'ours', 'visits-value')));
+is($node->safe_psql('other', q(SELECT subject, compatibility, version FROM feature_stream.schema_subject JOIN feature_stream.schema_version USING (subject) ORDER BY 1)),
+	"ours|FULL|1\nvisits-value|" . $node->safe_psql('postgres', q(SELECT compatibility FROM feature_stream.schema_subject WHERE subject = 'visits-value')) . '|1', 'another database has it from there, with its compatibility');
+$node->safe_psql('postgres', q(SELECT feature_stream.set_compatibility('ours', 'NONE');
+	SELECT feature_stream.register_schema('ours', '{"type": "record", "name": "Ours", "fields": [{"name": "a", "type": "string"}]}')));
+my (undef, undef, $stderr) = $node->psql('postgres', q(CALL feature_stream.publish_schema('kafka', 'ours')));
+like($stderr, qr/could not publish version 2 of subject "ours".*status 409 .*It says: ./s, 'what the registry finds incompatible it refuses, in its own words');
+
 done_testing();

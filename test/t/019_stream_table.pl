@@ -204,7 +204,7 @@ no_workers_left('writing');
 
 # What is delivered when the transaction still fails stays: that is said, and nothing hangs.
 set_fault($node, 'topic-delivered:error:1');
-like(refusal(put('late')), qr/ERROR:  fault/, 'a sender that fails at the last moment is an error');
+like(refusal(put('late')), qr/ERROR:  fault point "topic-delivered" was told to fail/, 'a sender that fails at the last moment is an error');
 set_fault($node, '');
 is(written('late'), 'late', 'of a transaction whose records have gone');
 

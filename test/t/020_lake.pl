@@ -239,14 +239,14 @@ for (1 .. 4)
 	go_on(2, 200);
 	is_exported('sessions');
 }
-like(is_said('features.sessions', 'sessions_history'), qr/missing=0 extra=0 duckdb=true files=\d+ snapshots=4$/m, 'three snapshots and one with a name are left');
+like(is_said('features.sessions', 'sessions_history'), qr/missing=0 extra=0 duckdb=true files=\d+ snapshots=4 /m, 'three snapshots and one with a name are left');
 query_is($node, "SELECT count(*) FILTER (WHERE location LIKE '%/snap-%.avro') > 5, count(*) FILTER (WHERE location LIKE '%.metadata.json') >= 4,
 	bool_and(delete_after > now() + '23 hours') FROM feature_stream.lake_file", 't|t|t', 'what only they needed goes a day later');
 my $dropped = $node->safe_psql('postgres', "SELECT count(*) FROM feature_stream.lake_file");
 lake_py('change', 'features.sessions', 'me_too', 'gc.enabled=false', 'write.metadata.delete-after-commit.enabled=false');
 go_on(2, 200);
 is_exported('sessions');
-like(is_said('features.sessions', 'sessions_history'), qr/ snapshots=5$/m, 'none goes where the table forbids it');
+like(is_said('features.sessions', 'sessions_history'), qr/ snapshots=5 /m, 'none goes where the table forbids it');
 query_is($node, "SELECT count(*) FROM feature_stream.lake_file", $dropped, 'nor does metadata');
 
 # --- Metadata that would soon be too long for being read is refused.
@@ -301,6 +301,54 @@ like($log, qr/spied: plain in <NULL>/, 'what the owner put into an index runs as
 unlike($log, qr/spied: \S+ in feature_stream/, 'and in no worker as anybody else');
 query_is($node, "SET ROLE plain; SELECT feature_stream.iceberg_metadata_location('owned') LIKE '%.metadata.json'", 't', 'who may read the view is told where the metadata is');
 
+# --- Features come and go while their view is exported: files stay as they are, and their rows have no value in
+# columns that came later; a column that has the name of one that went is another one.
+sub evolve
+{
+	my ($features, $more) = @_;
+	my $from = $node->safe_psql('postgres', 'SELECT max(window_end) FROM evolved_history');
+
+	crash_in_export('lake_evolved', 1, sub {
+		psql_before_crash($node, "SELECT feature_stream.alter_feature_view('evolved', 'SELECT user_id, $features FROM clicks GROUP BY user_id' $more)");
+		go_on(10, 1000) });
+	is_exported('evolved');
+	return $from;
+}
+
+# The history as the lake should have it: these columns have a value from a window end on.
+sub is_evolved
+{
+	my ($name, %from) = @_;
+
+	$node->safe_psql('postgres', "CREATE VIEW evolved_lake AS SELECT "
+		. $node->safe_psql('postgres', "SELECT string_agg(quote_ident(attname), ',') FROM pg_attribute WHERE attrelid = 'evolved_history'::regclass
+			AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('" . join("','", keys %from) . "')")
+		. join('', map { ", CASE WHEN window_end > '$from{$_}' THEN $_ END AS $_" } keys %from) . ' FROM evolved_history');
+	is_whole('features.evolved', 'evolved_lake', $name);
+	$node->safe_psql('postgres', 'DROP VIEW evolved_lake');
+	return;
+}
+
+$node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('evolved', 'SELECT user_id, count(*) AS n, max(item) AS top, count(item) AS items
+	FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min', offline => 'lake', offline_table => 'features.evolved', offline_interval => '1 s')));
+go_on(10, 1000);
+wait_until('a backfill', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_progress_backfill WHERE state <> 'done'") // 1) eq '0' });
+is_exported('evolved');
+my %evolved = (spent_10m => evolve('count(*) AS n, sum(price) AS spent, max(item) AS top, array_agg(on_day) AS days', ''));
+$evolved{days_10m} = $evolved{spent_10m};
+is_evolved('rows of before have no value in columns that came, all others have', %evolved);
+query_is($node, "SELECT count(*) > 0, count(items_10m) > 0 FROM evolved_history WHERE spent_10m IS NOT NULL AND window_end <= '$evolved{spent_10m}'",
+	't|t', 'the history has: they were filled, and the dropped feature is still there');
+$node->safe_psql('postgres', q(SELECT feature_stream.alter_feature_view('evolved', 'SELECT user_id, count(*) AS n, sum(price) AS spent, array_agg(on_day) AS days
+	FROM clicks GROUP BY user_id', drop_history => true)));
+$evolved{top_10m} = evolve('count(*) AS n, sum(price) AS spent, min(item) AS top', ', drop_history => true');
+delete $evolved{days_10m};
+is_evolved('nor has it old values under the name of a column that went', %evolved);
+is(lake_py('schema', 'features.evolved', '-'), <<'EOT', 'columns have ids of their own');
+user_id=1! n_10m=2 top_10m=3 items_10m=4 window_end=5! computed_at=6! available_at=7! complete=8! backfilled=9!
+user_id=1! n_10m=2 window_end=5! computed_at=6! available_at=7! complete=8! backfilled=9! spent_10m=10 top_10m=13
+EOT
+
 # --- Retention does not take what is not exported; the end of an export leaves the table.
 $node->safe_psql('postgres', q(ALTER TABLE feature_stream_catalog.iceberg_tables RENAME TO away));
 go_on(5, 300);
@@ -318,8 +366,9 @@ is_exported('later');
 my $said = compare('features.later', 'later_history');
 note($said);
 like($said, qr/ missing=0 extra=[1-9]\d* duckdb=true/, 'and then all goes on: the lake has what the history has, and what that had');
-$node->safe_psql('postgres', q(SELECT feature_stream.alter_feature_view('later', reset => '{offline}'); SELECT feature_stream.drop_feature_view('sessions'); SELECT feature_stream.drop_feature_view('owned')));
+$node->safe_psql('postgres', q(SELECT feature_stream.alter_feature_view('later', reset => '{offline}'); SELECT feature_stream.drop_feature_view('sessions');
+	SELECT feature_stream.drop_feature_view('owned'); SELECT feature_stream.drop_feature_view('evolved')));
 query_is($node, "SELECT count(*) FROM feature_stream.lake_export", '0', 'exports end');
-query_is($node, "SELECT string_agg(table_name, ' ' ORDER BY table_name) FROM feature_stream_catalog.iceberg_tables", 'later owned sessions', 'their tables stay');
+query_is($node, "SELECT string_agg(table_name, ' ' ORDER BY table_name) FROM feature_stream_catalog.iceberg_tables", 'evolved later owned sessions', 'their tables stay');
 
 done_testing();

@@ -412,6 +412,39 @@ check_evolution(void)
 	fs_iceberg_metadata_free(metadata);
 }
 
+/* All of a change makes one schema; older ones stay as they were. */
+static void
+check_schema_change(void)
+{
+	FsIcebergMetadata *metadata = create();
+	const FsParquetColumn first[] = {{"a", FS_PARQUET_DOUBLE}, {"b", FS_PARQUET_LONG}};
+	const FsParquetColumn second = {"a", FS_PARQUET_DOUBLE};
+	const char *dropped = "a";
+	const char *relaxed = "window_end";
+	const FsIcebergSchemaChange change = {.dropped = &dropped, .ndropped = 1, .relaxed = &relaxed, .nrelaxed = 1,
+	.added = &second, .nadded = 1};
+	const FsIcebergSchemaChange nothing = {0};
+	const FsIcebergSchemaChange wrong = {.relaxed = &dropped, .nrelaxed = 1};
+	FsParquetColumn *read;
+	char	   *before;
+	int			n;
+
+	CHECK(fs_iceberg_columns(metadata, &read, &n, message) && n == 4 && read[1].required);
+	CHECK(fs_iceberg_add_columns(metadata, first, 2, message) && fs_iceberg_change_schema(metadata, &nothing, message));
+	CHECK(fs_iceberg_schema_id(metadata) == 1);
+	before = strdup(strstr(json_of(metadata), "\"schemas\":["));
+	*strstr(before, "]}]") = '\0';
+	CHECK(fs_iceberg_change_schema(metadata, &change, message) && fs_iceberg_schema_id(metadata) == 2);
+	CHECK(strstr(json_of(metadata), before) != NULL);
+	CHECK(fs_iceberg_columns(metadata, &read, &n, message) && n == 6 && !read[1].required && read[1].field_id == 2);
+	CHECK(strcmp(read[4].name, "b") == 0 && read[4].field_id == 7 && strcmp(read[5].name, "a") == 0 && read[5].field_id == 8);
+	fs_iceberg_metadata_free(metadata);
+	metadata = create();
+	CHECK(!fs_iceberg_change_schema(metadata, &wrong, message) && strstr(message, "no column \"a\"") != NULL);
+	fs_iceberg_metadata_free(metadata);
+	free(before);
+}
+
 /* Metadata with snapshots 1 to 5, an hour apart, and these refs. */
 static FsIcebergMetadata *
 with_refs(const char *refs, const char *properties)
@@ -708,6 +741,7 @@ main(void)
 	check_snapshots();
 	check_log();
 	check_evolution();
+	check_schema_change();
 	check_expiry();
 	check_reading();
 	check_paths();

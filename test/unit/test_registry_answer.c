@@ -48,7 +48,7 @@ check_schemas(void)
 	CHECK(read_answer(200, "{\"references\": [{\"name\": \"a.B\", \"subject\": \"b/\\u00fc\", \"version\": 3}, "
 					  "{\"version\": 2147483647, \"subject\": \"c\", \"name\": \"c\"}], \"schema\": \"x\"}") == FS_REGISTRY_SCHEMA);
 	CHECK(answer.nreferences == 2 && strcmp(answer.references[0].subject, "b/\xc3\xbc") == 0 && answer.references[0].version == 3);
-	CHECK(answer.references[1].version == 2147483647);
+	CHECK(answer.references[1].version == 2147483647 && strcmp(answer.references[0].name, "a.B") == 0);
 	/* the last of duplicate keys wins */
 	CHECK(read_answer(200, "{\"schema\": \"x\", \"schema\": \"y\"}") == FS_REGISTRY_SCHEMA && strcmp(answer.schema, "y") == 0);
 }
@@ -94,9 +94,49 @@ check_trouble(void)
 	CHECK(is_trouble(204, "", "status 204"));
 }
 
+/* Numbers of versions, modes, numbers of schemas, and what the registry says. */
+static void
+check_others(void)
+{
+	static const char many[] = "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,";
+	static char versions[FS_REGISTRY_MAX_VERSIONS * 2 + 64] = "[";
+
+	fs_registry_answer_free(&answer);
+	fs_registry_versions_read(&answer, 200, "[3, 1, 2147483647]", 18);
+	CHECK(answer.verdict == FS_REGISTRY_SCHEMA && answer.nversions == 3 && answer.versions[0] == 3 && answer.versions[2] == 2147483647);
+	fs_registry_versions_read(&answer, 200, "[]", 2);
+	CHECK(answer.verdict == FS_REGISTRY_SCHEMA && answer.nversions == 0);
+	fs_registry_versions_read(&answer, 200, "[0]", 3);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE);
+	fs_registry_versions_read(&answer, 200, "{}", 2);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE && strstr(answer.message, "without versions") != NULL);
+	fs_registry_versions_read(&answer, 404, "{\"error_code\": 40401}", 21);
+	CHECK(answer.verdict == FS_REGISTRY_UNKNOWN);
+	for (int i = 0; i < FS_REGISTRY_MAX_VERSIONS / 16; i++)
+		strcat(versions, many);
+	strcat(versions, "1]");
+	fs_registry_versions_read(&answer, 200, versions, strlen(versions));
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE && strstr(answer.message, "too many") != NULL);
+	fs_registry_level_read(&answer, 200, "{\"compatibilityLevel\": \"FULL\"}", 30);
+	CHECK(answer.verdict == FS_REGISTRY_SCHEMA && strcmp(answer.level, "FULL") == 0);
+	fs_registry_answer_free(&answer);
+	fs_registry_level_read(&answer, 404, "{\"error_code\": 40408}", 21);
+	CHECK(answer.verdict == FS_REGISTRY_UNKNOWN);
+	fs_registry_level_read(&answer, 200, "{}", 2);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE);
+	fs_registry_id_read(&answer, 200, "{\"id\": 7}", 9);
+	CHECK(answer.verdict == FS_REGISTRY_SCHEMA && answer.id == 7);
+	fs_registry_id_read(&answer, 200, "{\"id\": 0}", 9);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE);
+	fs_registry_id_read(&answer, 409, "{\"error_code\": 409, \"message\": \"not \\u0041\"}", 44);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE && strcmp(answer.words, "not A") == 0);
+	fs_registry_answer_free(&answer);
+}
+
 int
 main(void)
 {
+	check_others();
 	check_schemas();
 	check_unknown();
 	check_trouble();

@@ -100,7 +100,17 @@ sub add
 	return;
 }
 
-# The requests so far, each [time, path, user].
+# answer(path, status, content): the same with any status and content; paths as in registry.py.
+sub answer
+{
+	my ($self, $path, $status, $content) = @_;
+
+	$self->{control}{answers}{$path} = [ $status, $json->encode($content) ];
+	$self->_tell;
+	return;
+}
+
+# The requests so far, each [time, path, user, body as JSON].
 sub requests
 {
 	my ($self) = @_;

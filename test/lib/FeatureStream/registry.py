@@ -2,7 +2,8 @@
 
 DIRECTORY/control.json says what it holds and how it answers, and is read anew for each request:
   {"mode": "ok", "user": "u:p" or null, "answers": {path: [status, body]}}
-Every request becomes a line of DIRECTORY/requests: time TAB path TAB user.
+Every request becomes a line of DIRECTORY/requests: time TAB path TAB user TAB body, as JSON.
+Paths of requests that are not GET begin with the method: "POST /subjects/s/versions".
 With DIRECTORY/tls.pem (key and certificate) it speaks TLS.
 Modes: ok; error (500); slow (a byte a second); huge (without end); redirect (to /elsewhere); malformed (no
 JSON); lost (a 404 that is not the registry's own).
@@ -44,12 +45,20 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(pause)
 
     def do_GET(self):
+        self.take(self.path, "")
+
+    def do_POST(self):
+        self.take(f"{self.command} {self.path}", self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+    do_PUT = do_POST
+
+    def take(self, path, sent):
         with open(os.path.join(directory, "control.json"), encoding="utf-8") as f:
             control = json.load(f)
         word = self.headers.get("Authorization", "")
         user = base64.b64decode(word[6:]).decode() if word.startswith("Basic ") else ""
         with open(os.path.join(directory, "requests"), "a", encoding="utf-8") as f:
-            f.write(f"{time.time():.3f}\t{self.path}\t{user}\n")
+            f.write(f"{time.time():.3f}\t{path}\t{user}\t{json.dumps(sent)}\n")
         mode = control["mode"]
         if mode == "error":
             self.answer(500, '{"error_code": 50001, "message": "no storage"}')
@@ -67,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, '{"error_code": 40101, "message": "who are you"}')
         else:
             status, body = control["answers"].get(
-                self.path, [404, '{"error_code": 40403, "message": "Schema not found"}'])
+                path, [404, '{"error_code": 40403, "message": "Schema not found"}'])
             self.answer(status, body)
 
     def handle(self):

@@ -1,0 +1,252 @@
+/*
+ * lake_reach.c
+ *		Which files of a table in a lake only snapshots need that are gone; see lake_reach.h.
+ *
+ * Sets of paths: what the lists lead to goes in, what the table's snapshots lead
+ * to comes out, the current one's first.  As a rule nothing is left after that,
+ * and nothing more is read: appends take over all manifests there are, and merged
+ * manifests have all the files.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "offline/lake_reach.h"
+#include "offline/lake_rewrite.h"
+#include "offline/lake_rows.h"
+
+/* What was found so far. */
+typedef struct Reach
+{
+	FsLakeTable *table;
+	FsIcebergPaths manifests;	/* of lists of snapshots that are gone */
+	FsIcebergPaths files;		/* of manifests that no snapshot has */
+	FsIcebergPaths seen;		/* manifests whose files are needed */
+	List	   *gone;			/* FsIcebergManifests of these lists */
+	FsScratch	memory;			/* of these */
+	MemoryContextCallback callback;
+} Reach;
+
+/* Does something with a manifest; false: it is all done. */
+typedef bool (*ManifestVisitor) (Reach *reach, const FsIcebergManifest *manifest);
+
+static void
+release(void *arg)
+{
+	Reach	   *reach = arg;
+
+	fs_iceberg_paths_free(&reach->manifests);
+	fs_iceberg_paths_free(&reach->files);
+	fs_iceberg_paths_free(&reach->seen);
+	fs_scratch_free(&reach->memory);
+}
+
+static void
+add_path(FsIcebergPaths *paths, const char *path)
+{
+	if (!fs_iceberg_paths_add(paths, path))
+		fs_lake_throw("look for files that are not needed", "");
+}
+
+/* Reads a list, whose manifests are in 'memory'. */
+static FsIcebergManifest *
+read_list(Reach *reach, const char *location, FsScratch *memory, int *n)
+{
+	FsIcebergManifest *manifests;
+	int64		len;
+	char	   *bytes = fs_object_store_get(reach->table->store, location, FS_ICEBERG_MAX_LIST, &len);
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+
+	if (!fs_iceberg_list_read(bytes, len, memory, &manifests, n, message))
+		fs_lake_throw(psprintf("read manifest list \"%s\"", location), message);
+	pfree(bytes);
+	return manifests;
+}
+
+/* Puts in what a list of a snapshot that is gone leads to. */
+static void
+add_list(Reach *reach, const char *location)
+{
+	int			n;
+	FsIcebergManifest *manifests = read_list(reach, location, &reach->memory, &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (fs_iceberg_paths_has(&reach->manifests, manifests[i].path))
+			continue;
+		add_path(&reach->manifests, manifests[i].path);
+		reach->gone = lappend(reach->gone, &manifests[i]);
+	}
+}
+
+/* The same; false, with a line in the server's log, where that cannot be read. */
+static bool
+try_add_list(Reach *reach, const char *location)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		add_list(reach, location);
+		done = true;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		EmitErrorReport();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/* Goes through the manifests of one of the table's lists; false when the visitor has had enough. */
+static bool
+visit_list(Reach *reach, const char *location, ManifestVisitor visit)
+{
+	FsScratch	memory = {0};
+	volatile bool goes_on = true;
+	int			n;
+
+	CHECK_FOR_INTERRUPTS();
+	PG_TRY();
+	{
+		FsIcebergManifest *manifests = read_list(reach, location, &memory, &n);
+
+		for (int i = 0; i < n && goes_on; i++)
+			goes_on = visit(reach, &manifests[i]);
+	}
+	PG_FINALLY();
+	{
+		fs_scratch_free(&memory);
+	}
+	PG_END_TRY();
+	return goes_on;
+}
+
+/* Goes through the manifests of all snapshots, the current one's first, until the visitor has had enough. */
+static void
+visit_snapshots(Reach *reach, ManifestVisitor visit)
+{
+	const FsIcebergMetadata *metadata = reach->table->metadata;
+	int			n = fs_iceberg_snapshot_count(metadata);
+	FsIcebergSnapshot snapshot;
+
+	if (fs_iceberg_current_snapshot(metadata, &snapshot) && !visit_list(reach, snapshot.manifest_list, visit))
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		if (!fs_iceberg_snapshot(metadata, i, &snapshot))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("snapshots of table \"%s\" have no manifest lists", fs_iceberg_location(metadata))));
+		if (!visit_list(reach, snapshot.manifest_list, visit))
+			return;
+	}
+}
+
+/* A manifest that a snapshot has is needed. */
+static bool
+keep_manifest(Reach *reach, const FsIcebergManifest *manifest)
+{
+	fs_iceberg_paths_remove(&reach->manifests, manifest->path);
+	return reach->manifests.count > 0;
+}
+
+/* Puts in, or takes out, the files that a manifest has. */
+static void
+visit_files(Reach *reach, const FsIcebergManifest *manifest, bool is_needed)
+{
+	FsIcebergManifestReader *reader = fs_lake_manifest_open(reach->table, manifest);
+	FsIcebergEntry entry;
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
+	int			found;
+
+	PG_TRY();
+	{
+		while ((found = fs_iceberg_manifest_next(reader, &entry, message)) > 0)
+		{
+			if (entry.status == FS_ICEBERG_DELETED)
+				continue;
+			if (is_needed)
+				fs_iceberg_paths_remove(&reach->files, entry.file.path);
+			else
+				add_path(&reach->files, entry.file.path);
+		}
+		if (found < 0)
+			fs_lake_throw(psprintf("read manifest \"%s\"", manifest->path), message);
+	}
+	PG_FINALLY();
+	{
+		fs_iceberg_reader_free(reader);
+	}
+	PG_END_TRY();
+}
+
+/* The same in memory of its own. */
+static void
+visit_manifest(Reach *reach, const FsIcebergManifest *manifest, bool is_needed)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream manifest", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	CHECK_FOR_INTERRUPTS();
+	visit_files(reach, manifest, is_needed);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* The files of a manifest that a snapshot has are needed. */
+static bool
+keep_files(Reach *reach, const FsIcebergManifest *manifest)
+{
+	if (fs_iceberg_paths_has(&reach->seen, manifest->path))
+		return true;
+	add_path(&reach->seen, manifest->path);
+	visit_manifest(reach, manifest, true);
+	return reach->files.count > 0;
+}
+
+/* Adds the paths of a set that are below the warehouse. */
+static List *
+list_paths(const Reach *reach, const FsIcebergPaths *paths, List *list)
+{
+	const char *path;
+	size_t		i = 0;
+
+	while ((path = fs_iceberg_paths_next(paths, &i)) != NULL)
+		if (fs_lake_table_holds(reach->table, path))
+			list = lappend(list, pstrdup(path));
+	return list;
+}
+
+/* See lake_reach.h. */
+List *
+fs_lake_unreachable(FsLakeTable *table, List *lists, List **read)
+{
+	Reach	   *reach = palloc0(sizeof(Reach));
+	ListCell   *lc;
+
+	reach->table = table;
+	reach->callback.func = release;
+	reach->callback.arg = reach;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &reach->callback);
+	*read = NIL;
+	foreach(lc, lists)
+		if (try_add_list(reach, lfirst(lc)))
+			*read = lappend(*read, lfirst(lc));
+	if (reach->manifests.count > 0)
+		visit_snapshots(reach, keep_manifest);
+	foreach(lc, reach->gone)
+	{
+		const FsIcebergManifest *manifest = lfirst(lc);
+
+		if (fs_iceberg_paths_has(&reach->manifests, manifest->path))
+			visit_manifest(reach, manifest, false);
+	}
+	if (reach->files.count > 0)
+		visit_snapshots(reach, keep_files);
+	return list_paths(reach, &reach->files, list_paths(reach, &reach->manifests, NIL));
+}

@@ -1,0 +1,166 @@
+# Upkeep of tables in a lake: many small commits become few files and manifests, of the same rows, while others read;
+# and what only expired snapshots need is deleted.
+#
+# FS_COMMITS says how many commits.
+
+use strict;
+use warnings;
+
+use File::Find ();
+use FindBin;
+use FeatureStream;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $commits = $ENV{FS_COMMITS} || 60;
+
+$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
+
+my $lake = PostgreSQL::Test::Utils::tempdir('lake');
+chmod 0755, $lake;
+my $node = new_node('upkeep', 'feature_stream.lake_directory' => $lake);
+
+$node->safe_psql('postgres', qq(
+	CREATE TABLE outbox (
+		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
+		PRIMARY KEY (x, n));
+	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
+	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file://$lake/warehouse');
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, price float8, on_day date, big bool, clicked_at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest');
+	SELECT feature_stream.create_feature_view('sessions', '
+		SELECT user_id, count(*) AS n, array_agg(item) AS items, sum(price) AS spent, bool_or(big) AS big, max(on_day) AS day
+		  FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min', offline => 'lake',
+		offline_table => 'features.sessions', offline_interval => '1 s');
+	CREATE TABLE sessions_history_all PARTITION OF sessions_history FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+	-- What the history's writer does: rows and their chunk in one transaction.  Each says that it has so many rows that it
+	-- becomes a commit of its own.
+	CREATE PROCEDURE write(first int, last int) LANGUAGE plpgsql AS \$\$
+	BEGIN
+		FOR c IN first .. last LOOP
+			INSERT INTO sessions_history (user_id, n_10m, items_10m, spent_10m, big_10m, day_10m, window_end, computed_at, available_at, complete, backfilled)
+			SELECT 'ü' || (c * 7919) % 100003 || '-' || i, i, CASE WHEN i % 5 > 0 THEN array_fill('it' || NULLIF(i % 4, 2), ARRAY[i % 4]) END, NULLIF(random(), 0) * i,
+			       NULLIF(i % 3, 0) = 1, NULLIF('2024-01-01'::date + i, '2024-01-03'), '2024-01-30 00:00+00'::timestamptz + c * interval '1 min' * (i % 2),
+			       '2024-01-31 00:00+00'::timestamptz + c * interval '1 ms', '2024-01-31', true, false
+			  FROM generate_series(1, 7) i;
+			INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
+			VALUES ('sessions'::regclass, '2024-01-31 00:00+00'::timestamptz + c * interval '1 ms', '2024-01-30', '2024-01-31', 600000);
+			COMMIT;
+		END LOOP;
+	END \$\$;
+	));
+
+my $sent = 0;
+
+# That many more commits.
+sub commit_more
+{
+	my ($n) = @_;
+
+	psql_before_crash($node, "CALL write($sent + 1, $sent + $n)");
+	$sent += $n;
+	return;
+}
+
+sub is_exported
+{
+	wait_until("$sent commits", sub {
+		(answer_of($node, "SELECT pending_rows = 0 AND row_count = 7 * $sent AND last_error IS NULL FROM feature_stream.stat_offline") // '') eq 't' });
+	return;
+}
+
+# Does something with the table by a client of its own.
+sub lake_py
+{
+	my ($command, @arguments) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", $command, $node->connstr('postgres'), 'lake', 'features.sessions', @arguments ],
+		'>', \$out, '2>', \$err) or die "lake.py: $err";
+	note($out);
+	return $out;
+}
+
+sub is_whole
+{
+	my ($name, $more) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return like(lake_py('compare', 'sessions_history'), qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true $more/, $name);
+}
+
+# Has upkeep done that a function asks for; what it was about.
+sub ask
+{
+	my ($function) = @_;
+	my $request = $node->safe_psql('postgres', "SELECT feature_stream.$function");
+
+	wait_until($function, sub { (answer_of($node, "SELECT state FROM feature_stream.stat_lake_upkeep WHERE request = $request") // 'waiting') ne 'waiting' });
+	query_is($node, "SELECT state, error FROM feature_stream.stat_lake_upkeep WHERE request = $request", 'done|', $function);
+	return $node->safe_psql('postgres', "SELECT what || ' ' || count(*) FROM feature_stream.stat_lake_upkeep_file WHERE request = $request GROUP BY what ORDER BY what");
+}
+
+# Has upkeep done that is due, with these faults on the way.
+sub keep_up
+{
+	psql_before_crash($node, "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
+	wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 FROM feature_stream.lake_export") // '') eq 't' });
+	return;
+}
+
+# Files below the lake whose names are like that.
+sub files
+{
+	my ($like) = @_;
+	my @found;
+
+	File::Find::find(sub { push @found, $File::Find::name if -f && /$like/ }, $lake);
+	return scalar(@found);
+}
+
+# All files that are to be deleted some day are, now.
+sub sweep
+{
+	psql_before_crash($node, "UPDATE feature_stream.lake_file SET delete_after = '-infinity' WHERE NOT is_unread");
+	wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE NOT is_unread") // 1) eq '0' });
+	return;
+}
+
+my $few = 12;
+
+commit_more($few);
+is_exported();
+is_whole("$few commits", "files=$few snapshots=$few manifests=$few");
+
+# --- Manifests are merged; a dry run only says so.
+is(ask("merge_manifests('sessions', dry_run => true)"), "merged manifest $few", 'what would be merged');
+is_whole('is not', "files=$few snapshots=$few manifests=$few");
+is(ask("merge_manifests('sessions')"), "merged manifest $few", 'what is merged');
+is_whole('is one manifest', "files=$few snapshots=" . ($few + 1) . ' manifests=1');
+is(ask("merge_manifests('sessions')"), '', 'one manifest is merged with no other');
+commit_more(1);
+is_exported();
+is_whole('appends go on', 'files=' . ($few + 1) . ' snapshots=' . ($few + 2) . ' manifests=2');
+lake_py('change', 'tagged', 'commit.manifest.min-count-to-merge=5');
+commit_more(3);
+is_exported();
+keep_up();
+is_whole('upkeep merges when there are enough', 'files=' . ($few + 4) . ' snapshots=' . ($few + 6) . ' manifests=1');
+
+# --- Snapshots expire, and what only they need goes.
+my $snapshots = $few + 6;
+is(ask("expire_snapshots('sessions', older_than => '0', keep => 2, dry_run => true)"),
+	"file $few\nmanifest list " . ($snapshots - 3), 'what would go: all but two snapshots and one with a name');
+like(lake_py('compare', 'sessions_history'), qr/ snapshots=$snapshots /, 'does not');
+is(ask("expire_snapshots('sessions', older_than => '0', keep => 2)"),
+	"file $few\nmanifest list " . ($snapshots - 3), 'what goes');
+is_whole('the rows stay', 'files=' . ($few + 4) . ' snapshots=3 manifests=1');
+keep_up();
+query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread', '0', 'lists are read before they go');
+query_is($node, "SELECT bool_and(delete_after > now() + '23 hours') FROM feature_stream.lake_file WHERE delete_after > now()", 't', 'not for a day');
+sweep();
+is(files('snap-.*\.avro$'), 3, 'lists of expired snapshots are deleted');
+like(lake_py('travel'), qr/^snapshots=3 unreadable=0$/m, 'each snapshot that is left can be read');
+
+done_testing();
