@@ -70,8 +70,8 @@ read_file(BufFile *file, void *bytes, Size len)
 {
 	if (BufFileRead(file, bytes, len) != len)
 		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read a temporary file of records for a topic: %m")));
+				(errcode(ERRCODE_IO_ERROR),
+				 errmsg("could not read a temporary file of records for a topic: it is too short")));
 }
 
 /* Sends the file's records. */
