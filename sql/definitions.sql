@@ -111,11 +111,13 @@ SELECT feature_stream.create_feature_view('thief', 'SELECT user_id AS u, count(*
 
 -- A stream is read from its topic (019_stream_table.pl has one), and never changed.
 EXPLAIN (COSTS OFF) SELECT count(*) FROM clicks WHERE item_id = 'i';
-INSERT INTO clicks VALUES ('u', 'i', 'c', now());
+EXPLAIN (COSTS OFF) INSERT INTO clicks VALUES ('u', 'i', 'c', now());
+INSERT INTO clicks VALUES (NULL, 'i', 'c', now());
 UPDATE clicks SET item_id = 'x';
 DELETE FROM clicks;
 TRUNCATE clicks;
 COPY clicks FROM stdin;
+u	i	c	infinity
 \.
 ANALYZE clicks;
 

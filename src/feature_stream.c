@@ -23,6 +23,7 @@
  *		aggregate*.c, partial*.c, replay.c	one aggregate: over events, over slides, by the executor
  *		ephemeral_plan.c, states.c, condense.c	its plans; states that are combined, in the place of events
  *		entity_key.c, values.c			keys and values, between core and Datums
+ *		encode_json.c		columns as the JSON of a record, for INSERT
  *		log_columns.c		events of the log by the columns that the stream has now
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
@@ -45,13 +46,14 @@
  *		lake_worker.c		exports histories to lakes
  *		upkeep.c			partitions made ahead and dropped, for the export worker
  *		database_worker.c	the place of a worker that a database has one of
- *		topic_link.c, topic_reader.c	a topic's records for SELECT, by a worker of the scan's own
+ *		topic_link.c, topic_reader.c, topic_sender.c	a topic for SELECT and INSERT, by a worker that the backend starts
  *		process.c			signals, connection, settings, error capture of them all
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like
  *	sql/		What SQL calls, one file a subject.
  *		dead_letters.c		replaying and discarding dead letters
- *		streams.c, stream_fdw.c, stream_scan.c, stream_bounds.c (SELECT on a stream), stream_events.c, column_guard.c, fdw_validators.c
+ *		streams.c, stream_fdw.c, stream_scan.c, stream_bounds.c (SELECT on a stream),
+ *		stream_insert.c, stream_outbox.c (INSERT), stream_events.c, column_guard.c, fdw_validators.c
  *		feature_views.c, pause.c, registry.c, schema*.c, import_*.c, view_*.c (SELECT on a feature view),
  *		event_log.c, test_event.c (one event by the stream's contract), print_payload.c
  *		preview.c, verify*.c, explain_feature.c (over batches), refused_events.c, candidate.c,

@@ -75,7 +75,7 @@ static const StreamOption stream_options[] =
 	{"event_time", ON_STREAM, OPTION_NAME, 0, true},
 	{"format", ON_STREAM, OPTION_FORMAT, 0},
 	{"idle_after", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(idle_after)},
-	{"key", ON_TABLE, OPTION_STRING, FIELD(key)},
+	{"key", ON_STREAM, OPTION_STRING, FIELD(key)},
 	{"late_events", ON_STREAM, OPTION_CHOICE, FIELD(late_strict), false, {"accept", "strict"}},
 	{"log_retention", ON_STREAM, OPTION_SPAN, FIELD(log_retention)},
 	{"max_drift", ON_STREAM, OPTION_POSITIVE_SPAN, FIELD(max_drift)},

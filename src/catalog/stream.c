@@ -171,6 +171,19 @@ check_dead_letter_topic(const FsStreamDef *def)
 				 errhint("Drop the option \"dead_letter_payload\", or \"dead_letter_topic\".")));
 }
 
+/* Throws when the option "key" names no column of the payload. */
+static void
+check_key(const FsStreamDef *def)
+{
+	for (int i = 0; i < def->ncolumns; i++)
+		if (def->key == NULL || strcmp(def->columns[i].name, def->key) == 0)
+			return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("key column \"%s\" of stream %s does not exist", def->key, def->name),
+			 errhint("The option key takes the SQL name of a column that is a field of the payload.")));
+}
+
 /* Reads brokers, librdkafka properties and the registry: server, table, user mapping. */
 static void
 load_kafka(FsStreamDef *def, List *table_options)
@@ -184,6 +197,7 @@ load_kafka(FsStreamDef *def, List *table_options)
 				 errmsg("stream %s has no topic", def->name),
 				 errhint("Name the topic in the option topic.")));
 	check_dead_letter_topic(def);
+	check_key(def);
 	fs_options_settings(def, ForeignServerRelationId, server->options);
 	fs_options_settings(def, ForeignTableRelationId, table_options);
 	fs_options_settings(def, UserMappingRelationId, mapping);

@@ -145,6 +145,7 @@ typedef struct FsStreamDef
 	char	   *brokers;
 	char	   *topic;
 	char	   *dead_letter_topic;	/* NULL: none */
+	char	   *key;			/* column that INSERT makes the records' key of, NULL.  Table: optional column (bytea or text) */
 	int			nsettings;		/* allowlisted librdkafka properties of server, table and user mapping, in that order */
 	FsSetting  *settings;
 
@@ -153,7 +154,6 @@ typedef struct FsStreamDef
 	char	   *order_by;		/* bigint column */
 	char	   *xid;			/* xid8 column */
 	char	   *value;			/* payload column: bytea, text, json or jsonb */
-	char	   *key;			/* optional column (bytea or text), NULL */
 	char	   *arrival;		/* optional timestamptz column: the arrival clock, NULL */
 } FsStreamDef;
 

@@ -72,7 +72,7 @@ fs_dead_letter_topic_open(FsShard *shard)
 	topic = palloc0(sizeof(FsDeadLetterTopic));
 	topic->context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream dead letters to send",
 										   ALLOCSET_DEFAULT_SIZES);
-	topic->producer = fs_kafka_producer_open(shard->def, shard->def->dead_letter_topic);
+	topic->producer = fs_kafka_producer_open(shard->def, shard->def->dead_letter_topic, false);
 	topic->maybe_more = true;
 	topic->retry_after = FIRST_RETRY;
 	shard->dead_letter_topic = topic;
@@ -423,7 +423,7 @@ renew_producer(FsShard *shard, int64 now)
 		back_off(topic, now);
 	}
 	else if (now >= topic->retry_at)
-		topic->producer = fs_kafka_producer_open(shard->def, shard->def->dead_letter_topic);
+		topic->producer = fs_kafka_producer_open(shard->def, shard->def->dead_letter_topic, false);
 }
 
 /* See dead_letter_topic.h. */

@@ -19,7 +19,6 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include "storage/fd.h"
 #include "utils/memutils.h"
 
 #include "ground/clock.h"
@@ -152,7 +151,6 @@ start_fetching(FsKafkaSource *k, int index, int64 now)
 	FsKafkaPartition *part = &k->watch.parts[index];
 	FsKafkaReader	   *reader = &k->readers[index];
 	int32		id = k->watch.base.partitions[index].id;
-	const uint64 one = 1;
 
 	Assert(part->phase == FS_KAFKA_FETCH);
 	k->fetching = true;
@@ -161,7 +159,7 @@ start_fetching(FsKafkaSource *k, int index, int64 now)
 		reader->queue = rd_kafka_queue_get_partition(k->rk, k->watch.base.stream->topic, id);
 		if (reader->queue == NULL)
 			return;
-		rd_kafka_queue_io_event_enable(reader->queue, k->fd, &one, sizeof(one));
+		fs_kafka_client_wake(reader->queue, k->fd);
 	}
 	if (rd_kafka_consume_start(k->topic, id, part->next) != 0)
 	{
@@ -251,11 +249,8 @@ kafka_close(FsSource *source)
 	if (!ended)
 		elog(LOG, "Kafka client of stream %s does not end; it is left behind",
 			 k->watch.base.stream->name);
-	else if (k->fd >= 0)
-	{
-		close(k->fd);
-		ReleaseExternalFD();
-	}
+	else
+		fs_kafka_client_close_fd(k->fd);
 	MemoryContextDelete(k->watch.context);
 }
 

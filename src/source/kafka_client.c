@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "storage/fd.h"
 
@@ -87,20 +88,74 @@ fs_kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, siz
 	return rk;
 }
 
+/* See kafka_client.h. */
+int
+fs_kafka_client_open_fd(const char *stream)
+{
+	int			fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create an event descriptor for stream %s: %m", stream)));
+	ReserveExternalFD();
+	return fd;
+}
+
+/* See kafka_client.h. */
+void
+fs_kafka_client_close_fd(int fd)
+{
+	if (fd < 0)
+		return;
+	close(fd);
+	ReleaseExternalFD();
+}
+
+/* See kafka_client.h. */
+void
+fs_kafka_client_wake(rd_kafka_queue_t *queue, int fd)
+{
+	const uint64 one = 1;
+
+	rd_kafka_queue_io_event_enable(queue, fd, &one, sizeof(one));
+}
+
+/* See kafka_client.h. */
+rd_kafka_queue_t *
+fs_kafka_client_events(rd_kafka_t *rk, int fd)
+{
+	rd_kafka_queue_t *events = rd_kafka_queue_get_main(rk);
+
+	rd_kafka_set_log_queue(rk, events);
+	fs_kafka_client_wake(events, fd);
+	return events;
+}
+
+/* See kafka_client.h. */
+FsKafkaAsker *
+fs_kafka_client_start_asker(const FsKafkaAskerWork *work, int fd, const char *stream)
+{
+	FsKafkaAsker *asker = fs_kafka_asker_start(work, fd);
+
+	if (asker == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not start a thread for stream %s", stream)));
+	return asker;
+}
+
 /* Makes a handle of k->conf.  False, with the reason in 'text', when librdkafka refuses. */
 static bool
 make_handle(FsKafkaSource *k, char *text, size_t size)
 {
-	const uint64 one = 1;
 	rd_kafka_t *rk = fs_kafka_client_new(RD_KAFKA_CONSUMER, k->conf, text, size);
 
 	if (rk == NULL)
 		return false;
 	k->conf = NULL;				/* the handle's now */
 	k->rk = rk;
-	k->events = rd_kafka_queue_get_main(rk);
-	rd_kafka_set_log_queue(rk, k->events);
-	rd_kafka_queue_io_event_enable(k->events, k->fd, &one, sizeof(one));
+	k->events = fs_kafka_client_events(rk, k->fd);
 	k->topic = rd_kafka_topic_new(rk, k->watch.base.stream->topic, NULL);
 	return true;
 }
@@ -149,12 +204,7 @@ fs_kafka_client_open(FsKafkaSource *k)
 	const char *stream = k->watch.base.stream->name;
 	char		text[512];
 
-	k->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (k->fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create an event descriptor for stream %s: %m", stream)));
-	ReserveExternalFD();
+	k->fd = fs_kafka_client_open_fd(stream);
 	build_conf(k, ASSUMED_PARTITIONS);
 	if (!make_handle(k, text, sizeof(text)))
 		ereport(ERROR,
@@ -167,11 +217,7 @@ fs_kafka_client_open(FsKafkaSource *k)
 				 errmsg("invalid Kafka topic \"%s\" of stream %s",
 						k->watch.base.stream->topic, stream),
 				 errdetail("%s", rd_kafka_err2str(rd_kafka_last_error()))));
-	k->asker = fs_kafka_asker_start(&fs_kafka_questions, k->fd);
-	if (k->asker == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a thread for stream %s", stream)));
+	k->asker = fs_kafka_client_start_asker(&fs_kafka_questions, k->fd, stream);
 	fs_kafka_asker_turn(k->asker, peer_of(k), NULL);
 }
 

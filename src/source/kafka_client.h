@@ -80,6 +80,19 @@ extern void fs_kafka_client_configure(rd_kafka_conf_t *conf, const FsStreamDef *
  */
 extern rd_kafka_t *fs_kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size);
 
+/* An eventfd for a handle of the stream, which counts as ours until fs_kafka_client_close_fd(); or throws. */
+extern int	fs_kafka_client_open_fd(const char *stream);
+extern void fs_kafka_client_close_fd(int fd);
+
+/* Has a queue wake the eventfd. */
+extern void fs_kafka_client_wake(rd_kafka_queue_t *queue, int fd);
+
+/* The handle's main queue, which takes its log lines and wakes the eventfd. */
+extern rd_kafka_queue_t *fs_kafka_client_events(rd_kafka_t *rk, int fd);
+
+/* Starts an asker for a handle of the stream, or throws. */
+extern FsKafkaAsker *fs_kafka_client_start_asker(const FsKafkaAskerWork *work, int fd, const char *stream);
+
 /*
  * Opens the handle and starts the asker, or throws: a wrong value, a certificate
  * that cannot be read, no resources.  What there is by then is in 'k'.

@@ -9,10 +9,8 @@
  */
 #include "postgres.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "storage/fd.h"
 #include "utils/memutils.h"
 
 #include "source/kafka_client.h"
@@ -34,18 +32,25 @@ struct FsKafkaProducer
 	char		trouble[FS_SOURCE_ERROR_SIZE];
 };
 
-/*
- * What makes it idempotent, patient and small.  The broker judges the size of a
- * message, and each by itself: librdkafka gives up a whole batch for one of its
- * messages.
- */
+/* What makes it idempotent and patient.  The broker judges the size of a message. */
 static const FsKafkaProperty producer_properties[] = {
 	{"enable.idempotence", "true"},
 	{"message.timeout.ms", "0"},
-	{"message.max.bytes", "1000000000"},
+	{"message.max.bytes", "1000000000"}
+};
+
+/* Small, each message by itself: librdkafka gives up a whole batch for one of its messages. */
+static const FsKafkaProperty single_properties[] = {
 	{"queue.buffering.max.messages", "1000"},
 	{"batch.num.messages", "1"},
 	{"linger.ms", "0"}
+};
+
+/* Many messages of which none may fail, in the partitions where Java's clients put their keys. */
+static const FsKafkaProperty batch_properties[] = {
+	{"queue.buffering.max.messages", "10000"},
+	{"linger.ms", "5"},
+	{"partitioner", "murmur2_random"}
 };
 
 static const FsKafkaAskerWork destroyer = {NULL, fs_kafka_client_destroy};
@@ -60,47 +65,48 @@ throw_set_up(const FsStreamDef *stream, const char *text)
 			 errdetail("%s", text)));
 }
 
-/* Fills in an empty producer, or throws. */
+/* Sets some of the properties above. */
 static void
-set_up(FsKafkaProducer *producer, const char *topic)
+set_properties(FsKafkaProducer *producer, const FsKafkaProperty *properties, int n)
 {
-	const FsStreamDef *stream = producer->stream;
-	const uint64 one = 1;
 	char		text[512];
 
-	producer->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (producer->fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create an event descriptor for stream %s: %m", stream->name)));
-	ReserveExternalFD();
+	for (int i = 0; i < n; i++)
+		if (rd_kafka_conf_set(producer->conf, properties[i].name, properties[i].value,
+							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
+			throw_set_up(producer->stream, text);
+}
+
+/* Fills in an empty producer, or throws. */
+static void
+set_up(FsKafkaProducer *producer, const char *topic, bool in_batches)
+{
+	const FsStreamDef *stream = producer->stream;
+	char		text[512];
+
+	producer->fd = fs_kafka_client_open_fd(stream->name);
 	producer->conf = rd_kafka_conf_new();
 	fs_kafka_client_configure(producer->conf, stream, 1);
-	for (int i = 0; i < lengthof(producer_properties); i++)
-		if (rd_kafka_conf_set(producer->conf, producer_properties[i].name, producer_properties[i].value,
-							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
-			throw_set_up(stream, text);
+	set_properties(producer, producer_properties, lengthof(producer_properties));
+	if (in_batches)
+		set_properties(producer, batch_properties, lengthof(batch_properties));
+	else
+		set_properties(producer, single_properties, lengthof(single_properties));
 	rd_kafka_conf_set_events(producer->conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
 	producer->rk = fs_kafka_client_new(RD_KAFKA_PRODUCER, producer->conf, text, sizeof(text));
 	if (producer->rk == NULL)
 		throw_set_up(stream, text);
 	producer->conf = NULL;		/* the handle's now */
-	producer->events = rd_kafka_queue_get_main(producer->rk);
-	rd_kafka_set_log_queue(producer->rk, producer->events);
-	rd_kafka_queue_io_event_enable(producer->events, producer->fd, &one, sizeof(one));
+	producer->events = fs_kafka_client_events(producer->rk, producer->fd);
 	producer->topic = rd_kafka_topic_new(producer->rk, topic, NULL);
 	if (producer->topic == NULL)
 		throw_set_up(stream, rd_kafka_err2str(rd_kafka_last_error()));
-	producer->asker = fs_kafka_asker_start(&destroyer, producer->fd);
-	if (producer->asker == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a thread for stream %s", stream->name)));
+	producer->asker = fs_kafka_client_start_asker(&destroyer, producer->fd, stream->name);
 }
 
 /* See kafka_producer.h. */
 FsKafkaProducer *
-fs_kafka_producer_open(const FsStreamDef *stream, const char *topic)
+fs_kafka_producer_open(const FsStreamDef *stream, const char *topic, bool in_batches)
 {
 	FsKafkaProducer *producer = MemoryContextAllocZero(TopMemoryContext, sizeof(FsKafkaProducer));
 
@@ -108,7 +114,7 @@ fs_kafka_producer_open(const FsStreamDef *stream, const char *topic)
 	producer->fd = -1;
 	PG_TRY();
 	{
-		set_up(producer, topic);
+		set_up(producer, topic, in_batches);
 	}
 	PG_CATCH();
 	{
@@ -146,11 +152,7 @@ fs_kafka_producer_close(FsKafkaProducer *producer)
 		elog(LOG, "Kafka producer of stream %s does not end; it is left behind", producer->stream->name);
 		return;
 	}
-	if (producer->fd >= 0)
-	{
-		close(producer->fd);
-		ReleaseExternalFD();
-	}
+	fs_kafka_client_close_fd(producer->fd);
 	pfree(producer);
 }
 

@@ -49,10 +49,11 @@ typedef struct FsKafkaMessage
 /*
  * Makes a producer with the connection settings of 'stream', which outlives it,
  * to one topic of its brokers.  Throws for a value or a name that cannot be.
+ * 'in_batches' is faster, but one message that is refused takes others along.
  * fs_kafka_producer_close() forgets what is under way and may be called in an
  * exit callback.
  */
-extern FsKafkaProducer *fs_kafka_producer_open(const FsStreamDef *stream, const char *topic);
+extern FsKafkaProducer *fs_kafka_producer_open(const FsStreamDef *stream, const char *topic, bool in_batches);
 extern void fs_kafka_producer_close(FsKafkaProducer *producer);
 
 /* Hands over a pending message, of which nothing is copied but what it points to; false when there is no room now. */

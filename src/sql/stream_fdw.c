@@ -3,8 +3,8 @@
  *		Streams as foreign tables: what the planner calls, and what is refused.
  *
  * SELECT reads the topic (stream_scan.c), by a worker and not by the stream's own,
- * which it never disturbs.  A stream over a table is refused, since the table can
- * be read itself.  Planning asks no peer.
+ * which it never disturbs; INSERT and COPY append to it (stream_insert.c).  A stream over a table is refused both, since the
+ * table can be used itself.  Planning asks no peer.
  */
 #include "postgres.h"
 
@@ -23,6 +23,7 @@
 #include "catalog/stream.h"
 #include "sql/import_streams.h"
 #include "sql/stream_bounds.h"
+#include "sql/stream_insert.h"
 #include "sql/stream_scan.h"
 
 PG_FUNCTION_INFO_V1(fs_stream_fdw_handler);
@@ -44,16 +45,6 @@ check_readable(const FsStreamDef *stream)
 				 errmsg("cannot read stream %s", stream->name),
 				 errdetail("Its records are the rows of a table."),
 				 errhint("Select from %s, or from a feature view over the stream.", fs_relation_name(stream->table))));
-}
-
-/* Says that a stream cannot be written. */
-static void
-throw_not_writable(Oid relid)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot write to stream %s", fs_relation_name(relid)),
-			 errhint("Produce to its topic, or insert into the table it reads.")));
 }
 
 /* Estimates the size, and chooses the conditions that narrow the reading: baserel->fdw_private. */
@@ -90,43 +81,44 @@ get_foreign_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid, ForeignPath 
 							baserel->fdw_private, NIL, NIL, NIL, outer);
 }
 
+/* Throws: records of a stream stay what they are. */
+static void
+throw_not_changeable(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot change records of stream %s", fs_relation_name(relid)),
+			 errhint("A topic is only appended to, by INSERT and COPY.")));
+}
+
 /* UPDATE and DELETE come here before the scan is planned. */
 static void
 add_foreign_update_targets(PlannerInfo *root, Index index, RangeTblEntry *entry,
 						   Relation rel)
 {
-	throw_not_writable(RelationGetRelid(rel));
-}
-
-/* INSERT comes here. */
-static List *
-plan_foreign_modify(PlannerInfo *root, ModifyTable *plan, Index index, int subplan)
-{
-	RangeTblEntry *entry = planner_rt_fetch(index, root);
-
-	throw_not_writable(entry->relid);
-	return NIL;					/* not reached */
-}
-
-/* COPY comes here. */
-static void
-begin_foreign_insert(ModifyTableState *state, ResultRelInfo *result)
-{
-	throw_not_writable(RelationGetRelid(result->ri_RelationDesc));
-}
-
-static TupleTableSlot *
-exec_foreign_insert(EState *estate, ResultRelInfo *result, TupleTableSlot *slot,
-					TupleTableSlot *plan_slot)
-{
-	throw_not_writable(RelationGetRelid(result->ri_RelationDesc));
-	return NULL;				/* not reached */
+	throw_not_changeable(RelationGetRelid(rel));
 }
 
 static void
 exec_foreign_truncate(List *rels, DropBehavior behavior, bool restart)
 {
-	throw_not_writable(RelationGetRelid((Relation) linitial(rels)));
+	throw_not_changeable(RelationGetRelid((Relation) linitial(rels)));
+}
+
+/* INSERT comes here; whether the stream can be written is seen when it begins. */
+static List *
+plan_foreign_modify(PlannerInfo *root, ModifyTable *plan, Index index, int subplan)
+{
+	RangeTblEntry *entry = planner_rt_fetch(index, root);
+
+	if (plan->operation != CMD_INSERT)
+		throw_not_changeable(entry->relid);
+	if (plan->onConflictAction != ONCONFLICT_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("INSERT with ON CONFLICT is not supported for stream %s", fs_relation_name(entry->relid)),
+				 errhint("A topic has no keys that are unique.")));
+	return NIL;
 }
 
 /* The handler of the wrappers feature_stream_kafka and feature_stream_table. */
@@ -145,8 +137,9 @@ fs_stream_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ExplainForeignScan = fs_stream_scan_explain;
 	routine->AddForeignUpdateTargets = add_foreign_update_targets;
 	routine->PlanForeignModify = plan_foreign_modify;
-	routine->BeginForeignInsert = begin_foreign_insert;
-	routine->ExecForeignInsert = exec_foreign_insert;
+	routine->BeginForeignModify = fs_stream_insert_begin_modify;
+	routine->BeginForeignInsert = fs_stream_insert_begin;
+	routine->ExecForeignInsert = fs_stream_insert_row;
 	routine->ExecForeignTruncate = exec_foreign_truncate;
 	routine->ImportForeignSchema = fs_import_streams;
 	PG_RETURN_POINTER(routine);

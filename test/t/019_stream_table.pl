@@ -1,6 +1,7 @@
 
 # A stream as a table: SELECT reads its topic through a worker of the scan's own,
-# as much of it as is wanted, to where it ended; and whatever happens to broker,
+# as much of it as is wanted, to where it ended; INSERT and COPY append to it when
+# their transaction commits, and only then; and whatever happens to broker,
 # worker or session, nothing hangs and no worker is left.
 
 use strict;
@@ -102,9 +103,20 @@ like(refusal("SELECT feature_stream.create_feature_view('w', 'SELECT user_id, ma
 	qr/column "off" in an argument of an aggregate.*no part of its payload/s, 'a feature view does not have them');
 like(refusal(q(ALTER FOREIGN TABLE clicks ADD CHECK (off > 0))), qr/must not use column "off"/, 'nor has a CHECK');
 like(refusal(q(ALTER FOREIGN TABLE clicks ADD COLUMN x text OPTIONS (field '$offset'))), qr/cannot show field "\$offset".*Declare it as bigint/s, 'they have their types');
-like(refusal(q(ALTER FOREIGN TABLE clicks ADD COLUMN x bigint DEFAULT 1 OPTIONS (field '$offset'))), qr/syntax|cannot have NOT NULL, DEFAULT/, 'and nothing else');
+like(refusal(q(ALTER FOREIGN TABLE clicks ADD COLUMN x bigint OPTIONS (field '$offset') DEFAULT 1)), qr/cannot have NOT NULL, DEFAULT/, 'and nothing else');
 query_is($node, q(ALTER FOREIGN TABLE clicks ADD COLUMN raw bytea OPTIONS (field '$key'); ALTER FOREIGN TABLE clicks DROP COLUMN msg_key;
 	SELECT raw FROM clicks WHERE part = 1 AND off = 4), '\xff', 'a key may be any bytes');
+
+ingest_pid($node, 'clicks');
+query_is($node, "SELECT count(*) FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass AND last_error IS NOT NULL", '0', 'and the stream goes on');
+
+# --- Avro.
+$kafka->create_topic('avro', 1);
+$kafka->produce_records('avro', [ { partition => 0, value => avro_bytes('a') . avro_long(1_700_000_000_000) }, { partition => 0, value => 'x' } ]);
+$node->safe_psql('postgres', q(CREATE FOREIGN TABLE avro (user_id text, at timestamptz OPTIONS (unit 'ms') NOT NULL, off bigint OPTIONS (field '$offset')) SERVER kafka OPTIONS (topic 'avro', event_time 'at', format 'avro',
+	schema '{"type": "record", "name": "r", "fields": [{"name": "user_id", "type": "string"}, {"name": "at", "type": "long"}]}')));
+query_is($node, 'SELECT user_id, extract(epoch FROM at), off FROM avro', 'a|1700000000.000000|0', 'Avro is read');
+like(refusal(q(INSERT INTO avro VALUES ('a', now()))), qr/cannot write to stream public\.avro.*only JSON can be written/s, 'and not written');
 
 # --- A LIMIT ends it early.
 $kafka->create_topic('many', 1);
@@ -128,6 +140,73 @@ $session->finish;
 like($session->errors, qr/canceling statement due to user request/, 'so does a cancel');
 no_workers_left('cancels');
 like(refusal('SELECT count(*) FROM nowhere'), qr/ERROR:  the brokers of stream public\.nowhere do not answer.*HINT:  Check the option "brokers"/s, 'nobody is waited for too long');
+
+# --- INSERT and COPY: what is committed is in the topic, in the order of the rows, and becomes features.
+$kafka->create_topic('orders', 3, 'max.message.bytes' => 500_000);
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE orders (
+		user_id text OPTIONS (field 'user.id') NOT NULL CHECK (user_id <> 'nobody'), device text OPTIONS (field 'user.device'),
+		price numeric CHECK (price > 0), amount double precision, small real, n bigint, good boolean, tags text[], days date[], doc jsonb, id uuid, day date,
+		kind text DEFAULT 'web', at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL, seen timestamptz OPTIONS (unit 'ms'), times timestamptz[],
+		part int OPTIONS (field '$partition'), off bigint OPTIONS (field '$offset'), msg_key text OPTIONS (field '$key'))
+		SERVER kafka OPTIONS (topic 'orders', event_time 'at', start 'earliest', key 'user_id', idle_after '1 s', watermark_delay '1 s');
+	SELECT feature_stream.create_feature_view('spent', 'SELECT user_id, sum(price) AS price, count(*) AS n FROM orders GROUP BY user_id', '{1 h}', '1 min')));
+my $columns = 'user_id, device, price, amount, small, n, good, tags, days, doc, id, day, kind, at, seen, times';
+my $rows = q(SELECT 'u' || i % 5 AS user_id, CASE WHEN i % 2 = 0 THEN E'd"\\\\\n' || chr(233) || i END AS device, i + 0.10 AS price, i / 3.0::float8 AS amount, (i / 7.0)::real AS small,
+	CASE WHEN i % 3 = 0 THEN 9007199254740993 - i END AS n, i % 2 = 0 AS good, ARRAY[NULL, 'a,b', ''] AS tags, '{}'::date[] AS days, '{"a": [1, {"b": null}]}'::jsonb AS doc,
+	'6ba7b810-9dad-11d1-80b4-00c04fd430c8'::uuid AS id, '2024-02-29'::date AS day, CASE WHEN i % 4 > 0 THEN 'app' END AS kind,
+	date_trunc('second', now()) - (1000 - i) * interval '0.25 s' AS at, '2024-03-01 12:34:56.789012+02'::timestamptz AS seen, ARRAY['2024-03-01 12:34:56.5+00'::timestamptz] AS times
+	FROM generate_series(1, 1000) i);
+$node->safe_psql('postgres', "CREATE TABLE rows AS $rows; SET TimeZone = 'Asia/Kolkata'; SET extra_float_digits = -5; SET DateStyle = 'German'; INSERT INTO orders ($columns) SELECT $columns FROM rows");
+is(rows_differ($node, "SELECT $columns FROM orders", "SELECT $columns FROM rows"), '', 'what was inserted is what is read');
+query_is($node, 'SELECT count(*), count(DISTINCT part) > 1, bool_and(msg_key = user_id) FROM orders', '1000|t|t', 'with the key that the option says');
+query_is($node, 'SELECT count(*) FROM (SELECT at - lag(at) OVER (PARTITION BY part ORDER BY off) AS d FROM orders) o WHERE d < interval \'0\'', '0', 'in the order of the rows');
+query_becomes($node, 'SELECT sum(n_1h), sum(price_1h) FROM spent_live', '1000|500600.00', 'and the features have it');
+query_is($node, q(SELECT count(*) FROM feature_stream.dead_letter WHERE stream = 'orders'::regclass), '0', 'nothing of it is a dead letter');
+$node->safe_psql('postgres', "COPY orders (user_id, price, at, msg_key) FROM stdin;\nc1\t1\t2024-01-01 00:00:00.5+00\tk1\nc2\t\\N\t2024-01-01 00:00:00+00\t\\N\n\\.\n");
+query_is($node, q(SELECT user_id, price, kind, extract(epoch FROM at), msg_key FROM orders WHERE user_id LIKE 'c_' ORDER BY 1), "c1|1|web|1704067200.500000|k1\nc2||web|1704067200.000000|c2",
+	'COPY appends; a column that shows the key gives it');
+query_is($node, q(INSERT INTO orders (user_id, at) VALUES ('r1', now()) RETURNING user_id, kind), 'r1|web', 'RETURNING gives the row');
+
+# What a transaction or a part of it takes back is never sent.
+sub written { return $node->safe_psql('postgres', "SELECT coalesce(string_agg(user_id, ' ' ORDER BY user_id COLLATE \"C\"), '') FROM orders WHERE user_id LIKE '$_[0]%'"); }
+sub put { my ($user) = @_; return "INSERT INTO orders (user_id, at) VALUES ('$user', now());"; }
+$node->safe_psql('postgres', 'BEGIN;' . put('x1') . 'ROLLBACK');
+$node->psql('postgres', 'BEGIN;' . put('x2') . 'SELECT 1/0; COMMIT');
+$node->safe_psql('postgres', 'BEGIN;' . put('x3') . 'SAVEPOINT a;' . put('x4') . 'SAVEPOINT b;' . put('x5') . 'RELEASE b;' . put('x6') . 'ROLLBACK TO a;' . put('x7') .
+	'SAVEPOINT c;' . put('x8') . 'RELEASE c; SAVEPOINT d;' . put('x9') . 'ROLLBACK TO d; RELEASE a; COMMIT');
+$node->safe_psql('postgres', q(DO $$ BEGIN BEGIN INSERT INTO orders (user_id, at) SELECT 'xa' || i, now() FROM generate_series(1, 3000) i; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN
+	INSERT INTO orders (user_id, at) VALUES ('xb', now()); END; END $$));
+is(written('x'), 'x3 x7 x8 xb', 'what is rolled back is not sent');
+like(refusal('BEGIN;' . put('y') . q(PREPARE TRANSACTION 'y')), qr/cannot prepare a transaction that has inserted into a stream/, 'nothing is prepared');
+
+# What would be a dead letter is an error, as in a table.
+sub state_of { my (undef, undef, $text) = $node->psql('postgres', "\\set VERBOSITY verbose\n$_[0]"); return $text =~ /ERROR:  (\w+): (.*)/ ? "$1 $2" : $text; }
+is(state_of(q(INSERT INTO orders (at) VALUES (now()))), '23502 new row of stream public.orders does not meet its contract: field "user.id" is missing', 'NOT NULL');
+like(state_of(q(INSERT INTO orders (user_id, at, price) VALUES ('y', now(), -1))), qr/^23514 .*check constraint "orders_price_check" is violated/, 'CHECK');
+like(state_of(q(INSERT INTO orders (user_id, at) VALUES ('y', 'infinity'))), qr/^22023 column "at" has a value that a record cannot have: infinity/, 'what JSON does not have');
+like(state_of(q(INSERT INTO orders (user_id, at, tags) VALUES ('y', now(), '{{a},{b}}'))), qr/^22023 column "tags"/, 'arrays of arrays');
+like(state_of(q(INSERT INTO orders (user_id, at, part) VALUES ('y', now(), 0))), qr/^0A000 cannot insert a value into column "part"/, 'a place');
+like(state_of(q(UPDATE orders SET price = 1)), qr/^0A000 cannot change records/, 'records stay what they are');
+like(state_of(put('y') =~ s/;/ ON CONFLICT DO NOTHING/r), qr/^0A000 INSERT with ON CONFLICT/, 'ON CONFLICT');
+like(state_of(q(ALTER FOREIGN TABLE orders OPTIONS (SET key 'nothing'))), qr/^42703 key column "nothing"/, 'a key that is no column');
+is(written('y'), '', 'and none of it is sent');
+is(($node->psql('postgres', 'SET ROLE reader; ' . put('z')))[0], 3, 'not everybody may write');
+
+# One that the broker does not take is an error, and one that nobody takes, in time.
+like(state_of(q(INSERT INTO orders (user_id, at, device) VALUES ('y', now(), repeat('x', 600000)))), qr/could not write to the topic of stream public\.orders: the broker refuses a record/,
+	'a record that is too large');
+$took = seconds_of(sub { $session->run("SET statement_timeout = '1s'; INSERT INTO nowhere VALUES ('a', now()); RESET statement_timeout") });
+my $timeouts = () = $session->errors =~ /canceling statement due to statement timeout/g;
+ok($timeouts == 2 && $took < 10, 'statement_timeout ends a commit that waits') or diag("$timeouts $took");
+like(refusal(q(INSERT INTO nowhere VALUES ('a', now()))), qr/could not write to the topic of stream public\.nowhere: the brokers do not answer/, 'nobody is waited for too long');
+no_workers_left('writing');
+
+# What is delivered when the transaction still fails stays: that is said, and nothing hangs.
+set_fault($node, 'topic-delivered:error:1');
+like(refusal(put('late')), qr/ERROR:  fault point "topic-delivered" was told to fail/, 'a sender that fails at the last moment is an error');
+set_fault($node, '');
+is(written('late'), 'late', 'of a transaction whose records have gone');
 
 # --- A worker that dies takes no session along that hangs.
 $session->run('BEGIN; DECLARE c CURSOR FOR SELECT * FROM many; FETCH 1 FROM c');
