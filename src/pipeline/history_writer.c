@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -71,7 +72,7 @@ begin_reading(FsRunAs *scope, const FsViewDef *view)
 	fs_run_as_begin(scope, view->owner, list_make2("row_security", "off"));
 }
 
-/* The history's name, qualified. */
+/* The history's name, qualified; the caller has it open. */
 static char *
 history_name(const FsViewDef *view)
 {
@@ -83,15 +84,17 @@ history_name(const FsViewDef *view)
 FsTime
 fs_history_newest(const FsViewDef *view, const FsStreamDef *stream)
 {
+	Relation	history = OidIsValid(view->history) ? try_relation_open(view->history, AccessShareLock) : NULL;
 	FsRunAs		scope;
 	FsTime		newest;
 
-	if (!OidIsValid(view->history))
-		return FS_TIME_MIN;
+	if (history == NULL)
+		return FS_TIME_MIN;		/* it is dropped just now */
 	begin_reading(&scope, view);
 	fs_query_read(psprintf("SELECT pg_catalog.max(window_end) FROM %s", history_name(view)), 0, NULL, NULL);
 	newest = fs_query_time(0, 1);
 	fs_run_as_end(&scope);
+	relation_close(history, NoLock);
 	return newest;
 }
 
