@@ -49,9 +49,6 @@ typedef struct FsPartialRecord
 	const FsValue *cells;		/* values in the place of codes, bytes in the place of sets */
 } FsPartialRecord;
 
-/* Prepares the partial log of a view. */
-extern struct FsPartialLog *fs_partial_log_create(const FsView *view);
-
 /* The window end at which an event counts first. */
 static inline FsTime
 fs_partial_log_entry(const FsView *view, const FsEventMeta *meta)

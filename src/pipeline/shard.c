@@ -12,7 +12,6 @@
 #include "catalog/contract_version.h"
 #include "ground/settings.h"
 #include "pipeline/history_writer.h"
-#include "pipeline/partial_log.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
 
