@@ -34,7 +34,7 @@ dictionary_of(const FsView *view, const FsAggregate *aggregate, int cell)
 	return view->kept[aggregate->kept].partial;
 }
 
-/* See partial_log.h; in the current context. */
+/* See shard.h. */
 struct FsPartialLog *
 fs_partial_log_create(const FsView *view)
 {

@@ -552,6 +552,9 @@ extern bool fs_fold(FsShard *shard, int index, uint32 *folded);
 extern FsHandle fs_fold_record(FsShard *shard, FsView *view, const char *key, int key_len, FsTime record,
 							   FsTime counts_from, const FsCell *cells);
 
+/* partial_record.c: the stored partial aggregates of a sliced view, in the current context */
+extern struct FsPartialLog *fs_partial_log_create(const FsView *view);
+
 /* fold_ahead.c; fs_fold_key_make() fills *key from an event's values */
 extern void fs_fold_ahead_init(FsShard *shard);
 extern void fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key);
