@@ -27,7 +27,7 @@
  *		log_columns.c		events of the log by the columns that the stream has now
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
- *		recover.c			from the tables back to memory
+ *		recover*.c			from the tables back to memory: positions, log, rows in force
  *		gap.c				window ends that a view does not fire when they are due
  *		history_writer.c	rows into the history, where its columns are
  *		backread.c, backread_step.c, backread_write.c

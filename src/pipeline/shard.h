@@ -31,7 +31,7 @@
  *	checkpoint.c	one transaction: log, positions, rows, dead letters, cursor
  *	checkpoint_state.c	its small rows
  *	pace.c			how it gives way to ingestion
- *	recover.c		from the tables back to memory
+ *	recover*.c		from the tables back to memory: positions, log, rows in force
  *	corrected.c		what corrections say to that
  *	gap.c			window ends that a view does not fire itself
  *	backread.c		older events for one view, from the source (in the same)
