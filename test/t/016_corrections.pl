@@ -76,6 +76,9 @@ my $clicks = generate($kafka, '--topic', 'clicks', '--create', '--events', $even
 	'--span-minutes', 90, '--rate', $events / (4 * @order));
 create_example($node, 'clicks', slice => '1 min');
 create_wide_view($node, '{1 min, 10 min, 30 min}', '1 min', '3 min');
+# Partial aggregates of slides, which are stored as soon as they are closed: a correction changes them.
+$node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('totals',
+	'SELECT user_id, count(*) AS n, max(item_id) AS last FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min')));
 wait_until('the first windows and dead letters', sub {
 	answer_of($node, 'SELECT 1 FROM feature_stream.stream_state WHERE frontier IS NOT NULL
 		AND (SELECT count(*) > 20 FROM feature_stream.dead_letter)') });
@@ -118,6 +121,8 @@ query_is($node, q(
 	'each is in the log once, in time');
 oracle_agrees($node, $kafka, $redis, 'clicks', $end - 60, "the oracle agrees after " . @order . " kills (seed $seed)");
 verifies($node, 'wide_features', 'the view of ten features and three windows beside it verifies');
+verifies($node, 'totals', 'and so does one of partial aggregates');
+is($node->safe_psql('postgres', q(SELECT bool_and(keeps = 'partials') FROM feature_stream.explain_feature_view('totals'))), 't', 'which it keeps');
 for ([ session_features => 'user_id' ], [ wide_features => 'who' ])
 {
 	my ($view, $entity) = @$_;
@@ -159,7 +164,7 @@ query_is($node, q(
 query_is($node, q(
 	SELECT count(*), bool_and(v.counted_count + v.filtered_count + v.late_count + v.expression_error_count = p.accepted)
 	  FROM feature_stream.view_state v, (SELECT sum(accepted_count) AS accepted FROM feature_stream.partition_position) p),
-	'2|t', 'each view counted, filtered or refused what was accepted');
+	'3|t', 'each view counted, filtered or refused what was accepted');
 note(crash_count($node) . ' crashes in all');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC|has changed meanwhile/,
 	'nothing crashed but what was killed');
