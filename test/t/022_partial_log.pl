@@ -114,6 +114,14 @@ sub await_all
 	return;
 }
 
+# More clicks, when there is a dead letter besides.
+sub go_on_after_letter
+{
+	insert_clicks($inserted, $inserted + 300);
+	await_all($inserted + 1);
+	return;
+}
+
 # More clicks.  Storing begins at one checkpoint, so the next one's are stored.
 sub go_on
 {
@@ -206,6 +214,27 @@ go_on();
 restart();
 agrees('after an alteration');
 is(+(recovered())[0], $again + 2, 'whose records are used, too');
+
+# --- Dead letters that come back with corrections count in a record that is stored.  The worker dies before they are in memory.
+go_on();
+$node->safe_psql('postgres', q(INSERT INTO outbox (id, value) VALUES (1000000, '{"shop": null, "at": "2024-01-15 00:00:00+00"}')));
+await_all($inserted + 1);
+my $crashes = crash_count($node);
+set_fault($node, 'correction-after-commit:crash:1');
+$node->safe_psql('postgres', q(
+	UPDATE feature_stream.dead_letter d SET payload = convert_to(json_build_object('shop', 's0', 'item', 'i1', 'price', 7, 'score', 1, 'qty', 3, 'big', 5,
+	       'at', s.frontier - interval '90 s')::text, 'UTF8')
+	  FROM feature_stream.stream_state s WHERE s.stream = d.stream));
+answer_of($node, "SELECT feature_stream.replay_dead_letters('clicks', corrections => true)");
+wait_until('the crash', sub { crash_count($node) > $crashes });
+end_crashes($node);
+wait_for_server($node);
+$node->safe_psql('postgres', "SELECT feature_stream.replay_dead_letters('twin', corrections => true)");
+query_becomes($node, q(SELECT count(DISTINCT stream), bool_and(outcome = 'replayed' AND corrected_at IS NOT NULL), sum(corrected_rows) > 100
+	FROM feature_stream.dead_letter_outcome), '2|t|t', 'rows are corrected');
+agrees('after a correction');
+go_on_after_letter();
+agrees('after more clicks');
 query_is($node, q(SELECT * FROM feature_stream.verify_feature_view('partials')), '', 'all of it verifies');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC|are corrupted/,
 	'nothing crashed but what was killed');
