@@ -63,7 +63,7 @@ BEGIN
 END $$;
 CREATE VIEW memory AS SELECT memory_bytes AS bytes FROM feature_stream.stat_stream WHERE stream = 'sales'::regclass;
 
--- Three shops, 40,000 events in 15 hours, all of them in the long window: their memory is that of 30 slides (events take 16 bytes).
+-- Three shops, 40,000 events in 15 hours, all of them in the long window: their memory is that of 30 slides.
 INSERT INTO outbox (id, value) VALUES (1, '{"shop": "clock", "at": "2024-01-15 00:00:00+00"}');
 CALL wait_for(1, '2024-01-14 23:30:00+00');
 SELECT bytes AS empty_bytes FROM memory \gset

@@ -22,7 +22,7 @@ TRAINING_SET = """
 SELECT l.user_id, l.labelled_at, l.bought, f.window_end, f.item_count_30m, f.distinct_items_30m, f.top_category_30m
   FROM labels l LEFT JOIN features f
     ON f.user_id = l.user_id AND f.window_end <= l.labelled_at AND f.available_at <= l.labelled_at
-QUALIFY row_number() OVER (PARTITION BY l.user_id, l.labelled_at ORDER BY f.window_end DESC) = 1
+QUALIFY row_number() OVER (PARTITION BY l.user_id, l.labelled_at ORDER BY f.window_end DESC, f.revision DESC) = 1
  ORDER BY l.labelled_at, l.user_id"""
 
 
