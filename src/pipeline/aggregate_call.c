@@ -33,6 +33,8 @@ typedef struct FsAggregateCall
 	FunctionCallInfo final;		/* NULL: the state is the result */
 	FmgrInfo	deserial_function;
 	FunctionCallInfo deserial;	/* NULL: the aggregate has none */
+	FmgrInfo	combine_function;
+	FunctionCallInfo combine;	/* NULL: as long as deserial is */
 } FsAggregateCall;
 
 /* The state that a group begins with. */
@@ -103,16 +105,18 @@ prepare_final(FsAggregateCall *call, HeapTuple tuple, Oid *types, int ntypes)
 	call->final = make_call(call, &agg->finalfn, agg->numFinalArgs);
 }
 
-/* Looks up the function that reads states, where there is one. */
+/* Looks up the functions that read states, where there are any. */
 static void
 prepare_deserial(FsAggregateCall *call, HeapTuple tuple)
 {
-	Oid			function = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggdeserialfn;
+	Form_pg_aggregate form = (Form_pg_aggregate) GETSTRUCT(tuple);
 
-	if (!OidIsValid(function))
+	if (!OidIsValid(form->aggdeserialfn))
 		return;
-	fmgr_info(function, &call->deserial_function);
+	fmgr_info(form->aggdeserialfn, &call->deserial_function);
 	call->deserial = make_call(call, &call->deserial_function, 2);
+	fmgr_info(form->aggcombinefn, &call->combine_function);
+	call->combine = make_call(call, &call->combine_function, 2);
 }
 
 /* See aggregate.h. */
@@ -281,18 +285,25 @@ fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 	return row->stale ? (Datum) 0 : end_group(call, &group, isnull);
 }
 
-/* Begins a group with a state. */
+/*
+ * Begins a group with a state.  What is read is combined with nothing, as the
+ * executor does: a state as it was read may not take values (numeric_deserialize()
+ * makes one without squares in some minor releases).
+ */
 static void
 load_state(FsAggregateCall *call, AggStatePerGroupData *group, bytea *state)
 {
 	MemoryContext old = MemoryContextSwitchTo(call->state->curaggcontext->ecxt_per_tuple_memory);
 
-	Assert(call->deserial != NULL);
+	Assert(call->deserial != NULL && !call->combine_function.fn_strict);
 	call->deserial->args[0] = (NullableDatum) {PointerGetDatum(state), false};
 	call->deserial->args[1] = (NullableDatum) {(Datum) 0, false};
 	call->deserial->isnull = false;
-	group->transValue = FunctionCallInvoke(call->deserial);
-	group->transValueIsNull = call->deserial->isnull;
+	call->combine->args[1] = (NullableDatum) {FunctionCallInvoke(call->deserial), false};
+	call->combine->args[0] = (NullableDatum) {(Datum) 0, true};
+	call->combine->isnull = false;
+	group->transValue = FunctionCallInvoke(call->combine);
+	group->transValueIsNull = call->combine->isnull;
 	group->noTransValue = false;
 	MemoryContextSwitchTo(old);
 }
