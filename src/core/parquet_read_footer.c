@@ -31,6 +31,7 @@ typedef struct Element
 	int64_t		id;				/* -1: none */
 } Element;
 
+/* Takes a SchemaElement; what it does not say stays as it is here. */
 static Element
 take_element(FsThriftReader *in)
 {

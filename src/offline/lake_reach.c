@@ -32,6 +32,7 @@ typedef struct Reach
 /* Does something with a manifest; false: it is all done. */
 typedef bool (*ManifestVisitor) (Reach *reach, const FsIcebergManifest *manifest);
 
+/* Frees all that core has made; a callback of the memory context. */
 static void
 release(void *arg)
 {

@@ -50,6 +50,7 @@ typedef struct Condensing
 	int			nblobs;
 } Condensing;
 
+/* By slide, then as they stand in the ring. */
 static int
 compare_candidates(const void *a, const void *b)
 {

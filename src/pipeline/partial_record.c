@@ -189,13 +189,6 @@ fs_partial_record_append(const FsView *view, FsSegmentWriter *writer, const FsEn
 				 errdetail("Could not add a record to a segment of partial aggregates.")));
 }
 
-/* Bytes that are read. */
-typedef struct Cursor
-{
-	const char *p;
-	const char *end;
-} Cursor;
-
 /* A segment's checksum was right, so this is our own mistake, or another version's. */
 static void pg_attribute_noreturn()
 fail_set(void)
@@ -206,31 +199,26 @@ fail_set(void)
 			 errhint("Delete the view's rows there: its events are read instead.")));
 }
 
+/* Takes a number of a set; throws when the bytes end before it does. */
 static uint64
-take_varint(Cursor *in)
+take_varint(FsCursor *in)
 {
-	uint64		v = 0;
+	uint64		v;
 
-	for (int shift = 0; shift < 64 && in->p < in->end; shift += 7)
-	{
-		uint8		byte = (uint8) *in->p++;
-
-		v |= (uint64) (byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return v;
-	}
-	fail_set();
+	if (!fs_take_varint(in, &v))
+		fail_set();
+	return v;
 }
 
+/* Takes 'n' bytes of a set; throws when there are fewer. */
 static const char *
-take_bytes(Cursor *in, uint64 n)
+take_bytes(FsCursor *in, uint64 n)
 {
-	const char *p = in->p;
+	const char *bytes;
 
-	if (n > (uint64) (in->end - in->p))
+	if (!fs_take_bytes(in, n, &bytes))
 		fail_set();
-	in->p += n;
-	return p;
+	return bytes;
 }
 
 /* The code of a value; 0 when memory is out. */
@@ -246,7 +234,7 @@ make_code(FsShard *shard, FsDictionary *dictionary, const char *data, uint32 len
 static FsHandle
 decode_set(FsShard *shard, FsDictionary *dictionary, const FsValue *value, uint32 slice)
 {
-	Cursor		in = {value->data, value->data + value->len};
+	FsCursor	in = {value->data, value->data + value->len};
 	uint64		n = take_varint(&in);
 	FsSetMember *members;
 	FsHandle	handle;

@@ -359,6 +359,17 @@ scan_older(Recovery *recovery)
 	return until;
 }
 
+/* Goes over the events of entities that have lost all of theirs during a pause. */
+static void
+scan_left(Recovery *recovery, FsTime until_all)
+{
+	FsTime		from;
+	FsTime		until;
+
+	if (fs_recover_left_range(recovery->shard, until_all, &from, &until))
+		scan(recovery, from, until, STAMP_LEFT);
+}
+
 /* See shard.h. */
 void
 fs_recover_stamps(FsShard *shard)
@@ -399,13 +410,7 @@ fs_recover_log(FsShard *shard)
 
 	/* Older events were met before their entities were there: their stamps come now. */
 	if (!recovery.full && has_fired)
-	{
-		FsTime		from;
-		FsTime		until;
-
-		if (fs_recover_left_range(shard, scan_older(&recovery), &from, &until))
-			scan(&recovery, from, until, STAMP_LEFT);
-	}
+		scan_left(&recovery, scan_older(&recovery));
 	if (!recovery.full)
 		fs_corrected_stamp(shard, recovery.corrected);
 	for (int v = 0; v < shard->nviews; v++)

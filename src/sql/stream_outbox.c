@@ -164,6 +164,7 @@ has_records(void)
 
 /* --- Transactions --- */
 
+/* Delivers before the transaction commits, which throws when it cannot; and forgets the rest. */
 static void
 on_transaction(XactEvent event, void *arg)
 {
@@ -218,6 +219,7 @@ merge(FsStreamOutbox *outbox, int level)
 		outbox->marks = list_delete_first(outbox->marks);
 }
 
+/* Records of a subtransaction go with it, or become those of its parent. */
 static void
 on_subtransaction(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {

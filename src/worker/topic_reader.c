@@ -51,6 +51,7 @@ static FsSource *my_source = NULL;
 
 /* --- The request, on both sides --- */
 
+/* Where partitions end, into the request. */
 static void
 put_ends(StringInfo message, int nends, const FsTopicEnd *ends)
 {
