@@ -10,6 +10,7 @@
  *	partitions.c	which partition to read next; idleness; the shard's watermark
  *	parking.c		partitions that wait for a schema; asking the registry
  *	contract.c		bytes -> event, by the stream's data contract
+ *	contract_expressions.c	what it leaves to PostgreSQL's functions
  *	inputs.c		what views evaluate of each event
  *	admit.c			event time, lateness, dead letters
  *	dead_letter_replay.c	those that come back
@@ -50,20 +51,16 @@
 
 #include "postgres.h"
 
-#include "executor/executor.h"
-
 #include "catalog/feature_view.h"
 #include "catalog/online_key.h"
 #include "catalog/stream.h"
 #include "core/segment.h"
 #include "core/slice.h"
-#include "core/watermark.h"
-#include "core/wire_header.h"
 #include "ground/clock.h"
-#include "online/online.h"
+#include "pipeline/event.h"
+#include "pipeline/view.h"
 #include "source/source.h"
 #include "state/store.h"
-#include "state/touch.h"
 
 /* How many events ahead folding gets its memory; fs_fold_prepare() is called from -FS_FOLD_AHEAD on. */
 #define FS_FOLD_AHEAD 24
@@ -85,65 +82,7 @@
 #define FS_PENDING_BYTES (64 * 1024 * 1024)
 
 struct FsCheckpoint;			/* pace.h */
-struct FsReplay;				/* dead_letter_replay.h */
 struct FsDeadOverflow;			/* dead_letters.h */
-
-/* A partition of the shard. */
-typedef struct FsPartition
-{
-	int			source_index;	/* in source->partitions */
-	int32		id;
-	bool		started;		/* has a position (durable or just resolved) */
-	bool		new_start;		/* position resolved, not committed yet: not read before that */
-	bool		assigned;
-	bool		parked;			/* waits for the schema of the record at 'position'; see parking.c */
-	FsWireHeader parked_for;
-	FsPosition	position;		/* next to read */
-	FsPosition	start;
-	FsPartitionClock clock;
-	FsTime		at_end_since;	/* FS_TIME_MIN: not at the end */
-	FsTime		covered_from;	/* event time from which on nothing is missing; FS_TIME_MIN until known */
-	bool		covers_all;		/* reading began at the very first record */
-	int64		durable_offset;
-	int64		read_count;
-	int64		accepted_count;
-	int64		partially_late_count;
-	int64		dead_letter_count;
-} FsPartition;
-
-/* One record on its way. */
-typedef struct FsEvent
-{
-	FsEventMeta meta;
-	const FsRecord *record;
-	const struct FsReplay *replay;	/* a dead letter that comes back; NULL: the source's */
-	FsValue    *values;			/* one per stream column, then those of the views' expressions */
-	FsReason	reason;
-	const char *message;		/* of the dead letter */
-	bool		lacks_key;		/* for some view, as preparing found, or it may: admission looks */
-	uint32		where_mask;		/* bit i: passed WHERE of view i */
-	uint32		error_mask;		/* bit i: an expression of view i raised an error */
-	char	   *error;			/* the latest one's message, in the batch's memory */
-	bool		corrects;		/* windows that have fired count it, too: see correction.h */
-} FsEvent;
-
-/* How a kept value gets from the event into a cell. */
-typedef struct FsKept
-{
-	int			value;			/* index into FsEvent.values */
-	bool		is_float;
-	FsDictionary *dictionary;	/* of a byte type; NULL: the value itself is stored */
-	FsDictionary *partial;		/* the same in a sliced view, which looks up few values: not ahead */
-} FsKept;
-
-/* What folding an event into a view looks up, and where. */
-typedef struct FsFoldKey
-{
-	int			len;			/* of the key; -1: the event has none that fits, and is not for the view */
-	int			nplaces;		/* 0 when there is no key */
-	FsTablePlace places[1 + FS_MAX_KEPT];	/* the entity's, then each kept value's; bucket NULL: in no dictionary */
-	char		bytes[FS_ENTITY_MAX_KEY];
-} FsFoldKey;
 
 /* Pending segments of the log: the last one of a slice takes events, those before it are full. */
 typedef struct FsPendingSlice
@@ -221,114 +160,6 @@ typedef struct FsDurableCursor
 	uint32		view;
 	int64		hash;
 } FsDurableCursor;
-
-/* What became of the events that the stream accepted, and rows fired. */
-typedef struct FsViewCounts
-{
-	int64		counted;
-	int64		filtered;
-	int64		late;			/* too late for this view */
-	int64		expression_errors;
-	int64		rows;
-} FsViewCounts;
-
-/*
- * A row of feature_stream.backfill: window ends after 'after' (FS_TIME_MIN:
- * all) up to 'until' are not fired, but their rows known since 'computed_at'.
- */
-typedef struct FsGap
-{
-	FsTime		after;
-	FsTime		until;
-	FsTime		computed_at;
-	bool		by_pause;
-	bool		pending;		/* its rows are not all in the history yet */
-} FsGap;
-
-/* Where expiry stands in a touch list; see prune.c. */
-typedef enum FsPrunePhase
-{
-	FS_PRUNE_NONE,
-	FS_PRUNE_TRIM,
-	FS_PRUNE_REMOVE
-} FsPrunePhase;
-
-typedef struct FsPruneCursor
-{
-	FsPrunePhase phase;
-	FsTouchList list;			/* taken out of the view's directory */
-	FsHandle	block;			/* next to be trimmed */
-} FsPruneCursor;
-
-/* How fast a counter grows, a second of event time; smoothed.  For report.c. */
-typedef struct FsRate
-{
-	bool		started;
-	bool		known;
-	FsTime		time;			/* of the last sample */
-	int64		count;			/* then */
-	double		per_second;
-} FsRate;
-
-typedef struct FsView
-{
-	/* Info */
-	FsViewDef  *def;
-	FsSharedViewState *shared;
-	FsRingLayout layout;
-	FsKept	   *kept;			/* def->nkept */
-	ExprState  *where;
-	int		   *value_of;		/* per input: index into FsEvent.values */
-	int			text_key;		/* the one entity column, of a byte type: likewise; -1: not so */
-	ExprState **inputs;			/* per input; NULL for a column of the stream */
-	bool		has_expressions;	/* any of these, or WHERE */
-	bool		has_key_expressions;
-	ExprState **guards;			/* evaluated for what they may raise; see FsViewDef.guards */
-
-	/* State */
-	FsTouchLists touches;		/* by slice of the event, or of its record */
-	FsTouchLists late;			/* by window end (slice index) at which late events enter */
-	FsPruneCursor prune;
-	struct FsPartialLog *partial_log;	/* partial_log.h; NULL: the view is not sliced */
-	FsTime		history_until;	/* its history had rows to here when it was first loaded; FS_TIME_MIN: none */
-	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
-	bool		has_backread;	/* older events were read for it: backread.h */
-	FsTime		covered_from;	/* and then nothing is missing from this event time on */
-	FsTime		complete_from;	/* window ends from here on are fully covered */
-	int			ngaps;
-	FsGap	   *gaps;			/* ascending */
-	bool		paused;
-	FsTime		paused_after;	/* fires up to here; FS_TIME_MIN: not at all */
-
-	/* Row computation */
-	struct FsRow *row;
-	FsEventSet	set;
-	AttrNumber *history_attnums;	/* where its columns are; NULL: none */
-	struct FsHistoryWriter *history;	/* open during a checkpoint that wrote rows */
-
-	/* Online */
-	struct FsKeyPart *key_parts;
-	int			nkey_parts;
-	char	  **field_names;	/* of nwindows * naggregates fields */
-	FsOnline   *online;
-	uint64		incarnation;	/* of the store that 'queue' speaks to */
-	bool		resync;			/* all rows in force are to be put again */
-	uint32		resync_bucket;
-	FsHandle   *queue;			/* ring buffer of dirty entities */
-	uint32		queue_head;
-	uint32		queue_count;
-	uint32		queue_max;
-
-	/* Statistics */
-	FsViewCounts counts;		/* durable with the checkpoint */
-	FsRate		event_rate;
-	FsRate		row_rate;
-	int64		feature_errors;	/* features of rows fired that are NULL because they raised */
-	int64		online_written;
-	int64		online_deleted;
-	int64		online_errors;
-	FsTime		online_time;
-} FsView;
 
 /* Dead letters among the records of late; see dead_letter_limit.c. */
 #define FS_LIMIT_STEPS 12
@@ -444,13 +275,6 @@ typedef struct FsShard
 	MemoryContext batch;
 } FsShard;
 
-/* The value of a view's input among an event's values. */
-static inline const FsValue *
-fs_input_value(const FsView *view, const FsValue *values, int input)
-{
-	return &values[view->value_of[input]];
-}
-
 /*
  * The key of events[index] for a view, from fs_fold_prepare() until the event is
  * folded; those of an event for all views follow one another.
@@ -483,9 +307,6 @@ fs_shard_move_live_end(FsShard *shard, FsTime time)
 	pg_atomic_write_u64(&shard->root->live_end, (uint64) time);
 }
 
-/* entity_key.c: the key of an event goes to key[FS_ENTITY_MAX_KEY]; -1 when it has none that fits. */
-extern int	fs_key_of_values(const FsView *view, const FsValue *values, char *key);
-
 /* Has the step that began at 'begin' (fs_clock_monotonic()) taken its time? */
 static inline bool
 fs_step_is_over(int64 begin)
@@ -498,15 +319,6 @@ static inline bool
 fs_shard_is_replaying(const FsShard *shard)
 {
 	return shard->nevents > 0 && shard->batch_partition == NULL;
-}
-
-/* Does the view fire at this boundary, when its slide says so?  Not in its gaps, nor when it is paused. */
-static inline bool
-fs_view_fires(const FsView *view, FsTime boundary)
-{
-	if (view->paused && boundary > view->paused_after)
-		return false;
-	return view->ngaps == 0 || boundary > view->gaps[view->ngaps - 1].until;
 }
 
 /*
@@ -551,9 +363,6 @@ extern bool fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, 
 extern bool fs_fold(FsShard *shard, int index, uint32 *folded);
 extern FsHandle fs_fold_record(FsShard *shard, FsView *view, const char *key, int key_len, FsTime record,
 							   FsTime counts_from, const FsCell *cells);
-
-/* partial_record.c: the stored partial aggregates of a sliced view, in the current context */
-extern struct FsPartialLog *fs_partial_log_create(const FsView *view);
 
 /* fold_ahead.c; fs_fold_key_make() fills *key from an event's values */
 extern void fs_fold_ahead_init(FsShard *shard);
