@@ -69,11 +69,13 @@ for my $version (1 .. 4)
 	if ($version == 2)
 	{
 		is(ingest_pid($node, 'clicks'), $pid, 'no restart for a new version');
-		# what they write now becomes a column, with some of it read and some not
+		# what they write now becomes a column, with some of it read and some not; one transaction is one restart
 		$node->safe_psql('postgres', q(
+			BEGIN;
 			ALTER FOREIGN TABLE clicks ADD COLUMN device text DEFAULT 'unknown';
 			SELECT feature_stream.create_feature_view('device_features', 'SELECT user_id, count(DISTINCT device) AS devices, array_agg(device) AS list
-				FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min')));
+				FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min');
+			COMMIT));
 		$pid = ingest_pid($node, 'clicks', $pid);
 	}
 	wait_for_read($node, 'clicks', $read);
