@@ -21,6 +21,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "pipeline/condense.h"
 #include "pipeline/corrected.h"
 #include "pipeline/log_columns.h"
 #include "pipeline/partial_log.h"
@@ -77,6 +78,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 {
 	FsShard    *shard = recovery->shard;
 	FsView	   *view = &shard->views[v];
+	bool		folds = recovery->pass == FOLD && meta->event_time >= first_in_window(shard, view);
 	FsFoldKey	key;
 	FsHandle	handle;
 	const FsCorrected *corrected;
@@ -87,7 +89,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	fs_fold_key_make(view, recovery->values, &key);
 	if (key.len < 0)
 		return true;			/* admission let it in under another definition of the views */
-	if (recovery->pass == FOLD && meta->event_time >= first_in_window(shard, view) &&
+	if (folds &&
 		!fs_fold_view(shard, view, meta, fs_shard_slice(shard, meta->event_time), recovery->values, &key))
 		return false;
 	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, &key.places[0]);
@@ -101,6 +103,8 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	}
 	if (handle == 0)
 		return true;
+	if (folds && view->def->is_condensed)
+		fs_condense_recovered(shard, view, fs_arena_ptr(handle));
 	corrected = fs_corrected_meet(recovery->corrected, v, meta, handle);
 	fs_recover_stamp(shard, recovery->fired, v, fs_arena_ptr(handle), meta,
 					 corrected == NULL ? FS_TIME_MIN : corrected->upto);
