@@ -421,7 +421,7 @@ typedef struct FsShard
 
 	/* Trouble */
 	bool		exhausted;
-	bool		start_over;		/* memory lacks what the log has: recover it */
+	bool		start_over;		/* memory lacks what the log has, or is of older definitions: recover it */
 	int64		memory_needed;
 	char		error[FS_ERROR_SIZE];
 	FsTime		error_time;
@@ -564,9 +564,6 @@ extern void fs_fold_prepare(FsShard *shard, int next);
 extern bool fs_ingest(FsShard *shard);
 extern bool fs_ingest_replayed(FsShard *shard);
 extern void fs_ingest_announce_exhaustion(FsShard *shard);
-
-/* partial_log.h: what is stored of a sliced view; in the current context */
-extern struct FsPartialLog *fs_partial_log_create(const FsView *view);
 
 /* pending.c */
 extern void fs_pending_add(FsShard *shard, const FsEvent *event, int64 slice);
