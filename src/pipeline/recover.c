@@ -415,6 +415,20 @@ fs_recover_stamps(FsShard *shard)
 }
 
 /*
+ * Pauses and gaps, in a transaction of their own: what follows may take hours
+ * and only reads, so whoever drops a view does not wait for its rows.
+ */
+static void
+load_gaps(FsShard *shard)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	fs_gaps_load(shard);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
  * Rebuilds the arena.  Returns false when feature_stream.memory is too small
  * for the windows; shard->memory_needed then says what would do.  It ends before
  * its time, with shard->start_over, when definitions change meanwhile.
@@ -427,9 +441,9 @@ fs_recover_log(FsShard *shard)
 
 	Assert(!IsTransactionState() && shard->npartitions <= FS_MAX_PARTITIONS);
 	Assert(!shard->start_over);
+	load_gaps(shard);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	fs_gaps_load(shard);
 	fs_partial_log_load(shard);
 	plan_skip(&recovery);
 	begin_recovery(&recovery);

@@ -38,13 +38,14 @@ wait_for_frontier($node, 'clicks', '2024-01-15 12:30:00+00');
 my $rows = $node->safe_psql('postgres', 'SELECT user_id, window_end, n_1h FROM gated ORDER BY user_id');
 like($rows, qr/^u0\|.*\|59\nu1\|.*\|60\nu2\|.*\|60$/, 'rows before it');
 
-# Stops the worker, and waits until the next one is in the middle of its recovery.
+# Does what makes the worker begin anew, and waits until the next one is in the middle of its recovery.
 sub begin_recovery
 {
+	my ($sql) = @_;
 	my $pid = ingest_pid($node, 'clicks');
 
 	append_to_file($gate, '');
-	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$node->safe_psql('postgres', $sql // "SELECT pg_terminate_backend($pid)");
 	wait_until('a worker that recovers', sub { (answer_of($node, qq(SELECT count(*) FROM pg_stat_activity a JOIN feature_stream.stat_stream s USING (pid)
 		WHERE s.stream = 'clicks'::regclass AND s.state = 'recovering' AND a.wait_event = 'PgSleep' AND a.pid <> $pid)) // '') eq '1' });
 	return;
@@ -58,9 +59,10 @@ sub count_ended
 	return scalar @found;
 }
 
-begin_recovery();
+# It has noted the pause for good by then: the drop does not wait for it.
+begin_recovery("SELECT feature_stream.pause_feature_view('other')");
 my $before = count_ended();
-$node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('other')");
+$node->safe_psql('postgres', "SET statement_timeout = '2min'; SELECT feature_stream.drop_feature_view('other')");
 unlink $gate or die "could not remove $gate: $!";
 wait_for_state($node, 'clicks', 'running');
 query_becomes($node, 'SELECT user_id, window_end, n_1h FROM gated ORDER BY user_id', $rows, 'the same rows after it');
