@@ -194,6 +194,29 @@ CALL wait_for(14, '2024-01-15 13:00:00+00');
 SELECT n_5m, price_5m, revision FROM session_history WHERE user_id = 'ann' AND window_end = '2024-01-15 12:57:00+00' ORDER BY revision;
 TABLE verified;
 
+-- Where a policy hides the history's rows from its owner they are not corrected as if there were none: that waits.
+INSERT INTO outbox VALUES (15, DEFAULT, '2024-01-15 13:01:01+00', click('', 'a15', '00:56:50'));
+CALL wait_for(15, '2024-01-15 13:00:00+00');
+ALTER TABLE session_history ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+UPDATE feature_stream.dead_letter SET payload = convert_to(click('ann', 'a15', '00:56:50'), 'UTF8') WHERE stream = 'clicks'::regclass AND "offset" = 15;
+SELECT feature_stream.replay_dead_letters('clicks', first_offset => 15, corrections => true);
+RESET ROLE;
+SELECT max(revision) AS former FROM session_history WHERE user_id = 'ann' AND window_end = '2024-01-15 12:57:00+00' \gset
+DO $$
+BEGIN
+    FOR i IN 1 .. 3600 LOOP
+        EXIT WHEN EXISTS (SELECT FROM feature_stream.correction WHERE view = 'fs_corrections.session'::regclass AND "offset" = 15 AND (error IS NOT NULL OR state <> 'pending'));
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+SELECT state, error FROM feature_stream.correction WHERE view = 'session'::regclass AND "offset" = 15;
+SET ROLE fs_corrections;
+ALTER TABLE session_history DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+CALL wait_for(15, '2024-01-15 13:00:00+00');
+SELECT max(revision) - :former AS more FROM session_history WHERE user_id = 'ann' AND window_end = '2024-01-15 12:57:00+00';
+TABLE verified;
+
 RESET ROLE;
 SET client_min_messages = error;
 DROP VIEW wrong, verified;

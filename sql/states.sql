@@ -131,6 +131,34 @@ BEGIN
 END $$;
 CALL wait_for_memory(:empty_bytes + 40000);
 SELECT v.entities, m.bytes <= :empty_bytes + 40000 AS is_back FROM memory m, feature_stream.stat_feature_view v WHERE v.view = 'states'::regclass;
+-- A correction becomes the 512th event of an entity, some of which stand in a slide that is over: it comes into the rings outside of a transaction.
+INSERT INTO outbox (id, value)
+SELECT 90000 + i, json_build_object('shop', 'full', 'item', 'i' || i, 'price', i, 'score', i, 'qty', 1,
+       'at', timestamptz '2024-01-16 16:05:00+00' + i * interval '1 s') FROM generate_series(1, 5) i;
+INSERT INTO outbox (id, value) VALUES (90010, '{"item": "corrected", "price": 6, "score": 6, "qty": 1, "at": "2024-01-16 16:06:00+00"}');
+INSERT INTO outbox (id, value)
+SELECT 91000 + i, json_build_object('shop', 'full', 'item', 'i' || i % 10, 'price', 1, 'score', i, 'qty', 2,
+       'at', timestamptz '2024-01-16 16:32:00+00' + i * interval '1 s') FROM generate_series(1, 506) i;
+CALL wait_for(41617, '2024-01-16 16:30:00+00');
+SELECT pid AS former FROM feature_stream.stat_stream WHERE stream = 'sales'::regclass \gset
+SET ROLE fs_states_owner;
+UPDATE feature_stream.dead_letter SET payload = convert_to(jsonb_set(convert_from(payload, 'UTF8')::jsonb, '{shop}', '"full"')::text, 'UTF8')
+ WHERE stream = 'sales'::regclass AND reason = 'missing_field';
+SELECT feature_stream.replay_dead_letters('sales', corrections => true);
+RESET ROLE;
+CREATE PROCEDURE wait_for_corrections() LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. 2400 LOOP
+        EXIT WHEN (SELECT bool_and(corrected_at IS NOT NULL) FROM feature_stream.dead_letter_outcome WHERE stream = 'sales'::regclass);
+        COMMIT;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+CALL wait_for_corrections();
+SELECT outcome, corrected_rows FROM feature_stream.dead_letter_outcome WHERE stream = 'sales'::regclass;
+SELECT pid = :former AS is_same FROM feature_stream.stat_stream WHERE stream = 'sales'::regclass;
+SELECT shop, window_end, n_30m, items_30m, squares_30m, n_20h FROM states WHERE shop = 'full';
+SELECT shop, n_20h, squares_20h FROM states_live WHERE shop = 'full';
 SET ROLE fs_states_owner;
 SELECT * FROM feature_stream.verify_feature_view('states');
 RESET ROLE;

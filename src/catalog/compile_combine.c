@@ -97,6 +97,7 @@ fs_compile_combine(const Aggref *aggref)
 	Form_pg_aggregate form;
 	const char *reason;
 
+	Assert(aggref->aggsplit == AGGSPLIT_SIMPLE);
 	if (aggref->aggkind != AGGKIND_NORMAL || aggref->aggdistinct != NIL || aggref->aggorder != NIL)
 		return "it needs all events of a window at once";
 	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));

@@ -126,6 +126,7 @@ make_blob(Condensing *work)
 static void
 make_record(const FsRingLayout *layout, FsRingEvent *event, const FsRingEvent *latest, FsHandle blob)
 {
+	Assert(blob != 0 && layout->has_blobs && event->counts_from == FS_TIME_MIN);
 	event->time = latest->time;
 	event->partition = latest->partition;
 	for (int i = 0; i < layout->ncells; i++)
@@ -144,6 +145,7 @@ condense_slide(Condensing *work, const Candidate *candidates, int n)
 	const FsRingEvent *latest = &work->set->events[candidates[0].index];
 	FsHandle	blob;
 
+	Assert(n > 0 && candidates[0].slide_end == candidates[n - 1].slide_end);
 	if (n < MIN_EVENTS)
 		return;
 	for (int i = 0; i < n; i++)
@@ -210,7 +212,7 @@ fs_condense(FsShard *shard, FsView *view, FsEntity *entity, FsTime after, FsTime
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Condensing	work = {.shard = shard, .view = view, .set = &view->set};
 
-	Assert(view->def->is_condensed && IsTransactionState());
+	Assert(view->def->is_condensed && IsTransactionState() && first >= 0);
 	fs_entity_events(entity, &view->layout, &view->set);
 	condense(&work, entity, after, until, first);
 	MemoryContextSwitchTo(old);

@@ -194,6 +194,8 @@ book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 	if (contract->view >= 0)
 	{
 		event->error_mask |= (uint32) 1 << contract->view;
+		if (contract->only_views)
+			return false;		/* nobody asks why, and there may be millions */
 		event->error = psprintf("feature view \"%s\": %s", shard->views[contract->view].def->name,
 								error->message);
 		return false;

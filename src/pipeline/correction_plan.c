@@ -121,6 +121,7 @@ set_keys(FsCorrectionStep *step)
 		keyed[step->nkeys++].letter = i;
 	}
 	qsort(keyed, step->nkeys, sizeof(KeyedLetter), fs_batch_key_compare);
+	Assert(step->nkeys <= step->nletters);
 	step->keys = palloc(sizeof(FsBatchKey) * Max(step->nkeys, 1));
 	step->first_letter = palloc(sizeof(int) * Max(step->nkeys, 1));
 	for (int i = 0; i < step->nkeys; i++)
@@ -179,6 +180,7 @@ plan_step(FsCorrectionStep *step)
 	FsTime		reach;
 	FsBatchCover cover;
 
+	Assert(step->nletters > 0);
 	fs_batch_cover(step->stream->relid, view->relid, &cover);
 	reach = log_reach(step, cover.frontier);
 	step->first = FS_TIME_MAX;

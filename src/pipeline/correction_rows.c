@@ -50,9 +50,10 @@ make_lookup(FsCorrectionStep *step, const FsBatch *batch)
 	step->lookup_types[batch->nentity] = TIMESTAMPTZOID;
 	appendStringInfo(&sql, " h.window_end OPERATOR(pg_catalog.=) $%d ORDER BY h.revision DESC LIMIT 1", batch->nentity + 1);
 	step->lookup = sql.data;
+	step->lookup_settings = list_make2("row_security", "off");
 }
 
-/* What the history has of a row, read as the view's owner. */
+/* What the history has of a row, read as the view's owner.  Policies would hide rows: that is an error. */
 static Found
 look_up(const FsCorrectionStep *step, const FsBatchRow *row)
 {
@@ -63,7 +64,7 @@ look_up(const FsCorrectionStep *step, const FsBatchRow *row)
 
 	memcpy(values, row->entity, sizeof(Datum) * nentity);
 	values[nentity] = TimestampTzGetDatum(row->window_end);
-	fs_run_as_begin(&scope, step->view->owner, step->view->settings);
+	fs_run_as_begin(&scope, step->view->owner, step->lookup_settings);
 	SPI_connect();
 	fs_query_read(step->lookup, nentity + 1, step->lookup_types, values);
 	found.exists = SPI_processed > 0;
@@ -131,6 +132,7 @@ write_row(FsCorrectionStep *step, const FsBatchRow *row, FsCorrectionLetter *let
 		.revision = found.revision + 1
 	};
 
+	Assert(n > 0 && found.revision >= 0);
 	if (known_at == FS_TIME_MIN)
 		return;
 	if (step->writer == NULL)
@@ -277,8 +279,9 @@ fs_correction_note_error(const FsBackfill *backfill, const char *message)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			types[2] = {OIDOID, TEXTOID};
-	Datum		values[2] = {ObjectIdGetDatum(backfill->view), CStringGetTextDatum(message)};
+	Datum		values[2] = {ObjectIdGetDatum(backfill->view)};
 
+	Assert(backfill->corrections);
 	fs_transaction_begin();
 	values[1] = CStringGetTextDatum(message);
 	SPI_connect();

@@ -47,6 +47,7 @@ typedef struct FsCorrectionStep
 	FsHistoryWriter *writer;
 	char	   *lookup;			/* query: what the history has of (entity, window end) */
 	Oid		   *lookup_types;
+	List	   *lookup_settings;	/* under which it runs: name, value */
 } FsCorrectionStep;
 
 /*

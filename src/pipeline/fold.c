@@ -13,7 +13,6 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
-#include "pipeline/condense.h"
 #include "pipeline/correction.h"
 #include "pipeline/partial.h"
 #include "pipeline/partial_log.h"
@@ -248,20 +247,12 @@ fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 							meta->partition, counts_from, cells);
 }
 
-/* See shard.h; for recovery. */
+/* See shard.h; for recovery, and corrections. */
 bool
 fs_fold_view(FsShard *shard, FsView *view, const FsEventMeta *meta, int64 slice,
 			 const FsValue *values, const FsFoldKey *key)
 {
-	FsHandle	handle;
-
-	if (!fold_view(shard, view, meta, slice, values, key))
-		return false;
-	handle = view->def->is_condensed ?
-		fs_entity_find(&view->shared->entities, key->bytes, key->len, &key->places[0]) : 0;
-	if (handle != 0)
-		fs_condense_recovered(shard, view, fs_arena_ptr(handle));
-	return true;
+	return fold_view(shard, view, meta, slice, values, key);
 }
 
 /* See shard.h; for recovery: a record that was stored, whose sets are its own.  0 when memory is out. */

@@ -19,7 +19,7 @@
  * it meets the resumption.  While it is paused its events are folded all the
  * same, so that what is late does not depend on the pause.
  *
- * Run by recovery, in its transaction, before it works out the rows in force.
+ * Run by recovery, in a transaction of its own, before it works out the rows in force.
  */
 #include "postgres.h"
 

@@ -47,6 +47,7 @@ typedef struct Writer
 static void
 begin_at(FsPartialLog *log, FsTime frontier, bool stored)
 {
+	Assert(!stored || frontier != FS_TIME_MIN);
 	log->stored = stored;
 	log->from = log->upto = log->last = stored ? frontier : FS_TIME_MIN;
 }
@@ -152,6 +153,7 @@ write_segment(Writer *writer, bool is_last)
 	Datum		values[11];
 	bool		nulls[11] = {false};
 
+	Assert(fs_segment_count(writer->segment) > 0 && writer->oldest < writer->entry && log->last < writer->entry);
 	fs_segment_check(fs_segment_finish(writer->segment, &bytes, &len), writer->entry);
 	segment = MemoryContextAllocHuge(TopTransactionContext, VARHDRSZ + len);
 	SET_VARSIZE(segment, VARHDRSZ + len);
@@ -256,6 +258,7 @@ write_entry(Writer *writer)
 	FsView	   *view = writer->view;
 	int64		slice = fs_slice_index(writer->entry, writer->shard->def->slice);
 
+	Assert(writer->segment == NULL && writer->entry > view->partial_log->upto);
 	writer->part = 0;
 
 	/* Late records may be in any chunk; the others are not before their slide. */
@@ -293,7 +296,7 @@ fs_partial_log_write(FsShard *shard, FsCheckpoint *checkpoint)
 		if (log == NULL)
 			continue;
 		decide(shard, view, frontier);
-		while (log->stored && (writer.entry = next_entry(shard, view, log->upto)) <= frontier)
+		while (log->stored && !log->spoilt && (writer.entry = next_entry(shard, view, log->upto)) <= frontier)
 		{
 			write_entry(&writer);
 			log->upto = writer.entry;
@@ -302,6 +305,7 @@ fs_partial_log_write(FsShard *shard, FsCheckpoint *checkpoint)
 			begin_at(log, frontier, false);	/* what was written may have it, too */
 		if (log->stored)
 			log->upto = frontier;
+		Assert(!log->stored || (log->from <= log->last && log->last <= log->upto));
 		drop_late(shard, view);
 	}
 	if (writer.table != NULL)

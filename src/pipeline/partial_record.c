@@ -76,6 +76,7 @@ cell_type(FsCellKind kind)
 int
 fs_partial_record_columns(const FsView *view, FsSegmentColumn *columns)
 {
+	Assert(view->layout.ncells <= FS_RING_MAX_CELLS);
 	columns[0] = (FsSegmentColumn) {.number = 1, .type = FS_TYPE_TEXT};
 	for (int i = 0; i < view->layout.ncells; i++)
 		columns[i + 1] = (FsSegmentColumn) {.number = i + 2, .type = cell_type(view->layout.kinds[i])};
@@ -179,6 +180,7 @@ fs_partial_record_append(const FsView *view, FsSegmentWriter *writer, const FsEn
 		.offset = fs_segment_count(writer)
 	};
 
+	Assert(event->counts_from == FS_TIME_MIN || event->counts_from > event->time);
 	values[0] = (FsValue) {.presence = FS_PRESENT, .data = entity->key, .len = entity->key_len};
 	for (int i = 0; i < view->layout.ncells; i++)
 		values[i + 1] = encode_cell(view->layout.kinds[i], &event->cells[i], view->partial_log->dictionaries[i]);
@@ -273,6 +275,7 @@ fs_partial_record_cells(FsShard *shard, const FsView *view, const FsPartialRecor
 		FsCellKind	kind = view->layout.kinds[i];
 		FsDictionary *dictionary = view->partial_log->dictionaries[i];
 
+		Assert(kind != FS_CELL_SET || value->presence == FS_PRESENT);
 		cells[i].isnull = value->presence != FS_PRESENT;
 		cells[i].i = 0;
 		if (cells[i].isnull)

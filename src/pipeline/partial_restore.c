@@ -211,6 +211,7 @@ fs_partial_log_put(FsShard *shard, FsView *view, const FsPartialRecord *record)
 	FsCell		cells[FS_RING_MAX_CELLS];
 	uint32		slice = (uint32) fs_slice_index(record->time, shard->def->slice);
 
+	Assert(record->key_len <= FS_ENTITY_MAX_KEY && fs_slice_start(slice, shard->def->slice) == record->time);
 	if (!fs_partial_record_cells(shard, view, record, slice, cells))
 		return 0;
 	return fs_fold_record(shard, view, record->key, record->key_len, record->time, record->counts_from, cells);

@@ -172,7 +172,7 @@ wait_for_views(FsSharedStream *slot, uint64 generation)
 	return wait_in_state(&nothing, FS_STREAM_NO_VIEWS);
 }
 
-/* Rebuilds memory from the tables; false when it is too small. */
+/* Rebuilds memory from the tables; false when it is too small.  It is nobody's to see when the shard starts over. */
 static bool
 recover(FsShard *shard)
 {
@@ -181,6 +181,8 @@ recover(FsShard *shard)
 	fs_recover_state(shard);
 	if (!fs_recover_log(shard))
 		return false;
+	if (shard->start_over)
+		return true;
 	fs_shard_move_live_end(shard, shard->watermark);
 	for (int i = 0; i < shard->npartitions; i++)
 		fs_shard_move_live_end(shard, shard->partitions[i].clock.last_event_time);
@@ -321,8 +323,11 @@ fs_pipeline_run(FsSharedStream *slot)
 		fs_ingest_announce_exhaustion(shard);
 		return wait_in_state(shard, FS_STREAM_MEMORY_EXHAUSTED);
 	}
-	open_peers(shard);
-	end = run(shard);
+	if (!should_end(shard, &end))
+	{
+		open_peers(shard);
+		end = run(shard);
+	}
 	fs_pipeline_cleanup();
 	return end;
 }

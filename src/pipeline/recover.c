@@ -21,6 +21,7 @@
 
 #include "core/hash.h"
 #include "core/slice.h"
+#include "pipeline/condense.h"
 #include "pipeline/corrected.h"
 #include "pipeline/log_columns.h"
 #include "pipeline/partial_log.h"
@@ -42,6 +43,8 @@ typedef struct Recovery
 {
 	FsShard    *shard;
 	Pass		pass;
+	bool		may_end;		/* before its time */
+	bool		ended;			/* so it has: what comes of it would be thrown away */
 	bool		full;			/* memory is out */
 	uint32		views;			/* bit i: view i counts the events at hand */
 
@@ -62,6 +65,20 @@ typedef struct Recovery
 	int64		records;		/* that were stored, and are in rings */
 } Recovery;
 
+/*
+ * Is there no sense in going on?  The worker starts over with the definitions
+ * that there are now, or ends: it need not recover for that before.
+ */
+static bool
+is_over(Recovery *recovery)
+{
+	const FsShard *shard = recovery->shard;
+
+	if (recovery->may_end && !recovery->ended)
+		recovery->ended = shard->slot->stop || pg_atomic_read_u64(&shard->slot->generation) != shard->generation;
+	return recovery->full || recovery->ended;
+}
+
 /* The first event time that a window behind the frontier needs; all are when there is no frontier. */
 static FsTime
 first_in_window(const FsShard *shard, const FsView *view)
@@ -77,6 +94,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 {
 	FsShard    *shard = recovery->shard;
 	FsView	   *view = &shard->views[v];
+	bool		folds = recovery->pass == FOLD && meta->event_time >= first_in_window(shard, view);
 	FsFoldKey	key;
 	FsHandle	handle;
 	const FsCorrected *corrected;
@@ -87,7 +105,7 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	fs_fold_key_make(view, recovery->values, &key);
 	if (key.len < 0)
 		return true;			/* admission let it in under another definition of the views */
-	if (recovery->pass == FOLD && meta->event_time >= first_in_window(shard, view) &&
+	if (folds &&
 		!fs_fold_view(shard, view, meta, fs_shard_slice(shard, meta->event_time), recovery->values, &key))
 		return false;
 	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, &key.places[0]);
@@ -101,6 +119,8 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 	}
 	if (handle == 0)
 		return true;
+	if (folds && view->def->is_condensed)
+		fs_condense_recovered(shard, view, fs_arena_ptr(handle));
 	corrected = fs_corrected_meet(recovery->corrected, v, meta, handle);
 	fs_recover_stamp(shard, recovery->fired, v, fs_arena_ptr(handle), meta,
 					 corrected == NULL ? FS_TIME_MIN : corrected->upto);
@@ -120,7 +140,7 @@ report_progress(Recovery *recovery)
 	fs_stats_end_change(slot);
 }
 
-/* Folds one segment; stops the scan when memory is out. */
+/* Folds one segment; stops the scan when that is over. */
 static bool
 recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 {
@@ -132,6 +152,8 @@ recover_segment(void *arg, FsTime slice, const char *bytes, size_t len)
 	FsEvent		event = {0};
 
 	CHECK_FOR_INTERRUPTS();
+	if (is_over(recovery))
+		return false;
 	fs_segment_check(fs_segment_reader_open(bytes, len, &reader), slice);
 	memset(recovery->values, 0, sizeof(FsValue) * shard->nvalues);
 	fs_log_columns_begin(recovery->columns, reader, recovery->values);
@@ -178,7 +200,7 @@ recover_record(void *arg, const FsPartialRecord *record)
 	}
 	if (handle != 0)
 		fs_recover_stamp(recovery->shard, recovery->fired, recovery->view, fs_arena_ptr(handle), &meta, FS_TIME_MIN);
-	return !recovery->full;
+	return !is_over(recovery);
 }
 
 /* Goes over the records that are stored, of a stretch of time. */
@@ -187,7 +209,7 @@ scan_records(Recovery *recovery, FsTime from, FsTime until)
 {
 	FsShard    *shard = recovery->shard;
 
-	for (int v = 0; v < shard->nviews && !recovery->full; v++)
+	for (int v = 0; v < shard->nviews && !is_over(recovery); v++)
 	{
 		const FsView *view = &shard->views[v];
 		FsTime		first = first_in_window(shard, view);
@@ -207,7 +229,7 @@ scan_records(Recovery *recovery, FsTime from, FsTime until)
 static void
 scan_log(Recovery *recovery, FsTime from, FsTime until, FsTime late_from)
 {
-	if (from < until && !recovery->full)
+	if (from < until && !is_over(recovery))
 		fs_event_log_scan(recovery->shard->def->relid, from, until, late_from, recover_segment, recovery);
 }
 
@@ -248,9 +270,11 @@ scan(Recovery *recovery, FsTime from, FsTime until, Pass pass)
 	recovery->pass = pass;
 	if (pass == STAMP_LEFT)
 		skip_from = skip_until = until;
+	if (is_over(recovery))
+		return;
 	recovery->bytes_done = 0;
 	recovery->bytes_total = scan_size(recovery, from, skip_from, skip_until, until);
-	for (int v = 0; v < shard->nviews && !recovery->full; v++)
+	for (int v = 0; v < shard->nviews && !is_over(recovery); v++)
 	{
 		if (!shard->views[v].has_backread)
 			continue;
@@ -301,7 +325,7 @@ plan_skip(Recovery *recovery)
 		recovery->skip_until = FS_TIME_MIN;
 }
 
-/* Sets the counters of a view; fs_gaps_load() has made its row. */
+/* Sets the counters of a view.  fs_gaps_load() has made its row, which is gone if the view was dropped meanwhile. */
 static void
 load_counts(FsView *view)
 {
@@ -312,13 +336,14 @@ load_counts(FsView *view)
 	fs_query_run("SELECT counted_count, filtered_count, late_count, expression_error_count, row_count "
 				 "FROM feature_stream.view_state WHERE view OPERATOR(pg_catalog.=) $1",
 				 SPI_OK_SELECT, 1, types, values, NULL);
-	if (SPI_processed != 1)
-		elog(ERROR, "could not read feature_stream.view_state");
-	view->counts.counted = fs_query_int64(0, 1, 0);
-	view->counts.filtered = fs_query_int64(0, 2, 0);
-	view->counts.late = fs_query_int64(0, 3, 0);
-	view->counts.expression_errors = fs_query_int64(0, 4, 0);
-	view->counts.rows = fs_query_int64(0, 5, 0);
+	if (SPI_processed == 1)
+	{
+		view->counts.counted = fs_query_int64(0, 1, 0);
+		view->counts.filtered = fs_query_int64(0, 2, 0);
+		view->counts.late = fs_query_int64(0, 3, 0);
+		view->counts.expression_errors = fs_query_int64(0, 4, 0);
+		view->counts.rows = fs_query_int64(0, 5, 0);
+	}
 	SPI_finish();
 }
 
@@ -390,34 +415,55 @@ fs_recover_stamps(FsShard *shard)
 }
 
 /*
+ * Pauses and gaps, in a transaction of their own: what follows may take hours
+ * and only reads, so whoever drops a view does not wait for its rows.
+ */
+static void
+load_gaps(FsShard *shard)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	fs_gaps_load(shard);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
  * Rebuilds the arena.  Returns false when feature_stream.memory is too small
- * for the windows; shard->memory_needed then says what would do.
+ * for the windows; shard->memory_needed then says what would do.  It ends before
+ * its time, with shard->start_over, when definitions change meanwhile.
  */
 bool
 fs_recover_log(FsShard *shard)
 {
-	Recovery	recovery = {.shard = shard};
+	Recovery	recovery = {.shard = shard, .may_end = true};
 	bool		has_fired = shard->frontier != FS_TIME_MIN;
 
 	Assert(!IsTransactionState() && shard->npartitions <= FS_MAX_PARTITIONS);
+	Assert(!shard->start_over);
+	load_gaps(shard);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	fs_gaps_load(shard);
 	fs_partial_log_load(shard);
 	plan_skip(&recovery);
 	begin_recovery(&recovery);
 	scan(&recovery, has_fired ? live_from(shard) : FS_TIME_MIN, FS_TIME_MAX, FOLD);
 
 	/* Older events were met before their entities were there: their stamps come now. */
-	if (!recovery.full && has_fired)
+	if (!is_over(&recovery) && has_fired)
 		scan_left(&recovery, scan_older(&recovery));
-	if (!recovery.full)
+	if (!is_over(&recovery))
 		fs_corrected_stamp(shard, recovery.corrected);
 	for (int v = 0; v < shard->nviews; v++)
 		load_counts(&shard->views[v]);	/* last: folding has counted what was counted before */
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	if (recovery.records > 0)
+	shard->start_over = recovery.ended;
+	if (recovery.ended)
+		ereport(LOG,
+				(errmsg("recovery of stream %s ends before its time", shard->def->name),
+				 errdetail("Its definition or those of its feature views have changed, or it is to stop.")));
+	else if (recovery.records > 0)
 		ereport(LOG,
 				(errmsg("stream %s is recovered from %lld stored partial aggregates, and %lld events of the log",
 						shard->def->name, (long long) recovery.records, (long long) recovery.events)));

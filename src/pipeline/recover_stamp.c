@@ -92,6 +92,7 @@ stamp_if_fired(FsShard *shard, const FsFired *fired, int v, FsEntity *entity, Fs
 	uint32		row = (uint32) fs_slice_index(window_end, shard->def->slice);
 	FsTime		when;
 
+	Assert(fs_time_floor(window_end, shard->views[v].def->slide) == window_end);
 	if (row <= entity->row)
 		return;
 	when = fs_gap_computed_at(&shard->views[v], window_end);

@@ -53,7 +53,7 @@ extern int	fs_key_encode(const FsViewDef *view, const Datum *values, char *key);
 /* The same of an event's values, where value_of[] says where each input's value is. */
 extern int	fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_of, char *key);
 
-/* slow.c: parts of rows that ran out of time; aggregates count from 0, features behind them. */
+/* slow.c: parts of rows that ran out of time; aggregates count from 0, features behind them, then the making of states. */
 extern void fs_slow_note(FsRow *row, int part);
 extern bool fs_slow_is_passed_over(FsRow *row, int part);
 extern bool fs_slow_has_any(FsRow *row);

@@ -252,7 +252,7 @@ typedef struct FsShard
 
 	/* Trouble */
 	bool		exhausted;
-	bool		start_over;		/* memory lacks what the log has: recover it */
+	bool		start_over;		/* memory lacks what the log has, or is of older definitions: recover it */
 	int64		memory_needed;
 	char		error[FS_ERROR_SIZE];
 	FsTime		error_time;
@@ -364,6 +364,9 @@ extern bool fs_fold(FsShard *shard, int index, uint32 *folded);
 extern FsHandle fs_fold_record(FsShard *shard, FsView *view, const char *key, int key_len, FsTime record,
 							   FsTime counts_from, const FsCell *cells);
 
+/* partial_record.c: the stored partial aggregates of a sliced view, in the current context */
+extern struct FsPartialLog *fs_partial_log_create(const FsView *view);
+
 /* fold_ahead.c; fs_fold_key_make() fills *key from an event's values */
 extern void fs_fold_ahead_init(FsShard *shard);
 extern void fs_fold_key_make(const FsView *view, const FsValue *values, FsFoldKey *key);
@@ -373,9 +376,6 @@ extern void fs_fold_prepare(FsShard *shard, int next);
 extern bool fs_ingest(FsShard *shard);
 extern bool fs_ingest_replayed(FsShard *shard);
 extern void fs_ingest_announce_exhaustion(FsShard *shard);
-
-/* partial_log.h: what is stored of a sliced view; in the current context */
-extern struct FsPartialLog *fs_partial_log_create(const FsView *view);
 
 /* pending.c */
 extern void fs_pending_add(FsShard *shard, const FsEvent *event, int64 slice);

@@ -7,7 +7,8 @@
  * so that it costs the stream a small share of its time and no more: each part
  * may run out of time TRIES times, and earns another try in REST times what a
  * row has.  Trying costs two times that at most, once with the rest of the row
- * and once alone.
+ * and once alone.  Behind the parts of a row stands one that is none of it: the
+ * making of states (condense.c), without which nothing is wrong.
  */
 #include "postgres.h"
 
@@ -26,6 +27,13 @@ typedef struct FsSlowPart
 	int64		since;			/* when they were counted; fs_clock_monotonic() */
 } FsSlowPart;
 
+/* Those of a row; the one behind them is the making of states. */
+static int
+count_row_parts(const FsRow *row)
+{
+	return row->view->naggregates + row->view->nfeatures;
+}
+
 /* Counts the tries that a part has by now. */
 static void
 earn_tries(FsSlowPart *part)
@@ -37,11 +45,11 @@ earn_tries(FsSlowPart *part)
 	part->since = now;
 }
 
-/* A part of the row at hand has run out of time: aggregates count from 0, features behind them. */
+/* A part of the row at hand has run out of time: aggregates count from 0, features behind them, then states. */
 void
 fs_slow_note(FsRow *row, int part)
 {
-	int			nparts = row->view->naggregates + row->view->nfeatures;
+	int			nparts = count_row_parts(row) + 1;
 
 	Assert(part >= 0 && part < nparts);
 	if (row->slow == NULL)
@@ -71,13 +79,11 @@ fs_slow_is_passed_over(FsRow *row, int part)
 	return true;
 }
 
-/* Is any? */
+/* Is any of the row's? */
 bool
 fs_slow_has_any(FsRow *row)
 {
-	int			nparts = row->view->naggregates + row->view->nfeatures;
-
-	for (int i = 0; row->slow != NULL && i < nparts; i++)
+	for (int i = 0; row->slow != NULL && i < count_row_parts(row); i++)
 		if (fs_slow_is_passed_over(row, i))
 			return true;
 	return false;

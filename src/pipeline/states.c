@@ -219,6 +219,7 @@ plan_upper(FsStates *states, StatePlans *plans, const List *planned)
 	List	   *exprs = NIL;
 	Agg		   *agg;
 
+	Assert(list_length(planned) == plans->naggregates);
 	for (int i = 0; i < plans->naggregates; i++)
 		exprs = lappend(exprs, make_placeholder(states->desc, plans->aggregates[i]));
 	plans->upper.desc = states->desc;

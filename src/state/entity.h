@@ -23,8 +23,8 @@
 #include "state/ring.h"
 
 #define FS_ENTITY_DIRTY 0x01	/* its online row is to be written */
-#define FS_ENTITY_MET 0x04		/* the checkpoint at work has stored its partial aggregates */
 #define FS_ENTITY_DOOMED 0x02	/* on the list that pruning goes through: nobody else removes it */
+#define FS_ENTITY_MET 0x04		/* the checkpoint at work has stored its partial aggregates */
 
 #define FS_NO_SLICE PG_UINT32_MAX
 

@@ -108,6 +108,35 @@ my ($rc, $out, $err) = $node->psql('postgres', q(SET statement_timeout = '500ms'
 		windows => '{5 min}', slide => '1 min')));
 like($err, qr/canceling statement due to statement timeout/, 'statement_timeout ends a preview');
 
+# --- States in the place of events, whose making takes too long: it is given up like a feature.  A sequence tells how often it began.
+$node->safe_psql('postgres', q(
+	CREATE SEQUENCE tries;
+	CREATE FUNCTION add_slowly(n bigint, who text) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE plpgsql AS $$
+	BEGIN
+		IF who LIKE 'idles%' THEN
+			PERFORM nextval('public.tries');
+			PERFORM pg_sleep(3600);
+		END IF;
+		RETURN n + 1;
+	END $$;
+	CREATE AGGREGATE slowly(text) (SFUNC = add_slowly, STYPE = bigint, INITCOND = '0', COMBINEFUNC = int8pl, PARALLEL = SAFE);
+	CREATE TABLE idle_outbox (n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), v jsonb);
+	CREATE FOREIGN TABLE idlers (user_id text NOT NULL, at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'idle_outbox', order_by 'n', xid 'x', value 'v', event_time 'at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 day', start 'earliest', log_retention '1 day');
+	SELECT feature_stream.create_feature_view('condensed', 'SELECT user_id, slowly(user_id) AS n FROM idlers GROUP BY user_id',
+		windows => '{1 hour}', slide => '1 min', history => 'none')));
+query_is($node, q(SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('condensed') WHERE feature IS NOT NULL), 'partials', 'a view that keeps states');
+$node->safe_psql('postgres', q(
+	INSERT INTO idle_outbox (v) SELECT jsonb_build_object('user_id', 'idles' || i % 100, 'at', '2024-01-15 12:01:10+00') FROM generate_series(1, 500) i;
+	INSERT INTO idle_outbox (v) VALUES ('{"user_id": "clock", "at": "2024-01-15 12:02:40+00"}')));
+wait_for_read($node, 'idlers', 501);
+wait_for_frontier($node, 'idlers', '2024-01-15 12:02:00+00');
+my $tries = $node->safe_psql('postgres', 'SELECT last_value FROM tries WHERE is_called');
+cmp_ok($tries, '>', 0, 'states are tried');
+cmp_ok($tries, '<', 50, 'but not for each of 100 entities');
+$node->safe_psql('postgres', 'DROP FOREIGN TABLE idlers CASCADE');
+
 # --- A worker that is in the middle of it: cancelling it is no error of the expression, stopping it is not put off.
 for my $view (qw(features late many)) { $node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('$view', drop_history => true)"); }
 set_and_reload($node, 'feature_stream.expression_timeout', '1h');
