@@ -9,20 +9,26 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/wait_event.h"
 
+#include "ground/clock.h"
 #include "source/topic_message.h"
 #include "worker/process.h"
 #include "worker/topic_link.h"
 
 #define LINK_MAGIC		0x46544c4b
 #define QUEUE_BYTES		262144	/* each way */
+#define SLOT_PATIENCE	(6 * USECS_PER_SEC)	/* closing a client may take 5 s of it */
+#define SLOT_WAIT		10		/* ms, between two looks */
 
 /* At the segment's beginning; all but 'abandoned' is written before the worker starts. */
 typedef struct LinkHeader
@@ -56,14 +62,35 @@ end_worker(dsm_segment *segment, Datum arg)
 	pfree(handle);
 }
 
-/* Registers the worker, or throws. */
+/*
+ * Registers a worker; false when there is no slot.  Workers that were let go of
+ * may still be ending, after a cancel or in a scan that begins again: they are
+ * waited for.
+ */
+static bool
+register_worker(BackgroundWorker *worker, BackgroundWorkerHandle **handle)
+{
+	int64		until = fs_clock_monotonic() + SLOT_PATIENCE;
+
+	while (!RegisterDynamicBackgroundWorker(worker, handle))
+	{
+		if (fs_clock_monotonic() >= until)
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SLOT_WAIT, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
+}
+
+/* Starts the worker, or throws.  Its handle is in TopMemoryContext. */
 static BackgroundWorkerHandle *
 start_worker(const char *kind, const char *stream, dsm_segment *segment)
 {
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	bool		started;
+	bool		is_registered;
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
@@ -74,9 +101,9 @@ start_worker(const char *kind, const char *stream, dsm_segment *segment)
 	snprintf(worker.bgw_function_name, BGW_MAXLEN, "fs_topic_%s_main", kind);
 	snprintf(worker.bgw_type, BGW_MAXLEN, "feature_stream topic %s", kind);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "%s: %s", worker.bgw_type, stream);
-	started = RegisterDynamicBackgroundWorker(&worker, &handle);
+	is_registered = register_worker(&worker, &handle);
 	MemoryContextSwitchTo(old);
-	if (!started)
+	if (!is_registered)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start a worker for the topic of stream %s", stream),
