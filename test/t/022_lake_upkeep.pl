@@ -230,4 +230,21 @@ like(lake_py('travel'), qr/ unreadable=0$/m, 'no snapshot needs what was deleted
 my ($reachable) = lake_py('reachable') =~ /^reachable=(\d+)$/m;
 is(files('\.(parquet|avro)$'), $reachable, 'no file is left that no snapshot needs');
 
+# --- A file whose pages somebody has spoilt stays as it is; the others become one.
+sub data_files { my @found; File::Find::find(sub { push @found, $File::Find::name if -f && /\.parquet$/ }, $lake); return @found; }
+my %before = map { $_ => 1 } data_files();
+commit_more(1);
+is_exported();
+foreach my $new (grep { !$before{$_} } data_files())
+{
+	open(my $file, '+<:raw', $new) or die "$new: $!";
+	seek($file, 50, 0);
+	print $file "\xff" x 20;
+	close($file);
+}
+commit_more(2);
+is_exported();
+is(ask("compact_lake('sessions')"), 'small file 3', 'a file that cannot be read holds up nothing');
+is(ask("compact_lake('sessions')"), '', 'nor is it tried again and again');
+
 done_testing();
