@@ -11,7 +11,7 @@ use FeatureStream;
 use Test::More;
 
 my $kafka = new_kafka();
-my $node = new_node('stream_table', 'max_worker_processes' => 9);
+my $node = new_node('stream_table', 'max_worker_processes' => 11);
 my $hole = new_black_hole();
 
 # --- What a topic may hold: keys, headers, what is bad, transactions that end it with markers.

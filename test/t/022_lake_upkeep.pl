@@ -158,6 +158,11 @@ like(lake_py('compare', 'sessions_history'), qr/ snapshots=$snapshots /, 'does n
 is(ask("expire_snapshots('sessions', older_than => '0', keep => 2)"),
 	"file $few\nmanifest list " . ($snapshots - 3), 'what goes');
 is_whole('the rows stay', 'files=' . ($few + 4) . ' snapshots=3 manifests=1');
+my $gone = $node->safe_psql('postgres', "SELECT substr(location, 8) FROM feature_stream.stat_lake_upkeep_file WHERE what = 'file' ORDER BY request DESC LIMIT 1");
+rename($gone, "$gone.away") or die "$gone: $!";
+keep_up();
+query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread', '1', 'a manifest that cannot be read holds up its list alone');
+rename("$gone.away", $gone) or die "$gone: $!";
 keep_up();
 query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread', '0', 'lists are read before they go');
 query_is($node, "SELECT bool_and(delete_after > now() + '23 hours') FROM feature_stream.lake_file WHERE delete_after > now()", 't', 'not for a day');
