@@ -134,6 +134,7 @@ deliver_all(void)
 	bool		timed = StatementTimeout > 0 && !get_timeout_active(STATEMENT_TIMEOUT);
 	ListCell   *lc;
 
+	Assert(IsTransactionState() && GetCurrentTransactionNestLevel() == 1);
 	PreCommit_CheckForSerializationFailure();
 	CurrentResourceOwner = TopTransactionResourceOwner;
 	if (timed)
@@ -202,10 +203,12 @@ on_transaction(XactEvent event, void *arg)
 static void
 roll_back(FsStreamOutbox *outbox, int level)
 {
+	Assert(level > 1);
 	while (outbox->marks != NIL && ((Mark *) linitial(outbox->marks))->level >= level)
 	{
 		const Mark *mark = linitial(outbox->marks);
 
+		Assert(mark->place.count <= outbox->count);
 		outbox->has_moved = true;
 		outbox->place = mark->place;
 		outbox->count = mark->place.count;
@@ -221,6 +224,7 @@ merge(FsStreamOutbox *outbox, int level)
 
 	if (mark == NULL || mark->level < level)
 		return;
+	Assert(mark->level == level);	/* deeper levels have ended before */
 	mark->level = level - 1;
 	if (mark->level <= 1 || (list_length(outbox->marks) > 1 && ((Mark *) lsecond(outbox->marks))->level == mark->level))
 		outbox->marks = list_delete_first(outbox->marks);
@@ -327,6 +331,7 @@ fs_stream_outbox_put(FsStreamOutbox *outbox, const FsRecord *record)
 {
 	int32		len;
 
+	Assert(list_member_ptr(outboxes, outbox));
 	find_place(outbox);
 	mark_level(outbox);
 	resetStringInfo(&outbox->record);

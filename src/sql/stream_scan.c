@@ -145,6 +145,7 @@ take_records(StreamScan *scan, FsCursor *rest)
 	MemoryContext old;
 	FsRecord	record;
 
+	Assert(scan->next == scan->n);	/* nobody needs the message before any more */
 	scan->n = scan->next = 0;
 	MemoryContextReset(shard->batch);
 	old = MemoryContextSwitchTo(shard->batch);
@@ -236,6 +237,7 @@ meta_datum(const FsMetaColumn *column, const FsRecord *record, bool *isnull)
 static void
 fill_slot(const FsStreamDef *stream, const FsEvent *event, TupleTableSlot *slot)
 {
+	Assert(event->reason == FS_REASON_NONE);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 	for (int i = 0; i < stream->ncolumns; i++)

@@ -57,6 +57,7 @@ end_worker(dsm_segment *segment, Datum arg)
 	BackgroundWorkerHandle *handle = (BackgroundWorkerHandle *) DatumGetPointer(arg);
 	LinkHeader *header = dsm_segment_address(segment);
 
+	Assert(header->magic == LINK_MAGIC && !header->abandoned);
 	header->abandoned = true;
 	TerminateBackgroundWorker(handle);
 	pfree(handle);
@@ -133,6 +134,7 @@ make_segment(const char *stream, const StringInfoData *request)
 	dsm_segment *segment = dsm_create(start + 2 * QUEUE_BYTES, DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	LinkHeader *header;
 
+	Assert(request->len > 0);
 	if (segment == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -229,6 +231,7 @@ fs_topic_link_send(FsTopicLink *link, const StringInfoData *message)
 {
 	FsCursor	rest;
 
+	Assert(message->len > 0);
 	if (shm_mq_send(link->out, message->len, message->data, false, true) == SHM_MQ_SUCCESS)
 		return;
 	while (fs_topic_link_receive(link, &rest) != FS_TOPIC_ERROR)
@@ -263,6 +266,7 @@ fs_topic_link_begin(StringInfo message, char kind)
 void
 fs_topic_link_answer(const StringInfoData *message)
 {
+	Assert(to_backend != NULL && message->len > 0);
 	if (shm_mq_send(to_backend, message->len, message->data, false, true) != SHM_MQ_SUCCESS)
 		proc_exit(0);
 }
