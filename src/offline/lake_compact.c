@@ -164,7 +164,16 @@ stage_bytes(FsLakeCompaction *compaction, const char *bytes, int64 len)
 	}
 }
 
-/* Can the file's rows be read, all of them?  A reason why not is for the server's log. */
+/* A file that cannot be read stays as it is, in this plan and those to come; why is for the server's log. */
+static void
+leave(const FsLakeSmall *input, const char *why)
+{
+	ereport(LOG,
+			(errmsg("file \"%s\" stays as it is: %s", input->path, why)));
+	fs_lake_compact_leave(input->path);
+}
+
+/* Has the file all of the rows that it should?  Their pages are looked at when they are sorted. */
 static bool
 is_readable(const FsLakeCompaction *compaction, const FsLakeSmall *input, const char *bytes, int64 len)
 {
@@ -173,10 +182,8 @@ is_readable(const FsLakeCompaction *compaction, const FsLakeSmall *input, const 
 	bool		is_whole = reader != NULL && len == input->size && fs_parquet_reader_rows(reader) == input->rows;
 
 	if (!is_whole)
-		ereport(LOG,
-				(errmsg("file \"%s\" stays as it is: %s", input->path,
-						reader != NULL ? "it has not the rows that its manifest says" :
-						message[0] != '\0' ? message : "out of memory")));
+		leave(input, reader != NULL ? "it has not the rows that its manifest says" :
+			  message[0] != '\0' ? message : "out of memory");
 	fs_parquet_reader_free(reader);
 	return is_whole;
 }
@@ -203,8 +210,6 @@ fs_lake_compact_fetch(FsLakeCompaction *compaction)
 			if (!fs_iceberg_paths_add(&compaction->replaced, input->path))
 				fs_lake_throw("choose files", "");
 		}
-		else
-			fs_lake_compact_leave(input->path);
 		pfree(bytes);
 	}
 	compaction->ninputs = n;
@@ -239,8 +244,8 @@ make_datum(FsLakeCompaction *compaction)
 	return PointerGetDatum(datum);
 }
 
-/* Gives the rows of an input to the sort. */
-static void
+/* Gives the rows of an input to the sort; false: it is malformed. */
+static bool
 sort_input(FsLakeCompaction *compaction, Tuplesortstate *sort, const FsLakeSmall *input, int64 offset)
 {
 	char	   *bytes = MemoryContextAllocHuge(CurrentMemoryContext, input->size);
@@ -261,11 +266,14 @@ sort_input(FsLakeCompaction *compaction, Tuplesortstate *sort, const FsLakeSmall
 		tuplesort_putdatum(sort, datum, false);
 		pfree(DatumGetPointer(datum));
 	}
-	if (found < 0)
+	if (found < 0 && message[0] == '\0')
 		fs_lake_throw(psprintf("read file \"%s\"", input->path), message);
+	if (found < 0)
+		leave(input, message);
 	fs_parquet_reader_free(compaction->reader);
 	compaction->reader = NULL;
 	pfree(bytes);
+	return found == 0;
 }
 
 /*
@@ -354,19 +362,34 @@ put_sorted(FsLakeCompaction *compaction, Tuplesortstate *sort)
 		finish_file(compaction);
 }
 
+/* Gives the rows of all inputs to the sort; false: one is malformed. */
+static bool
+sort_inputs(FsLakeCompaction *compaction, Tuplesortstate *sort)
+{
+	int64		offset = 0;
+
+	for (int i = 0; i < compaction->ninputs; i++)
+	{
+		if (!sort_input(compaction, sort, &compaction->inputs[i], offset))
+			return false;
+		offset += compaction->inputs[i].size;
+	}
+	Assert(offset == compaction->staged);
+	return true;
+}
+
 /* See lake_compact.h.  What comes out must be as many rows as went in. */
 List *
 fs_lake_compact_make(FsLakeCompaction *compaction)
 {
 	TypeCacheEntry *type = lookup_type_cache(BYTEAOID, TYPECACHE_LT_OPR);
 	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, type->lt_opr, InvalidOid, false, SORT_KB, NULL, TUPLESORT_NONE);
-	int64		offset = 0;
 
 	Assert(IsTransactionState() && compaction->ninputs > 1 && compaction->files == NIL);
-	for (int i = 0; i < compaction->ninputs; i++)
+	if (!sort_inputs(compaction, sort))
 	{
-		sort_input(compaction, sort, &compaction->inputs[i], offset);
-		offset += compaction->inputs[i].size;
+		tuplesort_end(sort);
+		return NIL;
 	}
 	tuplesort_performsort(sort);
 	put_sorted(compaction, sort);

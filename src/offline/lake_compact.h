@@ -32,7 +32,11 @@ extern List *fs_lake_compact_paths(const FsLakeCompaction *compaction);
 /* Fetches them; what cannot be read is left out, also of plans to come.  False: less than two are left. */
 extern bool fs_lake_compact_fetch(FsLakeCompaction *compaction);
 
-/* Makes the files that are to take their place: a List of FsLakeFile.  In the caller's transaction. */
+/*
+ * Makes the files that are to take their place: a List of FsLakeFile.  NIL: the
+ * pages of one cannot be read, which is left out of plans to come.  In the
+ * caller's transaction.
+ */
 extern List *fs_lake_compact_make(FsLakeCompaction *compaction);
 
 /* The set of the files whose rows these are. */

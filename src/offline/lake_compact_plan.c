@@ -30,6 +30,7 @@
 /* What was found so far. */
 typedef struct Search
 {
+	MemoryContext context;		/* of what is found */
 	const FsIcebergSpec *spec;
 	int64		limit;			/* smaller files are small */
 	bool		forced;
@@ -96,6 +97,7 @@ copy_partition(const FsIcebergSpec *spec, const FsIcebergValue *values)
 static void
 add_file(Search *search, const FsIcebergDataFile *file)
 {
+	MemoryContext old = MemoryContextSwitchTo(search->context);
 	FsLakeSmall *small;
 	FsBuffer	key = {0};
 
@@ -118,6 +120,7 @@ add_file(Search *search, const FsIcebergDataFile *file)
 	small->size = file->size;
 	small->partition = copy_partition(search->spec, file->partition);
 	small->tier = search->forced ? 0 : pg_leftmost_one_pos64(Max(file->size, 65536)) / TIER_BITS;
+	MemoryContextSwitchTo(old);
 }
 
 /* Is it one that can be taken together with others? */
@@ -129,10 +132,12 @@ is_small(const Search *search, FsLakeTable *table, const FsIcebergDataFile *file
 		!fs_iceberg_paths_has(&left_out, file->path);
 }
 
-/* Looks at the files of a manifest. */
+/* Looks at the files of a manifest, whose bytes are given back at once: there can be many manifests. */
 static void
 search_manifest(Search *search, FsLakeTable *table, const FsIcebergManifest *manifest)
 {
+	MemoryContext context = AllocSetContextCreate(search->context, "feature_stream manifest", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
 	FsIcebergManifestReader *reader = fs_lake_manifest_open(table, manifest);
 	FsIcebergEntry entry;
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
@@ -151,6 +156,8 @@ search_manifest(Search *search, FsLakeTable *table, const FsIcebergManifest *man
 		fs_iceberg_reader_free(reader);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /* Are two files of one partition and about a size?  Else, which goes first. */
@@ -179,6 +186,7 @@ count_together(const FsLakeSmall *files, int n, int64 target)
 	int64		size = 0;
 	int			count = 0;
 
+	Assert(n > 0);
 	while (count < Min(n, MAX_FILES) && compare_groups(&files[0], &files[count]) == 0 &&
 		   (size + files[count].size <= target || count < 2))
 		size += files[count++].size;
@@ -213,7 +221,7 @@ FsLakeSmall *
 fs_lake_compact_choose(FsLakeTable *table, const FsIcebergSpec *spec, bool forced, int *n, int *nsmall)
 {
 	int64		target = fs_lake_compact_target(table);
-	Search		search = {.spec = spec, .forced = forced, .limit = Min(target / 4, MAX_SMALL)};
+	Search		search = {.context = CurrentMemoryContext, .spec = spec, .forced = forced, .limit = Min(target / 4, MAX_SMALL)};
 	FsScratch	memory = {0};
 	int			nmanifests;
 

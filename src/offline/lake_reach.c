@@ -17,6 +17,13 @@
 #include "offline/lake_rewrite.h"
 #include "offline/lake_rows.h"
 
+/* A manifest of a snapshot that is gone. */
+typedef struct Gone
+{
+	const FsIcebergManifest *manifest;
+	const char *list;			/* that led to it first; the caller's */
+} Gone;
+
 /* What was found so far. */
 typedef struct Reach
 {
@@ -24,7 +31,7 @@ typedef struct Reach
 	FsIcebergPaths manifests;	/* of lists of snapshots that are gone */
 	FsIcebergPaths files;		/* of manifests that no snapshot has */
 	FsIcebergPaths seen;		/* manifests whose files are needed */
-	List	   *gone;			/* FsIcebergManifests of these lists */
+	List	   *gone;			/* Gones of these lists */
 	FsScratch	memory;			/* of these */
 	MemoryContextCallback callback;
 } Reach;
@@ -66,32 +73,38 @@ read_list(Reach *reach, const char *location, FsScratch *memory, int *n)
 	return manifests;
 }
 
-/* Puts in what a list of a snapshot that is gone leads to. */
+/* Puts in what a list of a snapshot that is gone leads to; the argument is its location. */
 static void
-add_list(Reach *reach, const char *location)
+add_list(Reach *reach, const void *what)
 {
+	const char *location = what;
 	int			n;
 	FsIcebergManifest *manifests = read_list(reach, location, &reach->memory, &n);
 
 	for (int i = 0; i < n; i++)
 	{
+		Gone	   *gone;
+
 		if (fs_iceberg_paths_has(&reach->manifests, manifests[i].path))
 			continue;
 		add_path(&reach->manifests, manifests[i].path);
-		reach->gone = lappend(reach->gone, &manifests[i]);
+		gone = palloc(sizeof(Gone));
+		gone->manifest = &manifests[i];
+		gone->list = location;
+		reach->gone = lappend(reach->gone, gone);
 	}
 }
 
-/* The same; false, with a line in the server's log, where that cannot be read. */
+/* Does something of that kind; false, with a line in the server's log, where a file cannot be read. */
 static bool
-try_add_list(Reach *reach, const char *location)
+attempt(Reach *reach, void (*read) (Reach *reach, const void *what), const void *what)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool done = false;
 
 	PG_TRY();
 	{
-		add_list(reach, location);
+		read(reach, what);
 		done = true;
 	}
 	PG_CATCH();
@@ -200,6 +213,13 @@ visit_manifest(Reach *reach, const FsIcebergManifest *manifest, bool is_needed)
 	MemoryContextDelete(context);
 }
 
+/* Puts in the files of a manifest that no snapshot has; the argument is the manifest. */
+static void
+add_files(Reach *reach, const void *what)
+{
+	visit_manifest(reach, what, false);
+}
+
 /* The files of a manifest that a snapshot has are needed. */
 static bool
 keep_files(Reach *reach, const FsIcebergManifest *manifest)
@@ -263,16 +283,20 @@ fs_lake_unreachable(FsLakeTable *table, List *lists, List **read)
 		return NIL;
 	*read = NIL;
 	foreach(lc, lists)
-		if (try_add_list(reach, lfirst(lc)))
+		if (attempt(reach, add_list, lfirst(lc)))
 			*read = lappend(*read, lfirst(lc));
 	if (reach->manifests.count > 0)
 		visit_snapshots(reach, keep_manifest);
 	foreach(lc, reach->gone)
 	{
-		const FsIcebergManifest *manifest = lfirst(lc);
+		const Gone *gone = lfirst(lc);
 
-		if (fs_iceberg_paths_has(&reach->manifests, manifest->path))
-			visit_manifest(reach, manifest, false);
+		if (fs_iceberg_paths_has(&reach->manifests, gone->manifest->path) && !attempt(reach, add_files, gone->manifest))
+		{
+			/* it stays, and its list is one that was not read: both are tried again */
+			fs_iceberg_paths_remove(&reach->manifests, gone->manifest->path);
+			*read = list_delete_ptr(*read, unconstify(char *, gone->list));
+		}
 	}
 	if (reach->files.count > 0)
 		visit_snapshots(reach, keep_files);

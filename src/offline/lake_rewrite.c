@@ -143,16 +143,19 @@ plan_merge(FsLakeRewrite *rewrite, FsLakeTable *base)
 		pack_spec(rewrite, spec.spec_id, target);
 }
 
-/* How many of a manifest's files are to be taken out. */
+/* How many of a manifest's files are to be taken out.  Its bytes are given back at once: there can be many manifests. */
 static int64
 count_removed(FsLakeRewrite *rewrite, FsLakeTable *base, const FsIcebergManifest *manifest)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "feature_stream manifest", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
 	FsIcebergManifestReader *reader = fs_lake_manifest_open(base, manifest);
 	FsIcebergEntry entry;
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 	volatile int64 n = 0;
 	int			found;
 
+	Assert(rewrite->removed != NULL);
 	PG_TRY();
 	{
 		while ((found = fs_iceberg_manifest_next(reader, &entry, message)) > 0)
@@ -165,6 +168,8 @@ count_removed(FsLakeRewrite *rewrite, FsLakeTable *base, const FsIcebergManifest
 		fs_iceberg_reader_free(reader);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 	return n;
 }
 

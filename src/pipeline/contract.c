@@ -142,6 +142,13 @@ fs_contract_create(FsShard *shard)
 }
 
 /* See shard.h. */
+bool
+fs_contract_can_raise(const FsShard *shard)
+{
+	return shard->contract->has_expressions;
+}
+
+/* See shard.h. */
 FsWriterSchemas *
 fs_contract_schemas(FsShard *shard)
 {

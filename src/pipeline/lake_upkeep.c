@@ -220,18 +220,25 @@ merge(Upkeep *upkeep)
  * Data files
  */
 
-/* Makes a compaction's files of those that were fetched, and commits them; false: the table has changed too much. */
-static bool
-replace_files(FsLakeExport *export, FsLakeTable *table, FsLakeCompaction *compaction)
+/* Makes a compaction's files of those that were fetched; NIL: one of these cannot be read. */
+static List *
+make_files(FsLakeExport *export, FsLakeCompaction *compaction)
 {
-	FsLakeCommit *commit;
 	List	   *files;
 
 	fs_transaction_begin();
 	MemoryContextSwitchTo(export->context);
 	files = fs_lake_compact_make(compaction);
 	fs_transaction_end(export->context);
-	commit = fs_lake_commit_begin(table, "replace", files, NULL);
+	return files;
+}
+
+/* Commits them in the place of the others; false: the table has changed too much. */
+static bool
+replace_files(FsLakeExport *export, FsLakeTable *table, FsLakeCompaction *compaction, List *files)
+{
+	FsLakeCommit *commit = fs_lake_commit_begin(table, "replace", files, NULL);
+
 	commit->rewrite = fs_lake_rewrite_begin(fs_lake_compact_replaced(compaction), false);
 	return fs_lake_commit(export, table, commit);
 }
@@ -245,12 +252,15 @@ compact_once(Upkeep *upkeep)
 	FsLakeTable *table = fs_lake_open(export);
 	FsLakeCompaction *compaction = fs_lake_compact_plan(table, request != NULL, &upkeep->nsmall);
 	bool		is_dry = request != NULL && request->is_dry;
+	List	   *files = NIL;
 
 	if (compaction == NULL)
 		return false;
-	if (!is_dry && !fs_lake_compact_fetch(compaction))
+	if (!is_dry && fs_lake_compact_fetch(compaction))
+		files = make_files(export, compaction);
+	if (!is_dry && files == NIL)
 		return true;			/* the next plan is one without those that could not be read */
-	if (!is_dry && !replace_files(export, table, compaction))
+	if (!is_dry && !replace_files(export, table, compaction, files))
 		return false;
 	if (request != NULL)
 	{
@@ -261,14 +271,34 @@ compact_once(Upkeep *upkeep)
 	return !is_dry;
 }
 
+/* The same with memory and temporary files of its own: a request may be about very many files. */
+static bool
+compact_apart(Upkeep *upkeep)
+{
+	FsLakeExport *export = upkeep->export;
+	MemoryContext outer = export->context;
+	bool		goes_on;
+
+	Assert(CurrentMemoryContext == outer);
+	export->context = AllocSetContextCreate(outer, "feature_stream compaction", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(export->context);
+	goes_on = compact_once(upkeep);
+	MemoryContextSwitchTo(outer);
+	if (export->location != NULL)
+		export->location = pstrdup(export->location);
+	MemoryContextDelete(export->context);
+	export->context = outer;
+	return goes_on;
+}
+
 /* Makes one file of small ones; compact_lake() all there are, and of few. */
 static void
 compact(Upkeep *upkeep)
 {
-	bool		goes_on = compact_once(upkeep);
+	bool		goes_on = compact_apart(upkeep);
 
 	while (goes_on && upkeep->request != NULL)
-		goes_on = compact_once(upkeep);
+		goes_on = compact_apart(upkeep);
 	upkeep->has_more |= goes_on;
 }
 

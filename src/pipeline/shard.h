@@ -343,6 +343,7 @@ extern FsPartition *fs_partitions_add(FsShard *shard, int32 id);
 /* contract.c */
 extern struct FsContract *fs_contract_create(FsShard *shard);
 extern void fs_contract_decode(FsShard *shard, FsEvent *events, int n);
+extern bool fs_contract_can_raise(const FsShard *shard);	/* decoding evaluates expressions */
 extern struct FsWriterSchemas *fs_contract_schemas(FsShard *shard);	/* NULL: the stream has no registry */
 
 /* inputs.c */

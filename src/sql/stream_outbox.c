@@ -6,10 +6,13 @@
  * records are behind those from before it, so rolling it back is going back to
  * where the file was: there is a mark for each level that has put any.
  *
- * Sending begins in the transaction's last moment that may fail, and it waits
- * there until the broker has everything, with interrupts on.  What remains is a
- * crash, or an error of another stream's sending, between that and the commit
- * record: then records are delivered of a transaction that is not.
+ * Sending begins when the transaction is about to commit, and it waits there until
+ * the broker has everything, with interrupts on.  A serializable transaction is
+ * asked before whether it may commit, else one that is to be tried again would
+ * have sent its records.  What remains is a crash, a cancel, an error of another
+ * stream's sending or of the little that PostgreSQL does between that and the
+ * commit record (a full queue of notifications): then records are delivered of a
+ * transaction that is not.
  */
 #include "postgres.h"
 
@@ -18,6 +21,7 @@
 #include "commands/tablespace.h"
 #include "lib/stringinfo.h"
 #include "storage/buffile.h"
+#include "storage/predicate.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -117,8 +121,10 @@ deliver(FsStreamOutbox *outbox)
 }
 
 /*
- * Delivers everything.  The statement's time has been taken off the clock by now
- * if it is the whole transaction: it is put on again.
+ * Delivers everything, unless the transaction is one that must not commit: from
+ * then on others give way to it, as to a prepared one.  The statement's time has
+ * been taken off the clock by now if it is the whole transaction: it is put on
+ * again.
  */
 static void
 deliver_all(void)
@@ -128,6 +134,8 @@ deliver_all(void)
 	bool		timed = StatementTimeout > 0 && !get_timeout_active(STATEMENT_TIMEOUT);
 	ListCell   *lc;
 
+	Assert(IsTransactionState() && GetCurrentTransactionNestLevel() == 1);
+	PreCommit_CheckForSerializationFailure();
 	CurrentResourceOwner = TopTransactionResourceOwner;
 	if (timed)
 		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
@@ -195,10 +203,12 @@ on_transaction(XactEvent event, void *arg)
 static void
 roll_back(FsStreamOutbox *outbox, int level)
 {
+	Assert(level > 1);
 	while (outbox->marks != NIL && ((Mark *) linitial(outbox->marks))->level >= level)
 	{
 		const Mark *mark = linitial(outbox->marks);
 
+		Assert(mark->place.count <= outbox->count);
 		outbox->has_moved = true;
 		outbox->place = mark->place;
 		outbox->count = mark->place.count;
@@ -214,6 +224,7 @@ merge(FsStreamOutbox *outbox, int level)
 
 	if (mark == NULL || mark->level < level)
 		return;
+	Assert(mark->level == level);	/* deeper levels have ended before */
 	mark->level = level - 1;
 	if (mark->level <= 1 || (list_length(outbox->marks) > 1 && ((Mark *) lsecond(outbox->marks))->level == mark->level))
 		outbox->marks = list_delete_first(outbox->marks);
@@ -276,6 +287,8 @@ fs_stream_outbox_open(const FsStreamDef *stream)
 		make_file(outbox);
 		outboxes = lappend(outboxes, outbox);
 	}
+	if (outbox->name != NULL)
+		pfree(outbox->name);
 	outbox->name = pstrdup(stream->name);
 	resetStringInfo(&outbox->stream);
 	fs_message_put_stream(&outbox->stream, stream);
@@ -318,6 +331,7 @@ fs_stream_outbox_put(FsStreamOutbox *outbox, const FsRecord *record)
 {
 	int32		len;
 
+	Assert(list_member_ptr(outboxes, outbox));
 	find_place(outbox);
 	mark_level(outbox);
 	resetStringInfo(&outbox->record);

@@ -51,6 +51,18 @@ typedef struct StreamScan
 	char	   *example;		/* the first that was skipped */
 } StreamScan;
 
+/*
+ * What an expression raises over one record is caught by a subtransaction, and
+ * none can begin in parallel mode, which is all or nothing: the plan, which is of
+ * no use to others, runs without workers.
+ */
+static void
+keep_serial(const StreamScan *scan, EState *estate)
+{
+	if (fs_contract_can_raise(scan->shard))
+		estate->es_plannedstmt->parallelModeNeeded = false;
+}
+
 /* See stream_scan.h.  The worker starts with the first row that is asked for. */
 void
 fs_stream_scan_begin(ForeignScanState *node, int eflags)
@@ -64,6 +76,7 @@ fs_stream_scan_begin(ForeignScanState *node, int eflags)
 	scan->context = CurrentMemoryContext;
 	scan->shard = fs_shard_create_contract(RelationGetRelid(node->ss.ss_currentRelation));
 	scan->bounds = fs_stream_bounds_prepare(scan->shard->def, plan->fdw_exprs, &node->ss.ps);
+	keep_serial(scan, node->ss.ps.state);
 	node->fdw_state = scan;
 }
 
@@ -132,6 +145,7 @@ take_records(StreamScan *scan, FsCursor *rest)
 	MemoryContext old;
 	FsRecord	record;
 
+	Assert(scan->next == scan->n);	/* nobody needs the message before any more */
 	scan->n = scan->next = 0;
 	MemoryContextReset(shard->batch);
 	old = MemoryContextSwitchTo(shard->batch);
@@ -223,6 +237,7 @@ meta_datum(const FsMetaColumn *column, const FsRecord *record, bool *isnull)
 static void
 fill_slot(const FsStreamDef *stream, const FsEvent *event, TupleTableSlot *slot)
 {
+	Assert(event->reason == FS_REASON_NONE);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 	for (int i = 0; i < stream->ncolumns; i++)

@@ -9,20 +9,26 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/shm_mq.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/wait_event.h"
 
+#include "ground/clock.h"
 #include "source/topic_message.h"
 #include "worker/process.h"
 #include "worker/topic_link.h"
 
 #define LINK_MAGIC		0x46544c4b
 #define QUEUE_BYTES		262144	/* each way */
+#define SLOT_PATIENCE	(6 * USECS_PER_SEC)	/* closing a client may take 5 s of it */
+#define SLOT_WAIT		10		/* ms, between two looks */
 
 /* At the segment's beginning; all but 'abandoned' is written before the worker starts. */
 typedef struct LinkHeader
@@ -51,19 +57,41 @@ end_worker(dsm_segment *segment, Datum arg)
 	BackgroundWorkerHandle *handle = (BackgroundWorkerHandle *) DatumGetPointer(arg);
 	LinkHeader *header = dsm_segment_address(segment);
 
+	Assert(header->magic == LINK_MAGIC && !header->abandoned);
 	header->abandoned = true;
 	TerminateBackgroundWorker(handle);
 	pfree(handle);
 }
 
-/* Registers the worker, or throws. */
+/*
+ * Registers a worker; false when there is no slot.  Workers that were let go of
+ * may still be ending, after a cancel or in a scan that begins again: they are
+ * waited for.
+ */
+static bool
+register_worker(BackgroundWorker *worker, BackgroundWorkerHandle **handle)
+{
+	int64		until = fs_clock_monotonic() + SLOT_PATIENCE;
+
+	while (!RegisterDynamicBackgroundWorker(worker, handle))
+	{
+		if (fs_clock_monotonic() >= until)
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SLOT_WAIT, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
+}
+
+/* Starts the worker, or throws.  Its handle is in TopMemoryContext. */
 static BackgroundWorkerHandle *
 start_worker(const char *kind, const char *stream, dsm_segment *segment)
 {
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	bool		started;
+	bool		is_registered;
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
@@ -74,9 +102,9 @@ start_worker(const char *kind, const char *stream, dsm_segment *segment)
 	snprintf(worker.bgw_function_name, BGW_MAXLEN, "fs_topic_%s_main", kind);
 	snprintf(worker.bgw_type, BGW_MAXLEN, "feature_stream topic %s", kind);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "%s: %s", worker.bgw_type, stream);
-	started = RegisterDynamicBackgroundWorker(&worker, &handle);
+	is_registered = register_worker(&worker, &handle);
 	MemoryContextSwitchTo(old);
-	if (!started)
+	if (!is_registered)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start a worker for the topic of stream %s", stream),
@@ -106,6 +134,7 @@ make_segment(const char *stream, const StringInfoData *request)
 	dsm_segment *segment = dsm_create(start + 2 * QUEUE_BYTES, DSM_CREATE_NULL_IF_MAXSEGMENTS);
 	LinkHeader *header;
 
+	Assert(request->len > 0);
 	if (segment == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -202,6 +231,7 @@ fs_topic_link_send(FsTopicLink *link, const StringInfoData *message)
 {
 	FsCursor	rest;
 
+	Assert(message->len > 0);
 	if (shm_mq_send(link->out, message->len, message->data, false, true) == SHM_MQ_SUCCESS)
 		return;
 	while (fs_topic_link_receive(link, &rest) != FS_TOPIC_ERROR)
@@ -236,6 +266,7 @@ fs_topic_link_begin(StringInfo message, char kind)
 void
 fs_topic_link_answer(const StringInfoData *message)
 {
+	Assert(to_backend != NULL && message->len > 0);
 	if (shm_mq_send(to_backend, message->len, message->data, false, true) != SHM_MQ_SUCCESS)
 		proc_exit(0);
 }

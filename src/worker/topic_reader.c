@@ -307,6 +307,7 @@ read_part(Reader *reader, Part *part)
 	got = fs_source_kafka_ops.poll(my_source, part->index, reader->records, BATCH_RECORDS);
 	if (got == 0)
 		return false;
+	Assert(got <= BATCH_RECORDS && part->next >= 0);
 	for (; n < got && reader->records[n].offset < part->end; n++)
 	{
 		put_record(reader, &reader->records[n]);
@@ -350,6 +351,7 @@ send_ends(Reader *reader)
 	StringInfoData message;
 	FsTopicEnd *ends = palloc(sizeof(FsTopicEnd) * Max(reader->nparts, 1));
 
+	Assert(reader->nparts >= 0);
 	for (int i = 0; i < reader->nparts; i++)
 	{
 		ends[i].partition = my_source->partitions[reader->parts[i].index].id;

@@ -11,7 +11,7 @@ use FeatureStream;
 use Test::More;
 
 my $kafka = new_kafka();
-my $node = new_node('stream_table');
+my $node = new_node('stream_table', 'max_worker_processes' => 11);
 my $hole = new_black_hole();
 
 # --- What a topic may hold: keys, headers, what is bad, transactions that end it with markers.
@@ -128,6 +128,17 @@ my $plan = $node->safe_psql('postgres', 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF
 ok($plan =~ /Records Received: (\d+)/ && $1 < 5_000, 'a LIMIT stops early') or diag($plan);
 no_workers_left('a LIMIT');
 
+# --- What raises is left out in a parallel plan, too, where no subtransaction can begin.
+$kafka->create_topic('raising', 1);
+$kafka->produce('raising', 0, [ map { qq({"n": $_, "at": "2030-01-01 00:00:00+00"}) } 0 .. 3 ]);
+$node->safe_psql('postgres', q(CREATE FOREIGN TABLE raising (n int CHECK (6 / n > 1), at timestamptz NOT NULL) SERVER kafka OPTIONS (topic 'raising', event_time 'at');
+	CREATE TABLE large AS SELECT i % 5 AS n FROM generate_series(1, 20000) i; ANALYZE large));
+my $parallel = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET enable_nestloop = off;';
+like($node->safe_psql('postgres', "$parallel EXPLAIN SELECT count(*) FROM large JOIN raising USING (n)"), qr/Gather/, 'a parallel plan');
+($rc, $out, $err) = $node->psql('postgres', "$parallel SELECT count(*) FROM large JOIN raising USING (n)");
+is("$rc $out", '0 12000', 'is run') or diag($err);
+like($err, qr/skipped 1 record of stream public\.raising.*division by zero/s, 'and says what it has left out');
+
 # --- Cancelled at once, also when nobody answers; and not for ever.
 my $session = new_session($node, 'postgres');
 my $took = seconds_of(sub { $session->run("SET statement_timeout = '1s'; SELECT count(*) FROM nowhere; RESET statement_timeout") });
@@ -180,6 +191,15 @@ $node->safe_psql('postgres', q(DO $$ BEGIN BEGIN INSERT INTO orders (user_id, at
 is(written('x'), 'x3 x7 x8 xb', 'what is rolled back is not sent');
 like(refusal('BEGIN;' . put('y') . q(PREPARE TRANSACTION 'y')), qr/cannot prepare a transaction that has inserted into a stream/, 'nothing is prepared');
 
+# A transaction that must not commit, and will be tried again, has sent nothing.
+$node->safe_psql('postgres', 'CREATE TABLE duty AS SELECT i, true AS is_on FROM generate_series(1, 2) i');
+sub go_off { my ($i) = @_; return "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM duty WHERE is_on; UPDATE duty SET is_on = false WHERE i = $i;" . put("s$i"); }
+$session->run(go_off(1));
+$node->safe_psql('postgres', go_off(2) . 'COMMIT');
+$session->run('COMMIT');
+like($session->errors, qr/could not serialize access due to read\/write dependencies/, 'a transaction that is not serializable fails');
+is(written('s'), 's2', 'before any of its records is sent');
+
 # What would be a dead letter is an error, as in a table.
 sub state_of { my (undef, undef, $text) = $node->psql('postgres', "\\set VERBOSITY verbose\n$_[0]"); return $text =~ /ERROR:  (\w+): (.*)/ ? "$1 $2" : $text; }
 is(state_of(q(INSERT INTO orders (at) VALUES (now()))), '23502 new row of stream public.orders does not meet its contract: field "user.id" is missing', 'NOT NULL');
@@ -207,6 +227,10 @@ set_fault($node, 'topic-delivered:error:1');
 like(refusal(put('late')), qr/ERROR:  fault point "topic-delivered" was told to fail/, 'a sender that fails at the last moment is an error');
 set_fault($node, '');
 is(written('late'), 'late', 'of a transaction whose records have gone');
+
+# --- A scan that begins again and again waits for slots of workers that are still ending: hardly one is free.
+query_is($node, q(SET enable_material = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+	SELECT count(*), sum(off) FROM generate_series(1, 20) g LEFT JOIN LATERAL (SELECT * FROM many WHERE off = g OFFSET 0) c ON true), '20|210', 'many rescans');
 
 # --- A worker that dies takes no session along that hangs.
 $session->run('BEGIN; DECLARE c CURSOR FOR SELECT * FROM many; FETCH 1 FROM c');

@@ -158,6 +158,11 @@ like(lake_py('compare', 'sessions_history'), qr/ snapshots=$snapshots /, 'does n
 is(ask("expire_snapshots('sessions', older_than => '0', keep => 2)"),
 	"file $few\nmanifest list " . ($snapshots - 3), 'what goes');
 is_whole('the rows stay', 'files=' . ($few + 4) . ' snapshots=3 manifests=1');
+my $gone = $node->safe_psql('postgres', "SELECT substr(location, 8) FROM feature_stream.stat_lake_upkeep_file WHERE what = 'file' ORDER BY request DESC LIMIT 1");
+rename($gone, "$gone.away") or die "$gone: $!";
+keep_up();
+query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread', '1', 'a manifest that cannot be read holds up its list alone');
+rename("$gone.away", $gone) or die "$gone: $!";
 keep_up();
 query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread', '0', 'lists are read before they go');
 query_is($node, "SELECT bool_and(delete_after > now() + '23 hours') FROM feature_stream.lake_file WHERE delete_after > now()", 't', 'not for a day');
@@ -229,5 +234,22 @@ sweep();
 like(lake_py('travel'), qr/ unreadable=0$/m, 'no snapshot needs what was deleted');
 my ($reachable) = lake_py('reachable') =~ /^reachable=(\d+)$/m;
 is(files('\.(parquet|avro)$'), $reachable, 'no file is left that no snapshot needs');
+
+# --- A file whose pages somebody has spoilt stays as it is; the others become one.
+sub data_files { my @found; File::Find::find(sub { push @found, $File::Find::name if -f && /\.parquet$/ }, $lake); return @found; }
+my %before = map { $_ => 1 } data_files();
+commit_more(1);
+is_exported();
+foreach my $new (grep { !$before{$_} } data_files())
+{
+	open(my $file, '+<:raw', $new) or die "$new: $!";
+	seek($file, 50, 0);
+	print $file "\xff" x 20;
+	close($file);
+}
+commit_more(2);
+is_exported();
+is(ask("compact_lake('sessions')"), 'small file 3', 'a file that cannot be read holds up nothing');
+is(ask("compact_lake('sessions')"), '', 'nor is it tried again and again');
 
 done_testing();

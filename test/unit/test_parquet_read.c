@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compress.h"
 #include "core/parquet_read.h"
+#include "core/thrift_read.h"
 #include "draw.h"
 #include "unit.h"
 
 #define NCOLUMNS 24
 #define MUTATIONS 4000
+#define SPOILT 1000			/* files of changed pages */
 
 static FsParquetColumn columns[NCOLUMNS];
 static char names[NCOLUMNS][16];
@@ -192,6 +195,105 @@ mutate(int level)
 	fs_buffer_free(&file);
 }
 
+/* A page of a file: where its checksum and its bytes are. */
+typedef struct Page
+{
+	size_t		crc;
+	size_t		crc_len;
+	size_t		body;
+	size_t		len;
+} Page;
+
+/* The page at 'at', which moves behind it; false: there is none. */
+static bool
+next_page(const FsBuffer *file, size_t *at, Page *page)
+{
+	FsThriftReader in = {.in = {file->data + *at, file->data + file->len}};
+	FsThriftType type;
+	int			field;
+
+	*page = (Page) {0};
+	fs_thrift_enter(&in);
+	while ((field = fs_thrift_next_field(&in, &type)) != 0)
+	{
+		size_t		begin = (size_t) (in.in.p - file->data);
+
+		if (field == 3)
+			page->len = (size_t) fs_thrift_take_int(&in, type);
+		else
+			fs_thrift_skip(&in, type);
+		if (field == 4)
+		{
+			page->crc = begin;
+			page->crc_len = (size_t) (in.in.p - file->data) - begin;
+		}
+	}
+	page->body = (size_t) (in.in.p - file->data);
+	*at = page->body + page->len;
+	return !in.failed && page->crc_len > 0 && page->len > 0 && page->len <= fs_cursor_left(&in.in);
+}
+
+/* Changes a page's bytes at random, and its checksum with them; false: that takes more room. */
+static bool
+spoil(FsBuffer *file, const Page *page)
+{
+	uint64_t	crc;
+
+	for (int k = draw_below(3); k >= 0; k--)
+		file->data[page->body + (size_t) draw_below((int) (draw_below(2) || page->len < 8 ? page->len : 8))] ^= (char) (1 << draw_below(8));
+	crc = fs_zigzag((int32_t) fs_crc32(0, file->data + page->body, page->len));
+	for (size_t i = 0; i < page->crc_len; i++, crc >>= 7)
+		file->data[page->crc + i] = (char) ((crc & 0x7f) | (i + 1 < page->crc_len ? 0x80 : 0));
+	return crc == 0;
+}
+
+/* Pages whose checksums are right, whatever they say: their file is read, or there is a reason. */
+static void
+spoil_pages(void)
+{
+	FsParquetOptions options = fs_parquet_defaults;
+	FsBuffer	file = {0};
+	FsParquetWriter *writer;
+	int			npages = 0;
+	int			nread = 0;
+	int			nrefused = 0;
+	bool		has_reasons = true;
+	Page		page;
+
+	options.zstd_level = 0;
+	options.page_rows = 20;
+	options.group_rows = 100;
+	writer = fs_parquet_create(columns, NCOLUMNS, &options, sink, &file);
+	put_rows(writer, 100, 20);
+	fs_parquet_finish(writer);
+	fs_parquet_free(writer);
+	for (size_t at = 4; next_page(&file, &at, &page);)
+		npages++;
+	CHECK(npages > 5 * NCOLUMNS);
+	for (int i = 0; i < SPOILT; i++)
+	{
+		FsBuffer	changed = {0};
+		FsBuffer	again = {0};
+		size_t		at = 4;
+
+		fs_buffer_append(&changed, file.data, file.len);
+		for (int k = draw_below(npages); k >= 0; k--)
+			next_page(&file, &at, &page);
+		if (spoil(&changed, &page))
+		{
+			bool		refused = copy_rows(&changed, columns, NCOLUMNS, &options, &again) == -1;
+
+			nrefused += refused;
+			nread += !refused;
+			has_reasons = has_reasons && (!refused || (message[0] != '\0' && strstr(message, "checksum") == NULL));
+		}
+		fs_buffer_free(&changed);
+		fs_buffer_free(&again);
+	}
+	CHECK(has_reasons && nread > SPOILT / 10 && nrefused > SPOILT / 10);
+	fs_buffer_free(&file);
+}
+
 /* Values' keys are in the order of the values. */
 static void
 check_keys(void)
@@ -284,6 +386,7 @@ main(void)
 	CHECK(copy_rows(&file, columns, NCOLUMNS, &small, &out) == -1 && strcmp(message, "it was written by somebody else") == 0);
 	mutate(0);
 	mutate(3);
+	spoil_pages();
 	fs_buffer_free(&file);
 	fs_buffer_free(&out);
 	return unit_finish();

@@ -70,6 +70,7 @@ sub _write_properties
 		'transaction.state.log.num.partitions' => 1,
 		'group.initial.rebalance.delay.ms' => 0,
 		'auto.create.topics.enable' => 'false',
+		'log.retention.ms' => -1,		# records may have any timestamps
 		%properties);
 
 	open(my $fh, '>', "$self->{dir}/server.properties") or die $!;
