@@ -354,6 +354,18 @@ has_value(const FsAvroEncoder *encoder, int column)
 	return encoder->found[column] && encoder->values[column].presence == FS_PRESENT;
 }
 
+/* Has any column at or below a target a value, be it one that cannot be written? */
+static bool
+has_any(const FsAvroEncoder *encoder, int target)
+{
+	const FsAvroTarget *at = &encoder->tree.targets[target];
+	bool		any = at->first_column != FS_AVRO_NO_TARGET && encoder->values[at->first_column].presence == FS_PRESENT;
+
+	for (int i = at->child; i != FS_AVRO_NO_TARGET && !any; i = encoder->tree.targets[i].sibling)
+		any = has_any(encoder, i);
+	return any;
+}
+
 /* How many columns at and below a target have values that can be written. */
 static int
 count_values(const FsAvroEncoder *encoder, int target)
@@ -400,11 +412,11 @@ write_planned_branch(FsAvroEncoder *encoder, FsAvroRef writer, FsAvroRef reader,
 	return write_plan(encoder, child);
 }
 
-/* A union with fields below it: null when there is nothing in them. */
+/* A union with fields below it: null when there is nothing in them, not even what reading a record fills in. */
 static bool
 write_planned_union(FsAvroEncoder *encoder, const FsAvroPlan *plan)
 {
-	if (count_values(encoder, plan->target) == 0 && fs_avro_write_null(encoder, plan->writer))
+	if (!has_any(encoder, plan->target) && fs_avro_write_null(encoder, plan->writer))
 		return true;
 	return fs_avro_write_union(encoder, plan->writer, plan->reader, write_planned_branch, plan);
 }

@@ -239,7 +239,7 @@ static const Path paths[] = {
 	{NULLABLE, NULL, {FIELD("r.a", INT4)}, {NULL}, "00"},
 	{NULLABLE, NULL, {FIELD("r.a", INT4), FIELD("r.b", TEXT)}, {NULL, "x"}, "02000278" "02"},
 	{NULLABLE, NULL, {FIELD("other", INT4)}, {"1"}, "00"},
-	{NULLABLE, NULL, {FIELD("r.a.z", INT4)}, {"1"}, "00"},
+	{NULLABLE, NULL, {FIELD("r.a.z", INT4)}, {NULL}, "00"},
 	{NULLABLE, NULL, {FIELD("r", JSONB)}, {"{\"a\":1,\"b\":\"x\",\"c\":null}"}, "0202020278" "02"},
 	{NULLABLE, NULL, {FIELD("r", JSONB), FIELD("r.a", INT4)}, {NULL, "1"}, "3 field \"r\" is read by several columns, or in parts"},
 	{NULLABLE, NULL, {FIELD("r.a", INT4), FIELD("r.a", INT8)}, {NULL, "1"}, "3 field \"r.a\" is read by several columns, or in parts"},
@@ -247,6 +247,7 @@ static const Path paths[] = {
 	{TWO, NULL, {FIELD("r.a", INT4), FIELD("r.b", INT4)}, {NULL, "1"}, "02000202"},
 	{RECORD("\"int\""), NULL, {FIELD("y", INT4)}, {"1"}, "1 field \"x\" has no value, no default, and is never null"},
 	{"\"int\"", NULL, {FIELD("y", INT4)}, {"1"}, "3 the schema is int, which has no fields"},
+	{"{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"r\",\"type\":[\"null\",{\"type\":\"record\",\"name\":\"S\",\"fields\":[]}]}]}", NULL, {FIELD("r.new", INT4)}, {"1"}, "02"},
 	/* by way of a reader's schema */
 	{RECORD("\"int\""), "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"y\",\"aliases\":[\"x\"],\"type\":[\"null\",\"double\"]}]}", {FIELD("y", FLOAT8)}, {"1"}, "02"},
 	{RECORD("\"int\""), "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"x\",\"type\":\"string\"}]}", {FIELD("x", TEXT)}, {"1"},
