@@ -171,15 +171,16 @@ typedef struct Seed
 
 static const Seed seeds[] = {
 	SEED("\0\2\x06\0\0\0\0\0\0\xe0\x3f\2x" "\0\4ab\x7f\x80\1\x90\3\0\0\x80\x3f\0\0\0\0\0\0\xe0\x3f\1\x80\x02\2"),
-	SEED("\0\0\2\7\0\0\2\4\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+	SEED("\0\4\2\2v\2\0" "\0\4ab\x7f\x80\1\x90\3\0\0\x80\x3f\0\0\0\0\0\0\xe0\x3f\1\x80\x02\2"),
 	SEED("\1{\"v\":{\"v\":[{\"v\":1,\"d\":\"y\"}],\"d\":\"z\"}}"),
 	SEED("\1{\"v\":{\"k\":0.1,\"l\":null}}"),
 	SEED("\2\x08\4\0\2\2\1\0\4\1\2\x48" "00112233-4455-6677-8899-aabbccddeeff" "0123456789abcdef\4ab\2\1\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0\7"),
 	SEED("\2\4\x90\x91\x92\x93\7\2\5\x48" "00112233-4455-6677-8899-aabbccddeeff" "0123456789abcdef\0\3\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\x80"),
 	SEED("\3[\"1970-01-01T00:00:00.001\",true,\"x\"]"),
 	SEED("\3\"abc\""), SEED("\3-1.25e3"), SEED("\3\"2024-02-29\""),
-	SEED("\4\2\2k\2\4\x01\x02\0\0\4\2a\0\0\2\2b\0\2\0\0\0\x3f"),
-	SEED("\4\2\2k\6\x80\x80\x80\x80\x80\1\0\2\2\4xy\4\0\2\5\0\0\0\0"),
+	SEED("\2\x08\2\4\x14" "1970-01-01" "\0\2\5\x48" "00112233-4455-6677-8899-aabbccddeeff" "0123456789abcdef\0\3\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\x80"),
+	SEED("\4\2\2k\2\4\x01\x02\0" "\0" "\4\2a\0\0" "\4\x9a\x99\x99\x99\x99\x99\xb9\x3f"),
+	SEED("\4\2\2k\6\x80\x80\x80\x80\x80\1\0" "\2\2\4xy\4\2\5\0\0\0" "\0" "\0"),
 	SEED("\5{\"a\":\"\\u00ff\",\"b\":9223372036854775807,\"c\":null}"),
 };
 
@@ -214,9 +215,25 @@ make_input(uint8_t *data)
 	return mutate_seed(data, seed->bytes, seed->len, 4, mutate);
 }
 
+/* A seed that is refused would try nothing. */
+static void
+check_seeds(void)
+{
+	FsAvroDecoder *decoder = fs_avro_decoder_create();
+	FsDecodeError error = {0};
+	FsValue		values[MAX_FIELDS];
+
+	for (uint32_t i = 0; i < LENGTH_OF(seeds); i++)
+		if ((seeds[i].bytes[0] & 1) == 0)
+			require(fs_avro_decode(decoder, make(seeds[i].bytes[0] >> 1)->program, seeds[i].bytes + 1, seeds[i].len - 1,
+								   values, &error), error.message);
+	fs_avro_decoder_free(decoder);
+}
+
 int
 main(int argc, char **argv)
 {
+	check_seeds();
 	return run_mutations(argc, argv, "fuzz_avro_encode", 100000, make_input, MAX_SIZE);
 }
 
