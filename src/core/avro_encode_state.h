@@ -2,7 +2,7 @@
  * avro_encode_state.h
  *		What the files that encode Avro records share.
  *
- * For avro_encode.c (paths through records), avro_encode_value.c (a column's
+ * For avro_encode_plan.c (paths through records), avro_encode_value.c (a column's
  * value) and avro_encode_json.c (JSON).  All that write return false when they cannot,
  * with encoder->error saying why; they may have appended something by then.
  */

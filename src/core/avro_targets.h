@@ -2,7 +2,7 @@
  * avro_targets.h
  *		The paths of columns ('a.b.c') as a tree of names.
  *
- * For avro_resolve.c and avro_encode.c, which follow it through schemas.
+ * For avro_resolve.c and avro_encode_plan.c, which follow it through schemas.
  */
 #ifndef FS_CORE_AVRO_TARGETS_H
 #define FS_CORE_AVRO_TARGETS_H

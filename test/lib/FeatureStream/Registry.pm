@@ -64,7 +64,7 @@ sub _certify
 
 	if ($has_authority)
 	{
-		_openssl('req', @new, '-x509', '-days', 2, '-subj', "/CN=authority of $dir", '-keyout', "$dir/authority.key", '-out', "$dir/authority.pem");
+		_openssl('req', @new, '-x509', '-days', 2, '-subj', '/CN=authority of ' . File::Basename::basename($dir), '-keyout', "$dir/authority.key", '-out', "$dir/authority.pem");
 		@signed = ();
 	}
 	_openssl('req', @new, @signed, '-subj', "/CN=$host", '-addext', "subjectAltName=DNS:$host", '-keyout', "$dir/key.pem", '-out', "$dir/certificate.pem");

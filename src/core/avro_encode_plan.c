@@ -1,5 +1,5 @@
 /*
- * avro_encode.c
+ * avro_encode_plan.c
  *		Avro records of columns: which column or default each field is.
  *
  * The paths of columns are followed through the schema once, which makes a tree
