@@ -184,6 +184,8 @@ TABLE verified;
 INSERT INTO outbox VALUES (12, DEFAULT, '2024-01-15 13:00:10+00', click('dee', 'd12', '01:00:00'));
 INSERT INTO outbox VALUES (13, DEFAULT, '2024-01-15 13:00:20+00', click('dee', 'd13', '01:00:10'));
 RESET ROLE;
+-- Each event has a time of its own, by which its rows are known.
+SELECT count(DISTINCT "offset") AS events, count(DISTINCT known_at) AS times FROM feature_stream.correction WHERE stream = 'fs_corrections.clicks'::regclass;
 SELECT feature_stream.set_test_clock('2024-01-15 13:01:00+00');
 SET ROLE fs_corrections;
 INSERT INTO outbox VALUES (14, DEFAULT, '2024-01-15 13:01:00+00', click('dee', 'd14', '01:00:40'));
