@@ -563,7 +563,7 @@ COMMENT ON COLUMN feature_stream.schema_subject.owner IS 'role that registered t
 COMMENT ON TABLE feature_stream.schema_version IS 'Avro schemas registered by register_schema(), as they were given, or imported by import_schemas(), with the numbers that the registry has';
 COMMENT ON COLUMN feature_stream.schema_version.referenced IS 'schemas that an imported one refers to, each before those that refer to it';
 COMMENT ON COLUMN feature_stream.schema_version.refers_to IS 'the same by name, subject and version, as the registry has it; null: nothing';
-COMMENT ON TABLE feature_stream.schema_registration IS 'versions of subjects that were imported from a schema registry, or published to it';
+COMMENT ON TABLE feature_stream.schema_registration IS 'versions of subjects that were imported from a schema registry, or published to it; INSERT writes Avro by the newest that has an id';
 COMMENT ON COLUMN feature_stream.schema_registration.registry IS 'address of the registry: option "registry" of the server, without slashes at its end';
 COMMENT ON COLUMN feature_stream.schema_registration.id IS 'number of the schema there; null: the registry did not say';
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';

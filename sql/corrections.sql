@@ -77,6 +77,16 @@ CREATE VIEW wrong AS
 CREATE VIEW verified AS
     SELECT v.view, d.* FROM unnest('{session,totals,steady,thin,bare}'::regclass[]) v (view), feature_stream.verify_feature_view(v.view) d;
 
+-- Is what is in force known by the newest revision, of rows that several corrections count in one step and in several?
+CREATE VIEW in_step AS
+    SELECT 'session' AS view, s.user_id, s.window_end, s.computed_at = h.computed_at AS same, h.revision
+      FROM session s JOIN LATERAL (SELECT * FROM session_history h WHERE (h.user_id, h.window_end) = (s.user_id, s.window_end)
+                                    ORDER BY h.revision DESC LIMIT 1) h ON true
+    UNION ALL
+    SELECT 'steady', s.user_id, s.window_end, s.computed_at = h.computed_at, h.revision
+      FROM steady s JOIN LATERAL (SELECT * FROM steady_history h WHERE (h.user_id, h.window_end) = (s.user_id, s.window_end)
+                                   ORDER BY h.revision DESC LIMIT 1) h ON true;
+
 -- Windows fire up to 12:57.
 INSERT INTO outbox VALUES
     (1, DEFAULT, '2024-01-15 12:50:01+00', click('ann', 'a1', '00:50:00')),
@@ -131,6 +141,7 @@ SELECT count(*) FROM session_as_of('ann', '2024-01-15 12:57:00+00');
 SELECT s.user_id, s.window_end, s.n_5m, s.items_5m, s.computed_at = h.computed_at AS same, h.revision
   FROM session s JOIN LATERAL (SELECT * FROM session_history h WHERE (h.user_id, h.window_end) = (s.user_id, s.window_end)
                                 ORDER BY revision DESC LIMIT 1) h ON true ORDER BY 1;
+SELECT * FROM in_step ORDER BY 1, 2;
 CREATE TABLE in_force AS SELECT 'session' AS view, user_id, window_end, computed_at, n_5m AS n FROM session
     UNION ALL SELECT 'totals', user_id, window_end, computed_at, n_10m FROM totals
     UNION ALL SELECT 'steady', user_id, window_end, computed_at, n_3m FROM steady
@@ -166,12 +177,15 @@ CALL wait_for(11, '2024-01-15 12:57:00+00');
 SELECT * FROM outcomes WHERE "offset" IN (6, 7) ORDER BY 1;
 SELECT max(revision) FROM session_history WHERE user_id = 'ann' AND window_end = '2024-01-15 12:57:00+00';
 SELECT count(*) FROM session_history WHERE user_id = 'bob';
+SELECT * FROM in_step ORDER BY 1, 2;
 TABLE verified;
 
 -- Windows fire on, with all that came back.
 INSERT INTO outbox VALUES (12, DEFAULT, '2024-01-15 13:00:10+00', click('dee', 'd12', '01:00:00'));
 INSERT INTO outbox VALUES (13, DEFAULT, '2024-01-15 13:00:20+00', click('dee', 'd13', '01:00:10'));
 RESET ROLE;
+-- Each event has a time of its own, by which its rows are known.
+SELECT count(DISTINCT "offset") AS events, count(DISTINCT known_at) AS times FROM feature_stream.correction WHERE stream = 'fs_corrections.clicks'::regclass;
 SELECT feature_stream.set_test_clock('2024-01-15 13:01:00+00');
 SET ROLE fs_corrections;
 INSERT INTO outbox VALUES (14, DEFAULT, '2024-01-15 13:01:00+00', click('dee', 'd14', '01:00:40'));
@@ -219,7 +233,7 @@ TABLE verified;
 
 RESET ROLE;
 SET client_min_messages = error;
-DROP VIEW wrong, verified;
+DROP VIEW wrong, verified, in_step;
 SELECT feature_stream.drop_feature_view(v, drop_history => true) FROM unnest('{session,totals,steady,thin,bare}'::regclass[]) v;
 SELECT count(*) FROM feature_stream.correction;
 DROP SCHEMA fs_corrections CASCADE;

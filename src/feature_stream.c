@@ -23,7 +23,7 @@
  *		aggregate*.c, partial*.c, replay.c	one aggregate: over events, over slides, by the executor
  *		ephemeral_plan.c, states.c, condense.c	its plans; states that are combined, in the place of events
  *		entity_key.c, values.c			keys and values, between core and Datums
- *		encode_json.c		columns as the JSON of a record, for INSERT
+ *		encode_json.c, encode_avro.c	columns as the JSON or Avro of a record, for INSERT
  *		log_columns.c		events of the log by the columns that the stream has now
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
  *		publish.c, online_key.c			rows in force, to the online store
@@ -70,7 +70,7 @@
  *		object_store.c, object_*.c	where files of a lake are
  *		lake_table.c, lake_rows.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
  *	catalog/	From catalog rows to structs, and back.
- *		stream*.c, contract_version.c, payload.c, start.c, server.c, options.c, *_options.c, option_hint.c
+ *		stream*.c, contract_version.c, payload.c, *_schema*.c, start.c, server.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,
  *		window.c, online_key.c, pinned.c, cost.c
  *		stand_in*.c, ephemeral.c	the query over given events, in PostgreSQL's own executor

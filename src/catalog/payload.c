@@ -59,9 +59,9 @@ throw_problem(const FsStreamDef *def, const FsColumn *column, const FsAvroProble
 			 errhint("Name another field with OPTIONS (field ...), give the column a DEFAULT, or drop it.")));
 }
 
-/* Parses the stream's schema; throws when it is none. */
-static FsAvroSchema *
-parse_schema(const FsStreamDef *def)
+/* See payload.h. */
+FsAvroSchema *
+fs_payload_schema(const FsStreamDef *def)
 {
 	char		message[FS_AVRO_MESSAGE_SIZE];
 	FsAvroSource source = {def->schema, strlen(def->schema)};
@@ -84,7 +84,7 @@ make_program(const FsStreamDef *def)
 {
 	FsField    *fields = fs_payload_fields(def);
 	FsAvroProblem *problems = palloc0(sizeof(FsAvroProblem) * Max(def->ncolumns, 1));
-	FsAvroSchema *schema = parse_schema(def);
+	FsAvroSchema *schema = fs_payload_schema(def);
 	bool		too_long;
 	FsAvroProgram *program = fs_avro_program_create(schema, NULL, fields, def->ncolumns,
 													problems, &too_long);

@@ -26,6 +26,9 @@ extern void fs_payload_check(const FsStreamDef *def);
 /* The columns as the decoders want them; palloc'd, pointing into 'def'. */
 extern FsField *fs_payload_fields(const FsStreamDef *def);
 
+/* The schema of an Avro stream without a registry, malloc'd; throws when it is none. */
+extern FsAvroSchema *fs_payload_schema(const FsStreamDef *def);
+
 /* Makes the decoder, which lives as long as the current memory context.  Throws. */
 extern FsPayloadDecoder *fs_payload_create(const FsStreamDef *def);
 

@@ -167,9 +167,9 @@ check_columns(const FsStreamDef *def, const FsField *fields, FsAvroSchema *reade
 			 errdetail("What its columns read takes too many steps.")));
 }
 
-/* The reader's schema, malloc'd; NULL when there is none.  Throws what is wrong with it. */
-static FsAvroSchema *
-read_reader(const FsStreamDef *def, const FsField *fields)
+/* See writer_schemas.h. */
+FsAvroSchema *
+fs_writer_schemas_reader(const FsStreamDef *def, const FsField *fields)
 {
 	char		message[FS_AVRO_MESSAGE_SIZE];
 	FsAvroSource source;
@@ -195,7 +195,7 @@ read_reader(const FsStreamDef *def, const FsField *fields)
 void
 fs_writer_schemas_check(const FsStreamDef *def, const FsField *fields)
 {
-	fs_avro_schema_free(read_reader(def, fields));
+	fs_avro_schema_free(fs_writer_schemas_reader(def, fields));
 }
 
 /* --- The set --- */
@@ -228,7 +228,7 @@ fs_writer_schemas_create(const FsStreamDef *def, const FsField *fields)
 	set->table = schemas_create(set->context, 32, NULL);
 	callback->func = free_set_cb;
 	callback->arg = set;
-	set->reader = read_reader(def, fields);
+	set->reader = fs_writer_schemas_reader(def, fields);
 	MemoryContextRegisterResetCallback(set->context, callback);
 	return set;
 }
@@ -349,6 +349,25 @@ compile_schema(FsWriterSchemas *set, const FsWireHeader *id, const char *type, c
 
 /* --- The table --- */
 
+/* See writer_schemas.h. */
+FsAvroSource *
+fs_writer_schemas_sources(Datum schemas, int *n)
+{
+	Datum	   *texts;
+	FsAvroSource *sources;
+
+	deconstruct_array(DatumGetArrayTypeP(schemas), TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, n);
+	sources = palloc(sizeof(FsAvroSource) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+	{
+		text	   *source = DatumGetTextPP(texts[i]);
+
+		sources[i].text = VARDATA_ANY(source);
+		sources[i].len = VARSIZE_ANY_EXHDR(source);
+	}
+	return sources;
+}
+
 /* Compiles the row that SPI has just read. */
 static const FsWriterSchema *
 compile_row(FsWriterSchemas *set, const FsWireHeader *id)
@@ -356,20 +375,9 @@ compile_row(FsWriterSchemas *set, const FsWireHeader *id)
 	HeapTuple	tuple = SPI_tuptable->vals[0];
 	TupleDesc	desc = SPI_tuptable->tupdesc;
 	bool		isnull;
-	Datum	   *texts;
 	int			n;
-	FsAvroSource *sources;
+	FsAvroSource *sources = fs_writer_schemas_sources(SPI_getbinval(tuple, desc, 2, &isnull), &n);
 
-	deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(tuple, desc, 2, &isnull)),
-					  TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &n);
-	sources = palloc(sizeof(FsAvroSource) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		text	   *source = DatumGetTextPP(texts[i]);
-
-		sources[i].text = VARDATA_ANY(source);
-		sources[i].len = VARSIZE_ANY_EXHDR(source);
-	}
 	return compile_schema(set, id, SPI_getvalue(tuple, desc, 1), sources, n);
 }
 

@@ -42,6 +42,12 @@ typedef struct FsWriterSchema
  */
 extern FsWriterSchemas *fs_writer_schemas_create(const FsStreamDef *def, const FsField *fields);
 
+/* The reader's schema of the stream, malloc'd, NULL: it has none; throws likewise. */
+extern FsAvroSchema *fs_writer_schemas_reader(const FsStreamDef *def, const FsField *fields);
+
+/* The texts of a text[], palloc'd, for fs_avro_schema_parse(). */
+extern FsAvroSource *fs_writer_schemas_sources(Datum schemas, int *n);
+
 /* Throws as that does, and makes nothing. */
 extern void fs_writer_schemas_check(const FsStreamDef *def, const FsField *fields);
 

@@ -44,9 +44,6 @@ typedef struct FsAvroCompiler
 	bool		too_long;
 } FsAvroCompiler;
 
-/* No reader's type: the writer's is what is wanted. */
-static const FsAvroRef fs_avro_none = {NULL, -1};
-
 /* Makes *array hold n + more elements; false, with failed set, when memory is out. */
 extern bool fs_avro_grow(FsAvroCompiler *compiler, void **array, int *max,
 						 int n, int more, size_t size);

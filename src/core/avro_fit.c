@@ -38,6 +38,29 @@ fs_avro_conv_init(FsAvroConv *conv, FsAvroRef writer, FsAvroRef reader)
 	conv->size = w->size;
 }
 
+/* See avro_program.h. */
+int
+fs_avro_time_digits(const FsAvroConv *conv)
+{
+	switch (conv->logical)
+	{
+		case FS_AVRO_TIME_MILLIS:
+		case FS_AVRO_TIMESTAMP_MILLIS:
+		case FS_AVRO_LOCAL_MILLIS:
+			return 3;
+		case FS_AVRO_TIME_MICROS:
+		case FS_AVRO_TIMESTAMP_MICROS:
+		case FS_AVRO_LOCAL_MICROS:
+			return 6;
+		case FS_AVRO_TIMESTAMP_NANOS:
+		case FS_AVRO_LOCAL_NANOS:
+			return 9;
+		default:
+			return conv->field == NULL || conv->field->unit == FS_UNIT_S ? 0 :
+				conv->field->unit == FS_UNIT_MS ? 3 : 6;
+	}
+}
+
 /* Can an int or long be a time of the column? */
 static bool
 fits_time(FsAvroLogical logical, FsTimeUnit unit)

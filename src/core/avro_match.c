@@ -89,6 +89,18 @@ fs_avro_match_branch(FsAvroRef writer, FsAvroRef reader)
 	return same >= 0 ? same : promoted;
 }
 
+/* See avro_program.h. */
+FsAvroRef
+fs_avro_pick_branch(FsAvroRef writer, FsAvroRef reader)
+{
+	int			branch;
+
+	if (!fs_avro_is_union(reader))
+		return reader;
+	branch = fs_avro_match_branch(writer, reader);
+	return branch < 0 ? reader : fs_avro_child(reader, branch);
+}
+
 /*
  * Fields
  */

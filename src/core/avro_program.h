@@ -211,6 +211,9 @@ typedef struct FsAvroRef
 	int			node;
 } FsAvroRef;
 
+/* No reader's type: the writer's is what is wanted. */
+static const FsAvroRef fs_avro_none = {NULL, -1};
+
 typedef enum FsAvroMatch
 {
 	FS_AVRO_DIFFERENT,
@@ -238,6 +241,16 @@ extern FsAvroMatch fs_avro_match(FsAvroRef writer, FsAvroRef reader);
 /* The branch of the reader's union that the writer's type (no union) reads as; its member, or -1. */
 extern int	fs_avro_match_branch(FsAvroRef writer, FsAvroRef reader);
 
+/* Is there a type, and is it a union? */
+static inline bool
+fs_avro_is_union(FsAvroRef ref)
+{
+	return ref.schema != NULL && fs_avro_node(ref)->type == FS_AVRO_UNION;
+}
+
+/* The reader's branch where it has a union; the union when none matches.  The writer's type is none. */
+extern FsAvroRef fs_avro_pick_branch(FsAvroRef writer, FsAvroRef reader);
+
 /* Which fields of two records are the same, by name or alias. */
 typedef struct FsAvroFieldMap
 {
@@ -248,6 +261,9 @@ typedef struct FsAvroFieldMap
 /* Fills in the map, which the caller frees; false when memory is out, and nothing is to be freed. */
 extern bool fs_avro_map_fields(FsAvroFieldMap *map, FsAvroRef writer, FsAvroRef reader);
 extern void fs_avro_free_map(FsAvroFieldMap *map);
+
+/* How many units of the logical type (or of the column's unit) are a second: 10 to this power. */
+extern int	fs_avro_time_digits(const FsAvroConv *conv);
 
 /* Fills in how a scalar is read; all but symbols and field. */
 extern void fs_avro_conv_init(FsAvroConv *conv, FsAvroRef writer, FsAvroRef reader);

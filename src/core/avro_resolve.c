@@ -14,26 +14,13 @@
 #include <string.h>
 
 #include "core/avro_compile.h"
+#include "core/avro_targets.h"
 #include "core/utf8.h"
-
-#define NO_TARGET	(-1)
-
-/* A name on the path of some column. */
-typedef struct Target
-{
-	const char *name;
-	size_t		len;
-	int			first_column;	/* that ends here, or NO_TARGET */
-	int			child;			/* the first one, or NO_TARGET */
-	int			sibling;
-} Target;
 
 typedef struct Resolver
 {
 	FsAvroCompiler compiler;
-	int			ntargets;
-	Target	   *targets;		/* 0 is the root */
-	int		   *next_column;	/* per field: the next one that ends at the same target */
+	FsAvroTargets tree;
 	int			saves;			/* slots in use */
 	bool		in_items;		/* what is emitted is for an element of the column */
 } Resolver;
@@ -41,86 +28,16 @@ typedef struct Resolver
 static void emit_target(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target);
 static void emit_part(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target, int column);
 
-/*
- * The tree of names
- */
-
-/* The child of a target with this name, which is made when it is not there. */
-static int
-enter_name(Resolver *resolver, int parent, const char *name, size_t len)
-{
-	Target	   *target;
-	int			i = resolver->targets[parent].child;
-
-	for (; i != NO_TARGET; i = resolver->targets[i].sibling)
-		if (resolver->targets[i].len == len && memcmp(resolver->targets[i].name, name, len) == 0)
-			return i;
-	i = resolver->ntargets++;
-	target = &resolver->targets[i];
-	target->name = name;
-	target->len = len;
-	target->first_column = target->child = NO_TARGET;
-	target->sibling = resolver->targets[parent].child;
-	resolver->targets[parent].child = i;
-	return i;
-}
-
-/* Enters the paths of all fields; false when memory is out. */
-static bool
-enter_paths(Resolver *resolver)
-{
-	const FsAvroProgram *program = resolver->compiler.program;
-	size_t		names = 1;
-
-	for (int i = 0; i < program->nfields; i++)
-		names += program->fields[i].name_len + 1;
-	resolver->targets = calloc(names, sizeof(Target));
-	resolver->next_column = calloc((size_t) program->nfields + 1, sizeof(int));
-	if (resolver->targets == NULL || resolver->next_column == NULL)
-		return false;
-	resolver->ntargets = 1;
-	resolver->targets[0].first_column = resolver->targets[0].child = NO_TARGET;
-	for (int i = 0; i < program->nfields; i++)
-	{
-		const FsField *field = &program->fields[i];
-		size_t		start = 0;
-		int			at = 0;
-
-		/* a part between two dots is never found when it is empty */
-		for (size_t end = 0; end <= field->name_len; end++)
-			if (end == field->name_len || field->name[end] == '.')
-			{
-				at = enter_name(resolver, at, field->name + start, end - start);
-				start = end + 1;
-			}
-		resolver->next_column[i] = resolver->targets[at].first_column;
-		resolver->targets[at].first_column = i;
-	}
-	return true;
-}
-
-/* The child of a target that is called 'name', or NO_TARGET. */
-static int
-find_target(const Resolver *resolver, int parent, const char *name)
-{
-	size_t		len = strlen(name);
-
-	for (int i = resolver->targets[parent].child; i != NO_TARGET; i = resolver->targets[i].sibling)
-		if (resolver->targets[i].len == len && memcmp(resolver->targets[i].name, name, len) == 0)
-			return i;
-	return NO_TARGET;
-}
-
 /* Calls 'visit' for the columns at a target and below it. */
 static void
 visit_columns(Resolver *resolver, int target,
 			  void (*visit) (Resolver *resolver, int column, void *arg), void *arg)
 {
-	for (int i = resolver->targets[target].first_column; i != NO_TARGET;
-		 i = resolver->next_column[i])
+	for (int i = resolver->tree.targets[target].first_column; i != FS_AVRO_NO_TARGET;
+		 i = resolver->tree.next_column[i])
 		visit(resolver, i, arg);
-	for (int i = resolver->targets[target].child; i != NO_TARGET;
-		 i = resolver->targets[i].sibling)
+	for (int i = resolver->tree.targets[target].child; i != FS_AVRO_NO_TARGET;
+		 i = resolver->tree.targets[i].sibling)
 		visit_columns(resolver, i, visit, arg);
 }
 
@@ -238,7 +155,7 @@ emit_array(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 		wanted.node = fs_avro_item(reader.schema, fs_avro_node(reader));
 	}
 	resolver->in_items = true;
-	emit_part(resolver, item, wanted, NO_TARGET, column);
+	emit_part(resolver, item, wanted, FS_AVRO_NO_TARGET, column);
 	resolver->in_items = false;
 	fs_avro_end_body(compiler, op);
 }
@@ -277,24 +194,6 @@ emit_plain(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int column)
 		emit_misfit(resolver, writer, reader, column);
 }
 
-/* The reader's branch where it has a union; its schema is left as it is when none matches. */
-static FsAvroRef
-pick_branch(FsAvroRef writer, FsAvroRef reader)
-{
-	int			branch;
-
-	if (reader.schema == NULL || fs_avro_node(reader)->type != FS_AVRO_UNION)
-		return reader;
-	branch = fs_avro_match_branch(writer, reader);
-	return branch < 0 ? reader : fs_avro_child(reader, branch);
-}
-
-static bool
-is_union(FsAvroRef ref)
-{
-	return ref.schema != NULL && fs_avro_node(ref)->type == FS_AVRO_UNION;
-}
-
 /*
  * The way to it
  */
@@ -310,10 +209,10 @@ emit_written(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target,
 		 i = writer.schema->members[i].next)
 	{
 		int			field = map == NULL ? i : map->reader[ordinal++];
-		int			child = field < 0 ? NO_TARGET :
-			find_target(resolver, target, (map == NULL ? writer : reader).schema->members[field].name);
+		int			child = field < 0 ? FS_AVRO_NO_TARGET :
+			fs_avro_targets_find(&resolver->tree, target, (map == NULL ? writer : reader).schema->members[field].name);
 
-		if (child == NO_TARGET)
+		if (child == FS_AVRO_NO_TARGET)
 			fs_avro_emit_skip(&resolver->compiler, fs_avro_child(writer, i));
 		else
 			emit_target(resolver, fs_avro_child(writer, i),
@@ -332,10 +231,10 @@ emit_missing(Resolver *resolver, FsAvroRef reader, int target, const FsAvroField
 		 i = reader.schema->members[i].next)
 	{
 		const FsAvroMember *member = &reader.schema->members[i];
-		int			child = find_target(resolver, target, member->name);
+		int			child = fs_avro_targets_find(&resolver->tree, target, member->name);
 		int			op;
 
-		if (map->is_written[ordinal++] || child == NO_TARGET)
+		if (map->is_written[ordinal++] || child == FS_AVRO_NO_TARGET)
 			continue;
 		visit_columns(resolver, child, note_found, NULL);
 		if (!member->has_default)
@@ -367,9 +266,9 @@ emit_fields(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target)
 	}
 	/* said of those that were not found */
 	fs_avro_describe(type, sizeof(type), reader.schema == NULL ? writer : reader);
-	for (int i = resolver->targets[target].child; i != NO_TARGET; i = resolver->targets[i].sibling)
+	for (int i = resolver->tree.targets[target].child; i != FS_AVRO_NO_TARGET; i = resolver->tree.targets[i].sibling)
 	{
-		fs_utf8_print(name, sizeof(name) - 4, resolver->targets[i].name, resolver->targets[i].len);
+		fs_utf8_print(name, sizeof(name) - 4, resolver->tree.targets[i].name, resolver->tree.targets[i].len);
 		snprintf(text, sizeof(text), "The schema's %.120s has no field \"%s\".", type, name);
 		visit_columns(resolver, i, note_unknown, text);
 	}
@@ -380,13 +279,13 @@ static void
 emit_below(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target)
 {
 	FsAvroCompiler *compiler = &resolver->compiler;
-	FsAvroRef	types[2] = {writer, pick_branch(writer, reader)};
+	FsAvroRef	types[2] = {writer, fs_avro_pick_branch(writer, reader)};
 
 	reader = types[1];
-	if (is_union(reader) ||
+	if (fs_avro_is_union(reader) ||
 		(reader.schema != NULL && fs_avro_match(writer, reader) == FS_AVRO_DIFFERENT))
 	{
-		for (int i = resolver->targets[target].child; i != NO_TARGET; i = resolver->targets[i].sibling)
+		for (int i = resolver->tree.targets[target].child; i != FS_AVRO_NO_TARGET; i = resolver->tree.targets[i].sibling)
 			visit_columns(resolver, i, emit_mismatch, types);
 		fs_avro_emit_skip(compiler, writer);
 	}
@@ -399,14 +298,14 @@ emit_below(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target)
 
 		fs_avro_describe(type, sizeof(type), writer);
 		snprintf(text, sizeof(text), "The path ends at %s, which has no fields.", type);
-		for (int i = resolver->targets[target].child; i != NO_TARGET; i = resolver->targets[i].sibling)
+		for (int i = resolver->tree.targets[target].child; i != FS_AVRO_NO_TARGET; i = resolver->tree.targets[i].sibling)
 			visit_columns(resolver, i, fs_avro_node(writer)->type == FS_AVRO_NULL ?
 						  emit_null : note_unknown, text);
 		fs_avro_emit_skip(compiler, writer);
 	}
 }
 
-/* One column at a target (or, NO_TARGET, those below it) through the writer's union, if it is one. */
+/* One column at a target (or, FS_AVRO_NO_TARGET, those below it) through the writer's union, if it is one. */
 static void
 emit_part(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target, int column)
 {
@@ -415,17 +314,17 @@ emit_part(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target, in
 	int			branch = 0;
 	int			jumps = -1;
 
-	if (!is_union(writer))
+	if (!fs_avro_is_union(writer))
 	{
-		if (column == NO_TARGET)
+		if (column == FS_AVRO_NO_TARGET)
 			emit_below(resolver, writer, reader, target);
-		else if (is_union(pick_branch(writer, reader)))
+		else if (fs_avro_is_union(fs_avro_pick_branch(writer, reader)))
 		{
 			fs_avro_emit_mismatch(compiler, column, writer, reader);
 			fs_avro_emit_skip(compiler, writer);
 		}
 		else
-			emit_plain(resolver, writer, pick_branch(writer, reader), column);
+			emit_plain(resolver, writer, fs_avro_pick_branch(writer, reader), column);
 		return;
 	}
 	table = fs_avro_begin_union(compiler, writer);
@@ -448,13 +347,13 @@ static void
 emit_target(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target)
 {
 	FsAvroCompiler *compiler = &resolver->compiler;
-	int			column = resolver->targets[target].first_column;
-	bool		has_below = resolver->targets[target].child != NO_TARGET;
+	int			column = resolver->tree.targets[target].first_column;
+	bool		has_below = resolver->tree.targets[target].child != FS_AVRO_NO_TARGET;
 	int			slot = resolver->saves;
 
 	if (compiler->failed)
 		return;
-	if (column != NO_TARGET && (has_below || resolver->next_column[column] != NO_TARGET))
+	if (column != FS_AVRO_NO_TARGET && (has_below || resolver->tree.next_column[column] != FS_AVRO_NO_TARGET))
 	{
 		if (slot == FS_AVRO_MAX_DEPTH)
 		{
@@ -464,16 +363,16 @@ emit_target(Resolver *resolver, FsAvroRef writer, FsAvroRef reader, int target)
 		resolver->saves++;
 		fs_avro_emit(compiler, FS_AVRO_OP_SAVE, -1, slot, 0);
 	}
-	for (; column != NO_TARGET; column = resolver->next_column[column])
+	for (; column != FS_AVRO_NO_TARGET; column = resolver->tree.next_column[column])
 	{
 		note_found(resolver, column, NULL);
 		emit_part(resolver, writer, reader, target, column);
-		if (has_below || resolver->next_column[column] != NO_TARGET)
+		if (has_below || resolver->tree.next_column[column] != FS_AVRO_NO_TARGET)
 			fs_avro_emit(compiler, FS_AVRO_OP_RESTORE, -1, slot, 0);
 	}
 	if (has_below)
-		emit_part(resolver, writer, reader, target, NO_TARGET);
-	else if (resolver->targets[target].first_column == NO_TARGET)
+		emit_part(resolver, writer, reader, target, FS_AVRO_NO_TARGET);
+	else if (resolver->tree.targets[target].first_column == FS_AVRO_NO_TARGET)
 		fs_avro_emit_skip(compiler, writer);	/* there are no columns */
 	resolver->saves = slot;
 }
@@ -547,7 +446,7 @@ fs_avro_program_create(const FsAvroSchema *writer, const FsAvroSchema *reader,
 	compiler->problems = problems;
 	compiler->found = calloc((size_t) nfields + 1, sizeof(bool));
 	if (compiler->found == NULL || !copy_fields(program, fields, nfields) ||
-		!enter_paths(&resolver))
+		!fs_avro_targets_init(&resolver.tree, program->fields, nfields))
 		compiler->failed = true;
 	else
 	{
@@ -558,8 +457,7 @@ fs_avro_program_create(const FsAvroSchema *writer, const FsAvroSchema *reader,
 	}
 	free(compiler->found);
 	free(compiler->routines);
-	free(resolver.targets);
-	free(resolver.next_column);
+	fs_avro_targets_free(&resolver.tree);
 	if (!compiler->failed)
 		return program;
 	*too_long = compiler->too_long;

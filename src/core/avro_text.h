@@ -1,9 +1,9 @@
 /*
  * avro_text.h
- *		Values of Avro's logical types, written as text.
+ *		Values of Avro's logical types, written as text, and read from it.
  *
- * Each function writes to 'out', not NUL-terminated, and returns how many bytes
- * it wrote: 0 when the value cannot be written so.
+ * Each function that writes writes to 'out', not NUL-terminated, and returns how
+ * many bytes it wrote: 0 when the value cannot be written so.
  */
 #ifndef FS_CORE_AVRO_TEXT_H
 #define FS_CORE_AVRO_TEXT_H
@@ -39,5 +39,16 @@ extern size_t fs_avro_write_timestamp(char *out, int64_t value, int digits, bool
 
 /* 16 bytes as a uuid. */
 extern size_t fs_avro_write_uuid(char *out, const char *bytes);
+
+/*
+ * Reading (avro_text_read.c).  A number (as in JSON) as the fewest bytes of a
+ * two's complement big-endian number over 10^scale: how many, in 'out', which has room
+ * for FS_AVRO_DECIMAL_BYTES; 0 when it is none, or not exactly so, or has more
+ * digits than 'precision' (at most 1,000).
+ */
+extern size_t fs_avro_read_decimal(char *out, const char *text, size_t len, int precision, int scale);
+
+/* What fs_avro_write_duration() writes; 12 bytes. */
+extern bool fs_avro_read_duration(char *out, const char *text, size_t len);
 
 #endif							/* FS_CORE_AVRO_TEXT_H */

@@ -197,29 +197,6 @@ keep_text(FsAvroDecoder *decoder, const char *text, size_t len, FsValue *value)
 	return true;
 }
 
-/* How many units of the logical type (or of the column's unit) are a second: 10 to this power. */
-static int
-time_digits(const FsAvroConv *conv)
-{
-	switch (conv->logical)
-	{
-		case FS_AVRO_TIME_MILLIS:
-		case FS_AVRO_TIMESTAMP_MILLIS:
-		case FS_AVRO_LOCAL_MILLIS:
-			return 3;
-		case FS_AVRO_TIME_MICROS:
-		case FS_AVRO_TIMESTAMP_MICROS:
-		case FS_AVRO_LOCAL_MICROS:
-			return 6;
-		case FS_AVRO_TIMESTAMP_NANOS:
-		case FS_AVRO_LOCAL_NANOS:
-			return 9;
-		default:
-			return conv->field == NULL || conv->field->unit == FS_UNIT_S ? 0 :
-				conv->field->unit == FS_UNIT_MS ? 3 : 6;
-	}
-}
-
 /* A number's text, as JSON would have it, as a time of the column's unit. */
 static bool
 time_of_text(const char *text, size_t len, int digits, FsTime *result)
@@ -277,10 +254,10 @@ put_integer(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scalar
 			fits = scalar->i >= DATE_MIN && scalar->i < DATE_END;
 			break;
 		case FS_TYPE_TIMESTAMPTZ:
-			fits = time_of_integer(scalar->i, time_digits(conv), &value->i);
+			fits = time_of_integer(scalar->i, fs_avro_time_digits(conv), &value->i);
 			break;
 		case FS_TYPE_TEXT:
-			len = fs_avro_write_time(text, scalar->i, time_digits(conv));
+			len = fs_avro_write_time(text, scalar->i, fs_avro_time_digits(conv));
 			if (len > 0)
 				return keep_text(decoder, text, len, value);
 			fits = false;
@@ -311,7 +288,7 @@ put_float(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scalar, 
 		return keep_text(decoder, text, len, value);
 	else if (conv->field->type == FS_TYPE_TIMESTAMPTZ)
 	{
-		if (!time_of_text(text, len, time_digits(conv), &value->i))
+		if (!time_of_text(text, len, fs_avro_time_digits(conv), &value->i))
 			refuse_misfit(decoder, conv, scalar->at, FS_MISFIT_RANGE, text);
 	}
 	else if (conv->field->type == FS_TYPE_FLOAT4 && !is_float)
@@ -429,7 +406,7 @@ json_integer(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scala
 			break;
 		case FS_AVRO_TIME_MILLIS:
 		case FS_AVRO_TIME_MICROS:
-			len = fs_avro_write_time(text, scalar->i, time_digits(conv));
+			len = fs_avro_write_time(text, scalar->i, fs_avro_time_digits(conv));
 			if (len == 0)
 				fs_avro_refuse(decoder, decoder->json_column, scalar->at,
 							   "has value %" PRId64 ", which is no time of day", scalar->i);
@@ -438,7 +415,7 @@ json_integer(FsAvroDecoder *decoder, const FsAvroConv *conv, const Scalar *scala
 			len = (size_t) snprintf(text, sizeof(text), "%" PRId64, scalar->i);
 			return fs_avro_append_json(decoder, text, len);
 		default:
-			len = fs_avro_write_timestamp(text, scalar->i, time_digits(conv),
+			len = fs_avro_write_timestamp(text, scalar->i, fs_avro_time_digits(conv),
 										  conv->logical <= FS_AVRO_TIMESTAMP_NANOS);
 			break;
 	}

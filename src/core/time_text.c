@@ -210,3 +210,16 @@ fs_time_text_read_date(const char *text, size_t len, int64_t *days)
 	*days = result;
 	return true;
 }
+
+/* See time_text.h. */
+bool
+fs_time_text_read_time_of_day(const char *text, size_t len, int64_t *microseconds)
+{
+	Cursor		cursor = {text, text + len};
+	int64_t		result;
+
+	if (!take_time_of_day(&cursor, &result) || cursor.p != cursor.end || result >= FS_USEC_PER_DAY)
+		return false;
+	*microseconds = result;
+	return true;
+}

@@ -21,4 +21,7 @@ extern bool fs_time_text_read(const char *text, size_t len, FsTime *result);
 extern bool fs_time_text_read_date(const char *text, size_t len,
 								   int64_t *days);
 
+/* Reads a time of day without a zone, as microseconds since midnight; false when it is none, or not before the next. */
+extern bool fs_time_text_read_time_of_day(const char *text, size_t len, int64_t *microseconds);
+
 #endif							/* FS_CORE_TIME_TEXT_H */

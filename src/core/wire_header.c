@@ -61,3 +61,12 @@ fs_wire_read(const char *value, size_t len, const char *header, size_t header_le
 		*wrong = "ends within the number of its schema";
 	return false;
 }
+
+/* See wire_header.h. */
+void
+fs_wire_write_id(char *out, uint32_t id)
+{
+	out[0] = MAGIC_ID;
+	for (int i = 1; i < FS_WIRE_ID_SIZE; i++)
+		out[i] = (char) (id >> (8 * (FS_WIRE_ID_SIZE - 1 - i)));
+}

@@ -41,4 +41,7 @@ extern bool fs_wire_read(const char *value, size_t len, const char *header,
 						 size_t header_len, FsWireHeader *result,
 						 const char **wrong);
 
+/* Writes what stands before a datum of the schema: FS_WIRE_ID_SIZE bytes. */
+extern void fs_wire_write_id(char *out, uint32_t id);
+
 #endif							/* FS_CORE_WIRE_HEADER_H */

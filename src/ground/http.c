@@ -58,6 +58,7 @@ struct FsHttp
 	size_t		header_bytes;
 	bool		is_too_long;
 	bool		is_link_local;	/* an address was refused */
+	char		complaint[CURL_ERROR_SIZE]; /* libcurl's own words */
 	FsHttpAnswer answer;
 };
 
@@ -228,6 +229,7 @@ set_credentials(FsHttp *http)
 	const FsHttpConfig *config = http->config;
 	CURLcode	failed = CURLE_OK;
 
+	failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->complaint);
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
@@ -394,6 +396,7 @@ fs_http_send(FsHttp *http, const FsHttpRequest *request)
 	http->read_arg = request->body_arg;
 	http->read_offset = 0;
 	http->read_len = request->body != NULL ? request->body_len : 0;
+	http->complaint[0] = '\0';
 	http->result = set_request(http, request);
 	http->is_busy = true;
 	block_signals(&saved);
@@ -430,6 +433,16 @@ act(FsHttp *http)
 	restore_signals(&saved);
 }
 
+/* What is wrong with the peer's certificate, of which parts may be shown: whatever it holds, it is printable. */
+static const char *
+explain_distrust(FsHttp *http)
+{
+	for (char *c = http->complaint; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return http->complaint[0] != '\0' ? http->complaint : curl_easy_strerror(http->result);
+}
+
 /* Says why there is no answer. */
 static void
 explain_failure(FsHttp *http)
@@ -442,7 +455,7 @@ explain_failure(FsHttp *http)
 		strlcpy(http->answer.error, "does not answer in time", FS_HTTP_ERROR_SIZE);
 	else
 		snprintf(http->answer.error, FS_HTTP_ERROR_SIZE, "cannot be asked: %s",
-				 curl_easy_strerror(http->result));
+				 http->result == CURLE_PEER_FAILED_VERIFICATION ? explain_distrust(http) : curl_easy_strerror(http->result));
 }
 
 /* The request is over: makes its answer. */

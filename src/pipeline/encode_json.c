@@ -221,8 +221,7 @@ append_array(const FsColumn *column, Datum datum, StringInfo out)
 	bool	   *nulls;
 	int			n;
 
-	if (ARR_NDIM(array) > 1 || (ARR_NDIM(array) == 1 && ARR_LBOUND(array)[0] != 1))
-		throw_no_form(column, "an array of several dimensions, or one that does not begin at 1");
+	fs_column_check_array(column, array);
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
 	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign, &values, &nulls, &n);
 	appendStringInfoChar(out, '[');

@@ -127,6 +127,17 @@ array_datum(const FsColumn *column, const char *data, uint32 len)
 											  typlen, typbyval, typalign));
 }
 
+/* See values.h. */
+void
+fs_column_check_array(const FsColumn *column, ArrayType *array)
+{
+	if (ARR_NDIM(array) > 1 || (ARR_NDIM(array) == 1 && ARR_LBOUND(array)[0] != 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" has a value that a record cannot have: %s", column->name,
+						"an array of several dimensions, or one that does not begin at 1")));
+}
+
 /* The reverse, for a DEFAULT: throws for an array that no record could have. */
 static void
 set_array_value(const FsColumn *column, ArrayType *array, FsValue *value)

@@ -5,6 +5,8 @@
 #ifndef FS_PIPELINE_VALUES_H
 #define FS_PIPELINE_VALUES_H
 
+#include "utils/array.h"
+
 #include "pipeline/row_state.h"
 
 /*
@@ -25,6 +27,9 @@ extern bool fs_decimal_read(const char *data, uint32 len, int64 *digits, int *sc
  * context.
  */
 extern FsValue fs_datum_value(const FsColumn *column, Datum datum);
+
+/* Throws for a row's array that no record can have: it has one dimension, and begins at 1. */
+extern void fs_column_check_array(const FsColumn *column, ArrayType *array);
 
 /*
  * A kept value as a Datum in the current context.  When its code has no value

@@ -15,8 +15,10 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/typcache.h"
 
 #include "catalog/extension.h"
+#include "pipeline/encode_avro.h"
 #include "pipeline/encode_json.h"
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
@@ -26,7 +28,8 @@
 typedef struct StreamInsert
 {
 	FsShard    *shard;			/* its contract alone */
-	FsJsonEncoder *encoder;
+	FsJsonEncoder *json;		/* NULL: Avro */
+	FsAvroRecordEncoder *avro;
 	FsStreamOutbox *outbox;
 	const FsColumn *key;		/* of the option; NULL: none */
 	StringInfoData value;
@@ -43,12 +46,6 @@ check_writable(const FsStreamDef *stream)
 				 errmsg("cannot write to stream %s", stream->name),
 				 errdetail("Its records are the rows of a table."),
 				 errhint("Insert into %s.", fs_relation_name(stream->table))));
-	if (stream->format != FS_FORMAT_JSON)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot write to stream %s", stream->name),
-				 errdetail("Its records are Avro; only JSON can be written."),
-				 errhint("Produce to its topic with a client that has an Avro serializer.")));
 }
 
 /* Prepares to insert. */
@@ -61,7 +58,10 @@ begin(Relation rel)
 	insert->shard = fs_shard_create_contract(RelationGetRelid(rel));
 	stream = insert->shard->def;
 	check_writable(stream);
-	insert->encoder = fs_json_encoder_create(stream);
+	if (stream->format == FS_FORMAT_JSON)
+		insert->json = fs_json_encoder_create(stream);
+	else
+		insert->avro = fs_avro_record_encoder_create(stream);
 	insert->outbox = fs_stream_outbox_open(stream);
 	for (int i = 0; i < stream->ncolumns && stream->key != NULL; i++)
 		if (strcmp(stream->columns[i].name, stream->key) == 0)
@@ -138,9 +138,42 @@ refusal_code(FsReason reason)
 	}
 }
 
-/* Throws when the record would be a dead letter. */
+/* Is what the record gives for the column what the row has? */
+static bool
+is_given(const FsColumn *column, const FsValue *value, Datum datum, bool isnull)
+{
+	TypeCacheEntry *type = lookup_type_cache(column->typid, TYPECACHE_EQ_OPR_FINFO);
+
+	if (isnull || value->presence != FS_PRESENT)
+		return isnull == (value->presence != FS_PRESENT);
+	return DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, column->collation, datum, fs_value_datum(column, value)));
+}
+
+/* Throws when a column that the schema has no field for is not what the record says without it: its value would be lost. */
 static void
-check_contract(StreamInsert *insert, const FsRecord *record)
+check_unwritten(const StreamInsert *insert, TupleTableSlot *slot, const FsEvent *event)
+{
+	const FsStreamDef *stream = insert->shard->def;
+
+	for (int i = 0; i < stream->ncolumns; i++)
+	{
+		const FsColumn *column = &stream->columns[i];
+		int			at = column->attnum - 1;
+
+		if (fs_avro_record_encoder_has(insert->avro, i) ||
+			is_given(column, &event->values[i], slot->tts_values[at], slot->tts_isnull[at]))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot insert this value into column \"%s\" of stream %s", column->name, stream->name),
+				 errdetail("The schema that records are written with has no field \"%s\".", column->field),
+				 errhint("Leave the column out, or add the field in a new version of the schema.")));
+	}
+}
+
+/* Throws when the record would be a dead letter, or not the row. */
+static void
+check_contract(StreamInsert *insert, const FsRecord *record, TupleTableSlot *slot)
 {
 	FsShard    *shard = insert->shard;
 	FsEvent		event = {.record = record};
@@ -151,6 +184,8 @@ check_contract(StreamInsert *insert, const FsRecord *record)
 		ereport(ERROR,
 				(errcode(refusal_code(event.reason)),
 				 errmsg("new row of stream %s does not meet its contract: %s", shard->def->name, event.message)));
+	if (insert->avro != NULL)
+		check_unwritten(insert, slot, &event);
 }
 
 /* See stream_insert.h. */
@@ -163,11 +198,14 @@ fs_stream_insert_row(EState *estate, ResultRelInfo *result, TupleTableSlot *slot
 
 	slot_getallattrs(slot);
 	resetStringInfo(&insert->value);
-	fs_json_encode(insert->encoder, slot->tts_values, slot->tts_isnull, &insert->value);
+	if (insert->json != NULL)
+		fs_json_encode(insert->json, slot->tts_values, slot->tts_isnull, &insert->value);
+	else
+		fs_avro_record_encode(insert->avro, slot->tts_values, slot->tts_isnull, &insert->value);
 	record.value = insert->value.data;
 	record.value_len = insert->value.len;
 	make_key(insert, slot, &record);
-	check_contract(insert, &record);
+	check_contract(insert, &record, slot);
 	fs_stream_outbox_put(insert->outbox, &record);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(insert->row);

@@ -7,7 +7,8 @@
  * before them, all numbers are 32 bits, little-endian.  The answer is one line a
  * column ("A" absent, "N" null, "I 7", "F 0x1p+0", "B hex"), or one line that
  * begins with why there are none ("bad_value", "malformed", "schema", "problem").
- * After each case comes an empty line.
+ * After the columns stands what they are as a record of the writer's schema, "E hex",
+ * or why they are none, "R" with the trouble's number.  After each case comes an empty line.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "core/array_value.h"
+#include "core/avro_encode.h"
 #include "core/avro_resolve.h"
 
 #define MAX_COLUMNS 64
@@ -96,6 +98,27 @@ parse(const char *text, size_t len)
 	return schema;
 }
 
+/* The record that has these values, as a line. */
+static void
+print_record(const FsAvroSchema *writer, const FsAvroSchema *reader, const FsField *fields, int n, const FsValue *values)
+{
+	FsAvroEncodeError error;
+	FsAvroEncoder *encoder = fs_avro_encoder_create(writer, reader, fields, n, &error);
+	FsBuffer	record = {0};
+
+	if (encoder == NULL || !fs_avro_encode(encoder, values, &record, &error))
+		printf("R %d %s\n", (int) error.trouble, error.message);
+	else
+	{
+		printf("E ");
+		for (size_t i = 0; i < record.len; i++)
+			printf("%02x", (unsigned char) record.data[i]);
+		printf("\n");
+	}
+	fs_buffer_free(&record);
+	fs_avro_encoder_free(encoder);
+}
+
 /* One column a line, or why not. */
 static void
 answer(FsAvroDecoder *decoder, const FsAvroSchema *writer, const FsAvroSchema *reader,
@@ -120,8 +143,11 @@ answer(FsAvroDecoder *decoder, const FsAvroSchema *writer, const FsAvroSchema *r
 	else if (!fs_avro_decode(decoder, program, datum, len, values, &error))
 		printf("%s %s\n", fs_reason_name(error.reason), error.message);
 	else
+	{
 		for (int i = 0; i < n; i++)
 			print_value(&fields[i], &values[i]);
+		print_record(writer, reader, fields, n, values);
+	}
 	fs_avro_decoder_reset(decoder);
 	fs_avro_program_free(program);
 }

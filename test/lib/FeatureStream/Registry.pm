@@ -18,7 +18,8 @@ use JSON::PP ();
 my $server = Cwd::abs_path(File::Basename::dirname(__FILE__)) . '/registry.py';
 my $json = JSON::PP->new->utf8->canonical;
 
-# new(directory, user => 'name:password', tls => 1): with a certificate of its own for "localhost".
+# new(directory, user => 'name:password', tls => 1): with a certificate of its own for "localhost";
+# tls => 'authority', host => name: with one that an authority of its own has signed.
 sub new
 {
 	my ($class, $dir, %args) = @_;
@@ -26,7 +27,7 @@ sub new
 
 	$dir .= "/registry-$port";
 	File::Path::make_path($dir);
-	_certify($dir) if $args{tls};
+	_certify($dir, $args{tls} eq 'authority', $args{host} // 'localhost') if $args{tls};
 	my $self = bless {
 		name => 'registry',
 		port => $port,
@@ -45,28 +46,47 @@ sub new
 # By name, so that names are resolved.
 sub url { return "$_[0]{scheme}://localhost:$_[0]{port}"; }
 
-# Makes a key and a certificate that is signed by nobody else.
-sub _certify
+# Runs openssl.
+sub _openssl
 {
-	my ($dir) = @_;
 	my $out = '';
 
-	IPC::Run::run([ 'openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2, '-subj', '/CN=localhost',
-		'-addext', 'subjectAltName=DNS:localhost', '-keyout', "$dir/key.pem", '-out', "$dir/certificate.pem" ],
-		'<', \undef, '>&', \$out) or die "openssl: $out";
+	IPC::Run::run([ 'openssl', @_ ], '<', \undef, '>&', \$out) or die "openssl: $out";
+	return;
+}
+
+# Makes a key and a certificate, that is signed by nobody else or by an authority made for it.
+sub _certify
+{
+	my ($dir, $has_authority, $host) = @_;
+	my @new = (qw(-newkey rsa:2048 -nodes));
+	my @signed = (qw(-x509 -days 2));
+
+	if ($has_authority)
+	{
+		_openssl('req', @new, '-x509', '-days', 2, '-subj', '/CN=authority of ' . File::Basename::basename($dir), '-keyout', "$dir/authority.key", '-out', "$dir/authority.pem");
+		@signed = ();
+	}
+	_openssl('req', @new, @signed, '-subj', "/CN=$host", '-addext', "subjectAltName=DNS:$host", '-keyout', "$dir/key.pem", '-out', "$dir/certificate.pem");
+	_openssl('x509', '-req', '-in', "$dir/certificate.pem", '-CA', "$dir/authority.pem", '-CAkey', "$dir/authority.key", '-set_serial', 1, '-days', 2,
+		'-copy_extensions', 'copy', '-out', "$dir/signed.pem") if $has_authority;
+	rename("$dir/signed.pem", "$dir/certificate.pem") or die $! if $has_authority;
 	IPC::Run::run([ 'cat', "$dir/key.pem", "$dir/certificate.pem" ], '>', "$dir/tls.pem") or die $!;
 	return;
 }
 
-# Its certificate, in PEM.
-sub certificate
+sub _slurp
 {
-	my ($self) = @_;
+	my ($file) = @_;
 
-	open(my $fh, '<', "$self->{dir}/certificate.pem") or die $!;
+	open(my $fh, '<', $file) or die $!;
 	local $/;
 	return <$fh>;
 }
+
+# Its certificate, or that of its authority, in PEM.
+sub certificate { return _slurp("$_[0]{dir}/certificate.pem"); }
+sub authority { return _slurp("$_[0]{dir}/authority.pem"); }
 
 sub _tell
 {
