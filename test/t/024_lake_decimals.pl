@@ -87,7 +87,7 @@ $node->safe_psql('postgres', create_view('sums', q(count(*) AS n,
 		(count(amount) / count(*)::numeric)::share AS known, count(*)::numeric(9) AS whole,
 		sum(amount) AS exact, array_agg(amount) AS all_of_them, max(amount)::numeric(50,10) AS wide, (count(*) * 0.00001)::numeric(3,5) AS tiny, max(amount)::numeric(9,-1) AS tens),
 	q(, offline_partition_by => '{"truncate(1000000, paid_10m)", "bucket(2, third_10m)"}')));
-query_is($node, q(SELECT string_agg(c.relkind || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY c.relkind) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+query_is($node, q(SELECT string_agg(c.relkind::text || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY c.relkind) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 	WHERE c.relname IN ('sums', 'sums_live', 'sums_history') AND a.attname = 'paid_10m'), 'f numeric(12,2), f numeric(12,2), p numeric(12,2)', 'relations have the type');
 go_on(20, 600);
 my $files = is_whole('sums', 'the lake has the history, NULL where a decimal is NaN');
