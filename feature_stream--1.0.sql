@@ -287,6 +287,7 @@ CREATE TABLE feature_stream.lake_export (
     row_count          bigint NOT NULL DEFAULT 0,
     file_count         bigint NOT NULL DEFAULT 0,
     byte_count         bigint NOT NULL DEFAULT 0,
+    nan_count          bigint NOT NULL DEFAULT 0,
     commit_count       bigint NOT NULL DEFAULT 0,
     window_end         timestamptz,
     last_commit_time   timestamptz,
@@ -1406,6 +1407,7 @@ SELECT f.view,
        e.row_count,
        e.file_count,
        e.byte_count,
+       e.nan_count,
        e.commit_count,
        e.window_end,
        e.last_commit_time,
@@ -1431,6 +1433,7 @@ SELECT f.view,
  WHERE f.offline IS NOT NULL;
 COMMENT ON VIEW feature_stream.stat_offline IS 'one row a feature view that is exported to a lake; counts since the export began';
 COMMENT ON COLUMN feature_stream.stat_offline.row_count IS 'rows that were exported';
+COMMENT ON COLUMN feature_stream.stat_offline.nan_count IS 'values that are NaN in the history, and NULL in the lake because they are decimals there';
 COMMENT ON COLUMN feature_stream.stat_offline.window_end IS 'newest window end in the lake';
 COMMENT ON COLUMN feature_stream.stat_offline.pending_rows IS 'rows of the history that are not exported yet; of those that were there when the export began, an estimate';
 COMMENT ON COLUMN feature_stream.stat_offline.pending_window_end IS 'oldest window end that can have such rows';

@@ -88,7 +88,7 @@
  *		array_value.c					the bytes of arrays
  *		segment*.c, crc32c.c			the event log's format
  *		sketch.c, hyperloglog.c, ddsketch.c, frequent.c	mergeable summaries of values
- *		parquet*.c, thrift.c, compress.c	data files of the lake
+ *		parquet*.c, thrift.c, compress.c, unscaled.c (decimals)	data files of the lake
  *		iceberg*.c, avro_file.c, avro_walk.c, json_tree.c	its metadata, manifests, partitions
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
  *	ground/		settings.c, clock.c, transaction.c, http.c (libcurl), deadline.c (users' code in workers is bounded), fault.c

@@ -184,6 +184,7 @@ add_feature(FsCompile *compile, TargetEntry *tle)
 						  "Write the expression as in GROUP BY, or compute it when you read the feature view.");
 	feature->name = pstrdup(tle->resname);
 	feature->type = exprType((Node *) tle->expr);
+	feature->typmod = exprTypmod((Node *) tle->expr);
 	feature->collation = exprCollation((Node *) tle->expr);
 	feature->aggregate = -1;
 	if (IsA(expr, Var) && ((Var *) expr)->varno == INNER_VAR)

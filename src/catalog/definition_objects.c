@@ -45,8 +45,8 @@ static void
 append_column(StringInfo sql, const FsViewColumn *column)
 {
 	appendStringInfo(sql, "%s %s", quote_identifier(column->name),
-					 format_type_extended(column->typid, -1,
-										  FORMAT_TYPE_FORCE_QUALIFY));
+					 format_type_extended(column->typid, column->typmod,
+										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
 	if (OidIsValid(column->collation) &&
 		column->collation != DEFAULT_COLLATION_OID)
 		appendStringInfo(sql, " COLLATE %s",
@@ -98,7 +98,7 @@ create_foreign_table(const FsViewDef *view, char *name, const FsViewColumn *colu
 
 		if (columns[i].history_only)
 			continue;
-		column = makeColumnDef(columns[i].name, columns[i].typid, -1,
+		column = makeColumnDef(columns[i].name, columns[i].typid, columns[i].typmod,
 							   columns[i].collation);
 		column->is_not_null = is_never_null(&columns[i]);
 		stmt->base.tableElts = lappend(stmt->base.tableElts, column);

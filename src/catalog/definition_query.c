@@ -236,7 +236,7 @@ add_columns(const Alteration *change)
 
 		if (is_missing_in(&change->old, &change->new, column))
 			commands = add_command(commands, AT_AddColumn, column->name,
-								   (Node *) makeColumnDef(column->name, column->typid, -1, column->collation));
+								   (Node *) makeColumnDef(column->name, column->typid, column->typmod, column->collation));
 	}
 	return commands;
 }

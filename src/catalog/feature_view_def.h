@@ -136,6 +136,7 @@ typedef struct FsFeature
 	Node	   *expr;			/* planned, over aggregates (INNER_VAR, index + 1) and entity columns (OUTER_VAR,
 								 * index + 1); NULL when it is an aggregate */
 	Oid			type;
+	int32		typmod;			/* -1: none, as of what is an aggregate */
 	Oid			collation;		/* of its values */
 } FsFeature;
 

@@ -108,16 +108,15 @@ check_partitions(const FsIcebergPartition *partitions, int n, const FsLakeColumn
 	for (int i = 0; i < n; i++)
 	{
 		const FsParquetColumn *column = find_column(columns, ncolumns, partitions[i].column);
-		FsIcebergType source = {0};
-		FsIcebergType result;
+		FsIcebergType source;
 
 		if (column == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("the history has no column \"%s\"", partitions[i].column),
 					 errhint("Partition by columns of the history, for example by day(window_end).")));
-		source.kind = (FsIcebergKind) column->type;
-		if (column->is_list || !fs_iceberg_transform_type(&partitions[i].transform, &source, &result))
+		source = fs_iceberg_type_of(column);
+		if (column->is_list || !fs_iceberg_can_partition(&partitions[i].transform, &source))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("column \"%s\" cannot be partitioned like that", partitions[i].column),

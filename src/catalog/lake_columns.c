@@ -2,9 +2,9 @@
  * lake_columns.c
  *		What becomes of a history's columns in the lake; see lake_columns.h.
  *
- * A numeric has no declared precision as a rule (sum and avg give such ones),
- * which a decimal of Iceberg must have: it becomes a string, which loses
- * nothing.
+ * A decimal of Iceberg has a precision and a scale, so a numeric becomes one where
+ * it is declared with such as Iceberg has.  Others (those that sum and avg give)
+ * become strings, which lose nothing.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 
 #include "catalog/lake_columns.h"
+#include "core/unscaled.h"
 
 typedef struct TypeForm
 {
@@ -68,14 +69,35 @@ find_form(const char *name, Oid typid)
 	return printed;
 }
 
+/*
+ * Makes a decimal of a numeric whose modifier (numeric.c's: the precision in the
+ * upper half, the scale in 11 bits) is one that decimals can have.
+ */
+static void
+set_decimal(FsLakeColumn *column, int32 typmod)
+{
+	int32		bits = typmod - VARHDRSZ;
+	int			precision = (bits >> 16) & 0xffff;
+	int			scale = ((bits & 0x7ff) ^ 1024) - 1024;
+
+	if (typmod < (int32) VARHDRSZ || precision > FS_UNSCALED_PRECISION || scale < 0 || scale > precision)
+		return;
+	column->column.type = FS_PARQUET_DECIMAL;
+	column->column.precision = precision;
+	column->column.scale = scale;
+	column->form = FS_LAKE_DECIMAL;
+}
+
 /* Sets what becomes of one column. */
 static void
 set_column(FsLakeColumn *column, Form_pg_attribute attribute)
 {
 	const char *name = NameStr(attribute->attname);
-	Oid			typid = getBaseType(attribute->atttypid);
+	int32		typmod = attribute->atttypmod;
+	Oid			typid = getBaseTypeAndTypmod(attribute->atttypid, &typmod);
 	Oid			element = get_element_type(typid);
-	TypeForm	form = find_form(name, OidIsValid(element) ? getBaseType(element) : typid);
+	Oid			base = OidIsValid(element) ? getBaseTypeAndTypmod(element, &typmod) : typid;
+	TypeForm	form = find_form(name, base);
 
 	memset(column, 0, sizeof(FsLakeColumn));
 	column->column.name = pstrdup(name);
@@ -85,6 +107,8 @@ set_column(FsLakeColumn *column, Form_pg_attribute attribute)
 	column->form = form.form;
 	column->typid = OidIsValid(element) ? element : typid;
 	column->number = attribute->attnum;
+	if (base == NUMERICOID)
+		set_decimal(column, typmod);
 }
 
 /* See lake_columns.h. */

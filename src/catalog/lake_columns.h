@@ -24,6 +24,7 @@ typedef enum FsLakeForm
 	FS_LAKE_TIME_POINT,			/* timestamp and timestamptz */
 	FS_LAKE_VARLENA,			/* text and bytea: the bytes as they are */
 	FS_LAKE_UUID,
+	FS_LAKE_DECIMAL,			/* numeric of a precision and scale */
 	FS_LAKE_PRINTED				/* what the type's output function says */
 } FsLakeForm;
 

@@ -68,6 +68,7 @@ add_column(FsViewColumn *columns, int *ncolumns, char *name, Oid typid, Oid coll
 
 	column->name = name;
 	column->typid = typid;
+	column->typmod = -1;
 	column->collation = collation;
 	column->feature = column->window = column->entity = column->stream_column = -1;
 	column->history_only = false;
@@ -87,6 +88,7 @@ add_feature(FsViewColumn *columns, int *ncolumns, const FsViewDef *view,
 	column = add_column(columns, ncolumns,
 						psprintf("%s_%s", feature->name, view->suffixes[window]),
 						feature->type, feature->collation);
+	column->typmod = feature->typmod;
 	column->window = window;
 	column->feature = index;
 }
@@ -137,6 +139,18 @@ fs_view_attnums(const FsViewColumn *columns, int ncolumns, Oid relid)
 	return attnums;
 }
 
+/*
+ * Has the attribute the column's type?  One without a modifier takes all values
+ * of the type; another one than the column's would not be that of the values,
+ * which are stored as they were computed.
+ */
+static bool
+has_type(Form_pg_attribute attribute, const FsViewColumn *column)
+{
+	return attribute->atttypid == column->typid &&
+		(attribute->atttypmod == -1 || attribute->atttypmod == column->typmod);
+}
+
 /* Does the relation have 'columns', and no others but 'past' ones?  Entity columns have their places. */
 static bool
 has_columns(TupleDesc desc, const FsViewColumn *columns, int ncolumns, const AttrNumber *attnums,
@@ -150,7 +164,7 @@ has_columns(TupleDesc desc, const FsViewColumn *columns, int ncolumns, const Att
 	for (int i = 0; i < ncolumns; i++)
 		if (attnums[i] <= InvalidAttrNumber ||
 			(columns[i].entity >= 0 && attnums[i] != i + 1) ||
-			TupleDescAttr(desc, attnums[i] - 1)->atttypid != columns[i].typid)
+			!has_type(TupleDescAttr(desc, attnums[i] - 1), &columns[i]))
 			return false;
 	return others == 0;
 }

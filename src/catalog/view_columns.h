@@ -17,6 +17,7 @@ typedef struct FsViewColumn
 {
 	char	   *name;
 	Oid			typid;
+	int32		typmod;			/* of a feature; else -1 */
 	Oid			collation;
 	int			feature;		/* index into features; -1: not a feature */
 	int			window;			/* index into windows; -1: not a feature */

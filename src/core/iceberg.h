@@ -128,6 +128,8 @@ typedef struct FsIcebergSchemaChange
 	int			ndropped;
 	const char *const *relaxed; /* those that can be NULL from now on */
 	int			nrelaxed;
+	const FsParquetColumn *widened; /* decimals that get a greater precision, of the same scale */
+	int			nwidened;
 	const FsParquetColumn *added;
 	int			nadded;
 } FsIcebergSchemaChange;

@@ -6,6 +6,7 @@
 
 #include "core/avro_text.h"
 #include "core/iceberg_transform.h"
+#include "core/unscaled.h"
 #include "core/utf8.h"
 
 /*
@@ -168,6 +169,8 @@ write_value(const FsIcebergField *field, const FsIcebergValue *value, char *out)
 
 	if (value->is_null)
 		return (size_t) snprintf(out, MAX_SEGMENT, "null");
+	if (field->result.kind == FS_ICEBERG_DECIMAL)
+		return fs_unscaled_write(value->bytes, value->len, field->result.scale, out);
 	if (fs_iceberg_is_bytes(field->result.kind))
 	{
 		len = value->len < MAX_SEGMENT ? value->len : MAX_SEGMENT;

@@ -10,8 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/unscaled.h"
+
+/* Names of types that say all of it. */
 static const char *const type_names[] = {
-	"boolean", "int", "long", "float", "double", "date", "timestamp", "timestamptz", "string", "binary", "uuid", "time"
+	"boolean", "int", "long", "float", "double", "date", "timestamp", "timestamptz", "string", "binary", "uuid",
+	[FS_ICEBERG_TIME] = "time"
 };
 
 /* See iceberg_metadata.h. */
@@ -22,10 +26,11 @@ fs_iceberg_type_read(const char *text)
 	int			end = 0;
 
 	for (int i = FS_ICEBERG_BOOLEAN; i <= FS_ICEBERG_TIME; i++)
-		if (strcmp(text, type_names[i]) == 0)
+		if (type_names[i] != NULL && strcmp(text, type_names[i]) == 0)
 			type.kind = (FsIcebergKind) i;
 	if (sscanf(text, "decimal( %2d , %2d )%n", &type.precision, &type.scale, &end) == 2 && end > 0 &&
-		text[end] == '\0' && type.precision > 0 && type.precision <= 38 && type.scale >= 0)
+		text[end] == '\0' && type.precision > 0 && type.precision <= FS_UNSCALED_PRECISION && type.scale >= 0 &&
+		type.scale <= type.precision)
 		type.kind = FS_ICEBERG_DECIMAL;
 	end = 0;
 	if (sscanf(text, "fixed[ %9d ]%n", &type.length, &end) == 1 && end > 0 && text[end] == '\0' && type.length >= 0)
@@ -62,13 +67,27 @@ find_column(const FsParquetColumn *columns, int n, const char *name)
 	return -1;
 }
 
+#define DECIMAL_SIZE 32			/* bytes of a decimal's name */
+
+/* The name of a decimal, in 'out'. */
+static const char *
+write_decimal(int precision, int scale, char *out)
+{
+	snprintf(out, DECIMAL_SIZE, "decimal(%d, %d)", precision, scale);
+	return out;
+}
+
 /* The type of a column, as JSON; NULL when memory is out. */
 static FsJsonNode *
 make_type(FsIcebergMetadata *metadata, const FsParquetColumn *column, int32_t element_id)
 {
 	FsScratch  *memory = &metadata->memory;
 	const char *name = type_names[column->type];
+	char		decimal[DECIMAL_SIZE];
 	FsJsonNode *list;
+
+	if (column->type == FS_PARQUET_DECIMAL)
+		name = write_decimal(column->precision, column->scale, decimal);
 
 	if (!column->is_list)
 		return fs_json_new_text(memory, name);
@@ -87,7 +106,7 @@ append_column(FsIcebergMetadata *metadata, FsJsonNode *fields, const FsParquetCo
 	FsScratch  *memory = &metadata->memory;
 	FsJsonNode *field = fs_json_new(memory, FS_JSON_NODE_OBJECT);
 
-	FS_ASSERT(column->type <= FS_PARQUET_UUID && id > 0);
+	FS_ASSERT(column->type <= FS_PARQUET_DECIMAL && id > 0);
 	return field != NULL && fs_iceberg_set_number(metadata, field, "id", id) &&
 		fs_iceberg_set_text(metadata, field, "name", column->name) &&
 		fs_json_set(memory, field, "required", fs_json_new_boolean(memory, column->required)) &&
@@ -141,9 +160,11 @@ read_column(const FsJsonNode *field, FsParquetColumn *column)
 		kind = fs_iceberg_type_read(fs_json_get_text(type, "element"));
 		column->is_list = true;
 	}
-	if (kind.kind > FS_ICEBERG_UUID)
+	if (kind.kind > FS_ICEBERG_DECIMAL)
 		return false;
 	column->type = (FsParquetType) kind.kind;
+	column->precision = kind.precision;
+	column->scale = kind.scale;
 	return true;
 }
 
@@ -300,23 +321,50 @@ drop_field(FsIcebergMetadata *metadata, const FsJsonNode *schema, const char *na
 	return true;
 }
 
-/* Lets a column of a new schema be NULL.  Its field is that schema's own, but shares its parts with older ones. */
+/*
+ * Sets a member of a field of a new schema, to a node that may be NULL for memory.
+ * The field is that schema's own, but shares its parts with older ones.
+ */
 static bool
-relax_field(FsIcebergMetadata *metadata, const FsJsonNode *schema, const char *name, char *message)
+change_field(FsIcebergMetadata *metadata, FsJsonNode *field, const char *key, FsJsonNode *node, char *message)
 {
 	FsScratch  *memory = &metadata->memory;
-	FsJsonNode *field = find_field(fs_json_get_array(schema, "fields"), name);
-	FsJsonNode *copy;
+	FsJsonNode *copy = fs_json_copy(memory, field);
 
-	if (field == NULL)
-		return fs_iceberg_fail(message, "there is no column \"%.100s\"", name);
-	copy = fs_json_copy(memory, field);
-	if (copy == NULL || !fs_json_set(memory, copy, "required", fs_json_new_boolean(memory, false)))
+	if (copy == NULL || node == NULL || !fs_json_set(memory, copy, key, node))
 		return fs_iceberg_no_memory(message);
 	field->first = copy->first;
 	field->last = copy->last;
 	field->count = copy->count;
 	return true;
+}
+
+/* Lets a column of a new schema be NULL. */
+static bool
+relax_field(FsIcebergMetadata *metadata, const FsJsonNode *schema, const char *name, char *message)
+{
+	FsJsonNode *field = find_field(fs_json_get_array(schema, "fields"), name);
+
+	if (field == NULL)
+		return fs_iceberg_fail(message, "there is no column \"%.100s\"", name);
+	return change_field(metadata, field, "required", fs_json_new_boolean(&metadata->memory, false), message);
+}
+
+/* Gives a decimal of a new schema more digits before its point. */
+static bool
+widen_field(FsIcebergMetadata *metadata, const FsJsonNode *schema, const FsParquetColumn *column, char *message)
+{
+	FsJsonNode *field = find_field(fs_json_get_array(schema, "fields"), column->name);
+	FsParquetColumn now = {.type = FS_PARQUET_STRING};
+	char		decimal[DECIMAL_SIZE];
+
+	if (field == NULL)
+		return fs_iceberg_fail(message, "there is no column \"%.100s\"", column->name);
+	if (!read_column(field, &now) || now.type != FS_PARQUET_DECIMAL || now.is_list != column->is_list ||
+		now.scale != column->scale || now.precision > column->precision)
+		return fs_iceberg_fail(message, "column \"%.100s\" cannot become %s", column->name,
+							   write_decimal(column->precision, column->scale, decimal));
+	return change_field(metadata, field, "type", make_type(metadata, column, now.element_id), message);
 }
 
 /* See iceberg.h. */
@@ -326,7 +374,7 @@ fs_iceberg_change_schema(FsIcebergMetadata *metadata, const FsIcebergSchemaChang
 	FsJsonNode *schema;
 	bool		done;
 
-	if (change->ndropped + change->nrelaxed + change->nadded == 0)
+	if (change->ndropped + change->nrelaxed + change->nwidened + change->nadded == 0)
 		return true;
 	schema = renew_schema(metadata, message);
 	done = schema != NULL;
@@ -334,6 +382,8 @@ fs_iceberg_change_schema(FsIcebergMetadata *metadata, const FsIcebergSchemaChang
 		done = drop_field(metadata, schema, change->dropped[i], message);
 	for (int i = 0; i < change->nrelaxed && done; i++)
 		done = relax_field(metadata, schema, change->relaxed[i], message);
+	for (int i = 0; i < change->nwidened && done; i++)
+		done = widen_field(metadata, schema, &change->widened[i], message);
 	return done && add_fields(metadata, schema, change->added, change->nadded, message);
 }
 

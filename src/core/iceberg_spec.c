@@ -100,16 +100,15 @@ append_field(FsIcebergMetadata *metadata, const FsIcebergTable *table, const FsI
 {
 	FsJsonNode *field = fs_json_new(&metadata->memory, FS_JSON_NODE_OBJECT);
 	int			column = find_column(table, partition->column, message);
-	FsIcebergType type = {0};
-	FsIcebergType result;
+	FsIcebergType type;
 	char		text[FS_ICEBERG_TRANSFORM_SIZE];
 	const char *name;
 
 	if (column < 0)
 		return false;
-	type.kind = (FsIcebergKind) table->columns[column].type;
+	type = fs_iceberg_type_of(&table->columns[column]);
 	if (table->columns[column].is_list || partition->transform.kind >= FS_ICEBERG_VOID ||
-		!fs_iceberg_transform_type(&partition->transform, &type, &result))
+		!fs_iceberg_can_partition(&partition->transform, &type))
 		return fs_iceberg_fail(message, "a table cannot be partitioned so by column \"%.100s\", because of its type",
 							   partition->column);
 	fs_iceberg_transform_write(&partition->transform, text);

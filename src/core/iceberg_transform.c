@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "core/avro_text.h"
+#include "core/unscaled.h"
 
 #define USEC_PER_HOUR	INT64_C(3600000000)
 #define USEC_PER_DAY	(24 * USEC_PER_HOUR)
@@ -199,28 +200,14 @@ truncate_integer(int64_t value, int32_t width)
 static void
 truncate_decimal(int32_t width, FsIcebergValue *result, char *room)
 {
-	unsigned __int128 bits = 0;
-	__int128	value;
-	__int128	rest;
-	size_t		begin = 0;
+	__int128	value = fs_unscaled_get(result->bytes, result->len);
+	__int128	rest = value % width;
 
-	FS_ASSERT(result->len <= 16);
-	if (result->len > 0 && (result->bytes[0] & 0x80) != 0)
-		bits = ~bits;
-	for (size_t i = 0; i < result->len; i++)
-		bits = bits << 8 | (uint8_t) result->bytes[i];
-	value = (__int128) bits;
-	rest = value % width;
 	if (rest < 0)
 		rest += width;
-	bits -= (unsigned __int128) rest;
-	for (int i = 15; i >= 0; i--, bits >>= 8)
-		room[i] = (char) (bits & 0xff);
-	while (begin < 15 && (((uint8_t) room[begin] == 0x00 && (room[begin + 1] & 0x80) == 0) ||
-						  ((uint8_t) room[begin] == 0xff && (room[begin + 1] & 0x80) != 0)))
-		begin++;
-	result->bytes = room + begin;
-	result->len = 16 - begin;
+	value = (__int128) ((unsigned __int128) value - (unsigned __int128) rest);
+	result->len = fs_unscaled_put(value, room);
+	result->bytes = room;
 }
 
 /* The first 'width' characters. */
@@ -313,4 +300,24 @@ fs_iceberg_transform(const FsIcebergTransform *transform, const FsIcebergType *t
 				break;
 		}
 	*result = out;
+}
+
+/* See iceberg_transform.h.  The least decimal is the one that becomes longest. */
+bool
+fs_iceberg_can_partition(const FsIcebergTransform *transform, const FsIcebergType *source)
+{
+	__int128	least = -1;
+	char		bytes[FS_UNSCALED_SIZE];
+	FsIcebergValue value = {.bytes = bytes};
+	FsIcebergType result;
+
+	if (!fs_iceberg_transform_type(transform, source, &result))
+		return false;
+	if (source->kind != FS_ICEBERG_DECIMAL || transform->kind != FS_ICEBERG_TRUNCATE)
+		return true;
+	for (int i = 0; i < source->precision; i++)
+		least *= 10;
+	value.len = fs_unscaled_put(least + 1, bytes);
+	truncate_decimal(transform->width, &value, bytes);
+	return value.len <= (size_t) fs_unscaled_width(source->precision);
 }

@@ -35,6 +35,12 @@ extern bool fs_iceberg_transform_type(const FsIcebergTransform *transform, const
 									  FsIcebergType *result);
 
 /*
+ * Can a new table be partitioned so?  Not where values of the type would have
+ * partitions that it has no room for: decimals of few digits, truncated to many.
+ */
+extern bool fs_iceberg_can_partition(const FsIcebergTransform *transform, const FsIcebergType *source);
+
+/*
  * A value's partition.  The transform takes values of the type and is not
  * FS_ICEBERG_UNKNOWN.  Bytes of the result are the value's own, from the
  * beginning, or those of 'room', 16 bytes for a decimal that is truncated.

@@ -31,8 +31,8 @@ typedef enum FsIcebergKind
 	FS_ICEBERG_STRING = FS_PARQUET_STRING,
 	FS_ICEBERG_BINARY = FS_PARQUET_BINARY,
 	FS_ICEBERG_UUID = FS_PARQUET_UUID,
+	FS_ICEBERG_DECIMAL = FS_PARQUET_DECIMAL,	/* bytes: its digits (core/unscaled.h) */
 	FS_ICEBERG_TIME,			/* int: microseconds of the day */
-	FS_ICEBERG_DECIMAL,			/* bytes: two's complement, most significant first, fewest */
 	FS_ICEBERG_FIXED,			/* bytes */
 	FS_ICEBERG_OTHER			/* a struct, list, map, or one we do not know */
 } FsIcebergKind;
@@ -65,6 +65,13 @@ typedef struct FsIcebergType
 	int			scale;
 	int			length;			/* of a fixed */
 } FsIcebergType;
+
+/* The type of a column's values, or of its elements. */
+static inline FsIcebergType
+fs_iceberg_type_of(const FsParquetColumn *column)
+{
+	return (FsIcebergType) {.kind = (FsIcebergKind) column->type, .precision = column->precision, .scale = column->scale};
+}
 
 /* A value, of a type that is known otherwise; numbers as the Parquet writer takes them. */
 typedef struct FsIcebergValue

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "core/unscaled.h"
+
 /* Bytes of the number that a type of a fixed width takes in a bound. */
 static int
 number_width(FsIcebergKind kind)
@@ -49,22 +51,6 @@ fs_iceberg_value_encode(const FsIcebergType *type, const FsIcebergValue *value, 
 	return fs_buffer_append(out, bytes, (size_t) number_width(type->kind));
 }
 
-/* Two decimals, as few bytes as they need. */
-static int
-compare_decimals(const FsIcebergValue *a, const FsIcebergValue *b)
-{
-	bool		a_negative = a->len > 0 && (a->bytes[0] & 0x80) != 0;
-	bool		b_negative = b->len > 0 && (b->bytes[0] & 0x80) != 0;
-	int			order;
-
-	if (a_negative != b_negative)
-		return a_negative ? -1 : 1;
-	if (a->len != b->len)
-		return (a->len < b->len) != a_negative ? -1 : 1;
-	order = a->len == 0 ? 0 : memcmp(a->bytes, b->bytes, a->len);
-	return order < 0 ? -1 : order > 0;
-}
-
 /* See iceberg_value.h. */
 int
 fs_iceberg_value_compare(const FsIcebergType *type, const FsIcebergValue *a, const FsIcebergValue *b)
@@ -73,7 +59,7 @@ fs_iceberg_value_compare(const FsIcebergType *type, const FsIcebergValue *a, con
 	int			order;
 
 	if (type->kind == FS_ICEBERG_DECIMAL)
-		return compare_decimals(a, b);
+		return fs_unscaled_compare(a->bytes, a->len, b->bytes, b->len);
 	if (fs_iceberg_is_float(type->kind))
 		return a->f < b->f ? -1 : a->f > b->f;
 	if (!fs_iceberg_is_bytes(type->kind))
@@ -93,13 +79,6 @@ fs_iceberg_value_is_nan(const FsIcebergType *type, const FsIcebergValue *value)
 /*
  * Avro
  */
-
-/* Bytes that a decimal of this precision takes. */
-static int
-decimal_bytes(int precision)
-{
-	return (int) ceil((precision * 3.3219280948873626 + 1) / 8);
-}
 
 /* See iceberg_value.h. */
 bool
@@ -139,7 +118,7 @@ fs_iceberg_avro_type(const FsIcebergType *type, int32_t id, FsBuffer *out)
 		case FS_ICEBERG_DECIMAL:
 			snprintf(text, sizeof(text), "{\"type\":\"fixed\",\"name\":\"decimal_%d\",\"size\":%d,"
 					 "\"logicalType\":\"decimal\",\"precision\":%d,\"scale\":%d}", (int) id,
-					 decimal_bytes(type->precision), type->precision, type->scale);
+					 fs_unscaled_width(type->precision), type->precision, type->scale);
 			break;
 		case FS_ICEBERG_FIXED:
 			snprintf(text, sizeof(text), "{\"type\":\"fixed\",\"name\":\"fixed_%d\",\"size\":%d}", (int) id, type->length);
@@ -160,7 +139,7 @@ fixed_size(const FsIcebergType *type)
 		case FS_ICEBERG_UUID:
 			return 16;
 		case FS_ICEBERG_DECIMAL:
-			return (size_t) decimal_bytes(type->precision);
+			return (size_t) fs_unscaled_width(type->precision);
 		case FS_ICEBERG_FIXED:
 			return (size_t) type->length;
 		default:
@@ -206,18 +185,6 @@ fs_iceberg_avro_put(const FsIcebergType *type, const FsIcebergValue *value, FsBu
 	return fs_buffer_append(out, value->bytes, value->len);
 }
 
-/* Takes off the bytes of a decimal that only repeat its sign. */
-static void
-shorten_decimal(FsIcebergValue *value)
-{
-	while (value->len > 1 && (((uint8_t) value->bytes[0] == 0x00 && (value->bytes[1] & 0x80) == 0) ||
-							  ((uint8_t) value->bytes[0] == 0xff && (value->bytes[1] & 0x80) != 0)))
-	{
-		value->bytes++;
-		value->len--;
-	}
-}
-
 /* See iceberg_value.h. */
 bool
 fs_iceberg_avro_get(FsAvroWalk *walk, int node, const FsIcebergType *type, FsIcebergValue *value)
@@ -235,6 +202,6 @@ fs_iceberg_avro_get(FsAvroWalk *walk, int node, const FsIcebergType *type, FsIce
 	if (!fs_avro_walk_bytes(walk, node, &value->bytes, &value->len))
 		return false;
 	if (type->kind == FS_ICEBERG_DECIMAL)
-		shorten_decimal(value);
-	return true;
+		value->bytes = fs_unscaled_shorten(value->bytes, &value->len);
+	return type->kind != FS_ICEBERG_DECIMAL || value->len <= FS_UNSCALED_SIZE;
 }

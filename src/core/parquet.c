@@ -11,6 +11,7 @@
 
 #include "core/parquet_column.h"
 #include "core/parquet_footer.h"
+#include "core/unscaled.h"
 
 #define MAGIC "PAR1"
 #define ROWS_BETWEEN_LOOKS 16	/* at the bytes of a row group */
@@ -99,7 +100,7 @@ fs_parquet_create(const FsParquetColumn *columns, int ncolumns, const FsParquetO
 	for (int i = 0; i < ncolumns; i++)
 	{
 		fs_parquet_chunk_init(&writer->chunks[i], &columns[i]);
-		fs_parquet_bounds_reset(&writer->bounds[i], columns[i].type);
+		fs_parquet_bounds_reset(&writer->bounds[i], &columns[i]);
 	}
 	return writer;
 }
@@ -186,6 +187,17 @@ bool
 fs_parquet_put_bytes(FsParquetWriter *writer, int column, const void *bytes, size_t len)
 {
 	return check_memory(writer, fs_parquet_chunk_put_bytes(chunk_of(writer, column), bytes, len));
+}
+
+/* See parquet.h. */
+bool
+fs_parquet_put_decimal(FsParquetWriter *writer, int column, const char *bytes, size_t len)
+{
+	FsParquetChunk *chunk = chunk_of(writer, column);
+	char		value[FS_UNSCALED_SIZE];
+
+	fs_parquet_decimal_put(chunk->column, bytes, len, value);
+	return check_memory(writer, fs_parquet_chunk_put_bytes(chunk, value, (size_t) chunk->width));
 }
 
 bool
@@ -353,6 +365,22 @@ fs_parquet_offsets(const FsParquetWriter *writer, int *n)
 	return (const int64_t *) writer->offsets.data;
 }
 
+/* Appends a bound as Iceberg has it; as fs_parquet_bounds_encode. */
+static bool
+put_bound(const FsParquetBounds *bounds, bool upper, FsBuffer *out, bool *found)
+{
+	char		digits[FS_UNSCALED_SIZE];
+	bool		exact;
+
+	if (!fs_parquet_bounds_encode(bounds, upper, BOUND_LENGTH, out, &exact, found))
+		return false;
+	if (bounds->column->type != FS_PARQUET_DECIMAL)
+		return true;
+	out->len = fs_parquet_decimal_get(bounds->column, out->data, digits);
+	memcpy(out->data, digits, out->len);	/* as long at most */
+	return true;
+}
+
 /* See parquet.h. */
 bool
 fs_parquet_get_metrics(const FsParquetWriter *writer, int column, FsParquetMetrics *metrics)
@@ -360,7 +388,6 @@ fs_parquet_get_metrics(const FsParquetWriter *writer, int column, FsParquetMetri
 	const FsParquetBounds *bounds = &writer->bounds[column];
 	size_t		n;
 	FsParquetGroup *group = groups(writer, &n);
-	bool		exact;
 	bool		found;
 
 	FS_ASSERT(writer->finished);
@@ -374,6 +401,6 @@ fs_parquet_get_metrics(const FsParquetWriter *writer, int column, FsParquetMetri
 	metrics->nan_count = bounds->nans;
 	metrics->has_bounds = bounds->any;
 	return !bounds->any ||
-		(fs_parquet_bounds_encode(bounds, false, BOUND_LENGTH, &metrics->lower, &exact, &found) &&
-		 fs_parquet_bounds_encode(bounds, true, BOUND_LENGTH, &metrics->upper, &exact, &metrics->has_upper));
+		(put_bound(bounds, false, &metrics->lower, &found) &&
+		 put_bound(bounds, true, &metrics->upper, &metrics->has_upper));
 }

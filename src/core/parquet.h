@@ -52,13 +52,15 @@ extern void fs_parquet_free(FsParquetWriter *writer);
 
 /*
  * A row: for each column one value, or fs_parquet_put_list and as many elements
- * as it says; then fs_parquet_end_row.  The order of the columns is free.
+ * as it says; then fs_parquet_end_row.  The order of the columns is free.  A
+ * decimal has no more digits than its column's precision.
  * false: memory is out, or the sink refused; see fs_parquet_error.
  */
 extern bool fs_parquet_put_null(FsParquetWriter *writer, int column);
 extern bool fs_parquet_put_int(FsParquetWriter *writer, int column, int64_t value);
 extern bool fs_parquet_put_float(FsParquetWriter *writer, int column, double value);
 extern bool fs_parquet_put_bytes(FsParquetWriter *writer, int column, const void *bytes, size_t len);
+extern bool fs_parquet_put_decimal(FsParquetWriter *writer, int column, const char *bytes, size_t len);
 extern bool fs_parquet_put_list(FsParquetWriter *writer, int column, uint32_t nelements);
 extern bool fs_parquet_end_row(FsParquetWriter *writer);
 

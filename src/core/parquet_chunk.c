@@ -9,7 +9,7 @@ fs_parquet_chunk_init(FsParquetChunk *chunk, const FsParquetColumn *column)
 {
 	memset(chunk, 0, sizeof(*chunk));
 	chunk->column = column;
-	chunk->width = fs_parquet_width(column->type);
+	chunk->width = fs_parquet_width(column);
 	chunk->max_definition = (column->required ? 0 : 1) + (column->is_list ? 2 : 0);
 }
 

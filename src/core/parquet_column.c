@@ -11,7 +11,7 @@
 static size_t
 plain_size(const FsParquetValues *values, const FsParquetChunk *chunk)
 {
-	if (values->type == FS_PARQUET_BOOLEAN)
+	if (values->column->type == FS_PARQUET_BOOLEAN)
 		return values->n / 8;
 	return chunk->data.len + (values->width == 0 ? 4 * values->n : 0);
 }
@@ -20,7 +20,7 @@ plain_size(const FsParquetValues *values, const FsParquetChunk *chunk)
 static bool
 try_deltas(const FsParquetValues *values, FsParquetPress *press, size_t *size)
 {
-	FsParquetPhysical physical = fs_parquet_physical(values->type);
+	FsParquetPhysical physical = fs_parquet_physical(values->column);
 
 	*size = SIZE_MAX;
 	if (physical != FS_PHYSICAL_INT32 && physical != FS_PHYSICAL_INT64)
@@ -42,7 +42,7 @@ choose_encoding(const FsParquetValues *values, const FsParquetChunk *chunk, FsPa
 	bool		worth;
 
 	*encoding = FS_ENCODING_PLAIN;
-	if (values->n == 0 || values->type == FS_PARQUET_BOOLEAN)
+	if (values->n == 0 || values->column->type == FS_PARQUET_BOOLEAN)
 		return true;
 	if (!try_deltas(values, press, &size))
 		return false;
@@ -152,7 +152,7 @@ bool
 fs_parquet_column_write(FsParquetChunk *chunk, FsParquetPress *press, FsBuffer *out, int64_t offset,
 					   FsParquetChunkInfo *info)
 {
-	FsParquetValues values = {.type = chunk->column->type, .width = chunk->width, .data = chunk->data.data,
+	FsParquetValues values = {.column = chunk->column, .width = chunk->width, .data = chunk->data.data,
 	.ends = (const uint32_t *) chunk->ends.data, .n = chunk->nvalues};
 	FsParquetPageIndex index;
 	bool		done;
@@ -160,7 +160,7 @@ fs_parquet_column_write(FsParquetChunk *chunk, FsParquetPress *press, FsBuffer *
 	FS_ASSERT(chunk->open == 0 && chunk->nrows > 0);
 	fs_parquet_index_init(&index);
 	memset(info, 0, sizeof(*info));
-	fs_parquet_bounds_reset(&info->bounds, values.type);
+	fs_parquet_bounds_reset(&info->bounds, values.column);
 	info->dictionary_offset = -1;
 	info->nlevels = (int64_t) chunk->nlevels;
 	done = choose_encoding(&values, chunk, press, &info->encoding) &&

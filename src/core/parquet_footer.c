@@ -21,13 +21,14 @@ enum
 /* ConvertedType */
 enum
 {
-	NO_CONVERTED_TYPE = -1, CONVERTED_UTF8 = 0, CONVERTED_LIST = 3, CONVERTED_DATE = 6, CONVERTED_TIMESTAMP_MICROS = 10
+	NO_CONVERTED_TYPE = -1, CONVERTED_UTF8 = 0, CONVERTED_LIST = 3, CONVERTED_DECIMAL = 5, CONVERTED_DATE = 6,
+	CONVERTED_TIMESTAMP_MICROS = 10
 };
 
 /* Fields of the union LogicalType */
 enum
 {
-	LOGICAL_STRING = 1, LOGICAL_LIST = 3, LOGICAL_DATE = 6, LOGICAL_TIMESTAMP = 8, LOGICAL_UUID = 14
+	LOGICAL_STRING = 1, LOGICAL_LIST = 3, LOGICAL_DECIMAL = 5, LOGICAL_DATE = 6, LOGICAL_TIMESTAMP = 8, LOGICAL_UUID = 14
 };
 
 /* The type as readers from before LogicalType know it, if they do. */
@@ -38,6 +39,8 @@ converted_type(FsParquetType type)
 	{
 		case FS_PARQUET_STRING:
 			return CONVERTED_UTF8;
+		case FS_PARQUET_DECIMAL:
+			return CONVERTED_DECIMAL;
 		case FS_PARQUET_DATE:
 			return CONVERTED_DATE;
 		case FS_PARQUET_TIMESTAMPTZ:
@@ -59,16 +62,30 @@ put_timestamp(FsThrift *thrift, bool is_utc)
 	fs_thrift_end(thrift);
 }
 
+/* LogicalType DECIMAL. */
+static void
+put_decimal(FsThrift *thrift, const FsParquetColumn *column)
+{
+	fs_thrift_begin_field(thrift, LOGICAL_DECIMAL);
+	fs_thrift_int_field(thrift, 1, FS_THRIFT_I32, column->scale);
+	fs_thrift_int_field(thrift, 2, FS_THRIFT_I32, column->precision);
+	fs_thrift_end(thrift);
+}
+
 /* The logical type of a value, if it has one. */
 static void
-put_logical_type(FsThrift *thrift, FsParquetType type)
+put_logical_type(FsThrift *thrift, const FsParquetColumn *column)
 {
+	FsParquetType type = column->type;
+
 	if (type != FS_PARQUET_STRING && type != FS_PARQUET_DATE && type != FS_PARQUET_UUID &&
-		type != FS_PARQUET_TIMESTAMP && type != FS_PARQUET_TIMESTAMPTZ)
+		type != FS_PARQUET_TIMESTAMP && type != FS_PARQUET_TIMESTAMPTZ && type != FS_PARQUET_DECIMAL)
 		return;
 	fs_thrift_begin_field(thrift, 10);
 	if (type == FS_PARQUET_TIMESTAMP || type == FS_PARQUET_TIMESTAMPTZ)
 		put_timestamp(thrift, type == FS_PARQUET_TIMESTAMPTZ);
+	else if (type == FS_PARQUET_DECIMAL)
+		put_decimal(thrift, column);
 	else
 		fs_thrift_empty_field(thrift, type == FS_PARQUET_STRING ? LOGICAL_STRING :
 							  type == FS_PARQUET_DATE ? LOGICAL_DATE : LOGICAL_UUID);
@@ -82,15 +99,20 @@ put_leaf(FsThrift *thrift, const FsParquetColumn *column, const char *name, bool
 	int			converted = converted_type(column->type);
 
 	fs_thrift_begin(thrift);
-	fs_thrift_int_field(thrift, 1, FS_THRIFT_I32, fs_parquet_physical(column->type));
-	if (fs_parquet_physical(column->type) == FS_PHYSICAL_FIXED)
-		fs_thrift_int_field(thrift, 2, FS_THRIFT_I32, fs_parquet_width(column->type));
+	fs_thrift_int_field(thrift, 1, FS_THRIFT_I32, fs_parquet_physical(column));
+	if (fs_parquet_physical(column) == FS_PHYSICAL_FIXED)
+		fs_thrift_int_field(thrift, 2, FS_THRIFT_I32, fs_parquet_width(column));
 	fs_thrift_int_field(thrift, 3, FS_THRIFT_I32, required ? REQUIRED : OPTIONAL);
 	fs_thrift_bytes_field(thrift, 4, name, strlen(name));
 	if (converted != NO_CONVERTED_TYPE)
 		fs_thrift_int_field(thrift, 6, FS_THRIFT_I32, converted);
+	if (column->type == FS_PARQUET_DECIMAL)
+	{
+		fs_thrift_int_field(thrift, 7, FS_THRIFT_I32, column->scale);
+		fs_thrift_int_field(thrift, 8, FS_THRIFT_I32, column->precision);
+	}
 	fs_thrift_int_field(thrift, 9, FS_THRIFT_I32, id);
-	put_logical_type(thrift, column->type);
+	put_logical_type(thrift, column);
 	fs_thrift_end(thrift);
 }
 
@@ -172,7 +194,7 @@ put_statistics(FsThrift *thrift, const FsParquetBounds *bounds)
 static void
 put_chunk_form(FsThrift *thrift, const FsParquetColumn *column, const FsParquetChunkInfo *chunk, bool compressed)
 {
-	fs_thrift_int_field(thrift, 1, FS_THRIFT_I32, fs_parquet_physical(column->type));
+	fs_thrift_int_field(thrift, 1, FS_THRIFT_I32, fs_parquet_physical(column));
 	fs_thrift_list_field(thrift, 2, FS_THRIFT_I32, chunk->encoding == FS_ENCODING_PLAIN ? 2 : 3);
 	fs_thrift_int_item(thrift, FS_ENCODING_PLAIN);
 	fs_thrift_int_item(thrift, FS_ENCODING_RLE);

@@ -101,7 +101,7 @@ put_values(const FsParquetValues *values, const FsParquetPage *page, FsParquetPr
 		default:
 			if (values->width == 0)
 				return put_strings(out, values, page);
-			if (values->type == FS_PARQUET_BOOLEAN)
+			if (values->column->type == FS_PARQUET_BOOLEAN)
 				return fs_parquet_encode_booleans(out, first, page->nvalues);
 			return fs_buffer_append(out, first, page->nvalues * (size_t) values->width);
 	}
@@ -169,7 +169,7 @@ note_order(FsParquetPageIndex *index)
 		index->ascending &= lower >= 0 && upper >= 0;
 		index->descending &= lower <= 0 && upper <= 0;
 	}
-	fs_parquet_bounds_reset(last, page->type);
+	fs_parquet_bounds_reset(last, page->column);
 	index->has_last = true;
 	return fs_parquet_bounds_merge(last, page);
 }
@@ -268,7 +268,7 @@ fs_parquet_page_write(const FsParquetChunk *chunk, const FsParquetValues *values
 	size_t		begin = out->len;
 
 	fs_buffer_reset(&press->page);
-	fs_parquet_bounds_reset(&index->bounds, values->type);
+	fs_parquet_bounds_reset(&index->bounds, values->column);
 	index->bounds.nulls = count_nulls(chunk, page);
 	return set_bounds(values, page, info->encoding == FS_ENCODING_DICTIONARY ? &press->dictionary : NULL, index) &&
 		fs_parquet_bounds_merge(&info->bounds, &index->bounds) &&

@@ -4,7 +4,7 @@
  *
  * The form of a row, column by column: 0 for NULL; else 1 and the value, or for a
  * list 1 + its elements (a varint) and each of them like a value.  A number is its
- * bytes, little-endian; a byte string has its length before it (a varint).
+ * bytes as in the file; a byte string has its length before it (a varint).
  */
 #include "core/parquet_read.h"
 
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "core/parquet_source.h"
+#include "core/unscaled.h"
 
 /* See parquet_source.h. */
 bool
@@ -146,15 +147,24 @@ fs_parquet_next_row(FsParquetReader *reader, char *message)
 	return 1;
 }
 
-/* The i-th value of the row group. */
+/*
+ * The i-th value of the row group, as the reader's column has it: a decimal that
+ * has fewer digits in the file is made longer in 'room', 16 bytes.
+ */
 static const char *
-value_of(const FsParquetSource *source, size_t i, size_t *len)
+value_of(const FsParquetSource *source, const FsParquetColumn *wanted, size_t i, size_t *len, char *room)
 {
 	const FsParquetChunk *chunk = &source->chunk;
-	FsParquetValues values = {.type = chunk->column->type, .width = chunk->width, .data = chunk->data.data,
+	FsParquetValues values = {.column = chunk->column, .width = chunk->width, .data = chunk->data.data,
 	.ends = (const uint32_t *) chunk->ends.data, .n = chunk->nvalues};
+	const char *bytes = fs_parquet_value(&values, i, len);
+	char		digits[FS_UNSCALED_SIZE];
 
-	return fs_parquet_value(&values, i, len);
+	if (source->column.precision == wanted->precision)
+		return bytes;
+	fs_parquet_decimal_put(wanted, digits, fs_parquet_decimal_get(&source->column, bytes, digits), room);
+	*len = (size_t) fs_parquet_width(wanted);
+	return room;
 }
 
 /*
@@ -163,10 +173,11 @@ value_of(const FsParquetSource *source, size_t i, size_t *len)
 
 /* Appends a value. */
 static bool
-take_value(const FsParquetSource *source, size_t i, FsBuffer *out)
+take_value(const FsParquetSource *source, const FsParquetColumn *wanted, size_t i, FsBuffer *out)
 {
+	char		room[FS_UNSCALED_SIZE];
 	size_t		len;
-	const char *bytes = value_of(source, i, &len);
+	const char *bytes = value_of(source, wanted, i, &len, room);
 
 	return fs_buffer_append_byte(out, 1) && (source->chunk.width > 0 || fs_buffer_append_varint(out, len)) &&
 		fs_buffer_append(out, bytes, len);
@@ -174,7 +185,7 @@ take_value(const FsParquetSource *source, size_t i, FsBuffer *out)
 
 /* Appends a list. */
 static bool
-take_list(const FsParquetSource *source, FsBuffer *out)
+take_list(const FsParquetSource *source, const FsParquetColumn *wanted, FsBuffer *out)
 {
 	int			definition = source->chunk.max_definition;
 	int			first = level_of(source, source->level);
@@ -185,7 +196,7 @@ take_list(const FsParquetSource *source, FsBuffer *out)
 	if (!fs_buffer_append_varint(out, 1 + source->nlevels))
 		return false;
 	for (size_t i = 0; i < source->nlevels; i++)
-		if (level_of(source, source->level + i) == definition ? !take_value(source, value++, out) :
+		if (level_of(source, source->level + i) == definition ? !take_value(source, wanted, value++, out) :
 			!fs_buffer_append_byte(out, 0))
 			return false;
 	return true;
@@ -198,14 +209,15 @@ fs_parquet_take_row(const FsParquetReader *reader, FsBuffer *out)
 	for (int i = 0; i < reader->ncolumns; i++)
 	{
 		const FsParquetSource *source = &reader->sources[i];
+		const FsParquetColumn *wanted = &reader->columns[i];
 		bool		done;
 
 		if (!source->is_there)
 			done = fs_buffer_append_byte(out, 0);
 		else if (source->column.is_list)
-			done = take_list(source, out);
+			done = take_list(source, wanted, out);
 		else if (source->nvalues == 1)
-			done = take_value(source, source->value, out);
+			done = take_value(source, wanted, source->value, out);
 		else
 			done = fs_buffer_append_byte(out, 0);
 		if (!done)
@@ -216,10 +228,10 @@ fs_parquet_take_row(const FsParquetReader *reader, FsBuffer *out)
 
 /* Puts the value or NULL that is next. */
 static bool
-put_value(FsParquetWriter *writer, int column, FsParquetType type, FsCursor *row)
+put_value(FsParquetWriter *writer, int i, const FsParquetColumn *column, FsCursor *row)
 {
 	uint8_t		is_there = 0;
-	uint64_t	len = (uint64_t) fs_parquet_width(type);
+	uint64_t	len = (uint64_t) fs_parquet_width(column);
 	const char *bytes = NULL;
 	char		number[8] = {0};
 	uint32_t	narrow;
@@ -227,26 +239,26 @@ put_value(FsParquetWriter *writer, int column, FsParquetType type, FsCursor *row
 	double		wide;
 
 	if (!fs_take_byte(row, &is_there) || is_there == 0)
-		return fs_parquet_put_null(writer, column);
+		return fs_parquet_put_null(writer, i);
 	if ((len == 0 && !fs_take_varint(row, &len)) || !fs_take_bytes(row, len, &bytes))
 		return false;
-	switch (fs_parquet_physical(type))
+	switch (fs_parquet_physical(column))
 	{
 		case FS_PHYSICAL_BYTES:
 		case FS_PHYSICAL_FIXED:
-			return fs_parquet_put_bytes(writer, column, bytes, len);
+			return fs_parquet_put_bytes(writer, i, bytes, len);
 		case FS_PHYSICAL_FLOAT:
 			narrow = fs_get_le32(bytes);
 			memcpy(&single, &narrow, sizeof(single));
-			return fs_parquet_put_float(writer, column, single);
+			return fs_parquet_put_float(writer, i, single);
 		case FS_PHYSICAL_DOUBLE:
 			memcpy(number, bytes, sizeof(number));
 			len = fs_get_le64(number);
 			memcpy(&wide, &len, sizeof(wide));
-			return fs_parquet_put_float(writer, column, wide);
+			return fs_parquet_put_float(writer, i, wide);
 		default:
 			memcpy(number, bytes, len);
-			return fs_parquet_put_int(writer, column, (int64_t) fs_get_le64(number));
+			return fs_parquet_put_int(writer, i, (int64_t) fs_get_le64(number));
 	}
 }
 
@@ -262,7 +274,7 @@ fs_parquet_put_row(FsParquetWriter *writer, const FsParquetColumn *columns, int 
 
 		if (!columns[i].is_list)
 		{
-			if (!put_value(writer, i, columns[i].type, &row))
+			if (!put_value(writer, i, &columns[i], &row))
 				return false;
 			continue;
 		}
@@ -271,7 +283,7 @@ fs_parquet_put_row(FsParquetWriter *writer, const FsParquetColumn *columns, int 
 		if (n == 0 ? !fs_parquet_put_null(writer, i) : !fs_parquet_put_list(writer, i, (uint32_t) (n - 1)))
 			return false;
 		while (n-- > 1)
-			if (!put_value(writer, i, columns[i].type, &row))
+			if (!put_value(writer, i, &columns[i], &row))
 				return false;
 	}
 	FS_ASSERT(fs_cursor_left(&row) == 0);
@@ -282,11 +294,10 @@ fs_parquet_put_row(FsParquetWriter *writer, const FsParquetColumn *columns, int 
  * Keys
  */
 
-/* Appends a number whose bytes compare as numbers of the type do. */
+/* Appends a number so that its bytes compare as the numbers do. */
 static bool
-put_number(FsParquetType type, const char *bytes, size_t width, FsBuffer *out)
+put_number(FsParquetPhysical physical, const char *bytes, size_t width, FsBuffer *out)
 {
-	FsParquetPhysical physical = fs_parquet_physical(type);
 	char		wide[8] = {0};
 	uint64_t	bits;
 	uint64_t	sign = UINT64_C(1) << (8 * width - 1);
@@ -301,6 +312,13 @@ put_number(FsParquetType type, const char *bytes, size_t width, FsBuffer *out)
 		if (!fs_buffer_append_byte(out, (uint8_t) (bits >> (8 * (i - 1)))))
 			return false;
 	return true;
+}
+
+/* Appends a decimal of a width, most significant byte first: below zero comes before. */
+static bool
+put_signed(const char *bytes, size_t len, FsBuffer *out)
+{
+	return fs_buffer_append_byte(out, (uint8_t) bytes[0] ^ 0x80) && fs_buffer_append(out, bytes + 1, len - 1);
 }
 
 /* Appends bytes so that they end: a zero among them is marked. */
@@ -318,21 +336,29 @@ bool
 fs_parquet_take_key(const FsParquetReader *reader, int column, bool descending, bool nulls_last, FsBuffer *out)
 {
 	const FsParquetSource *source = &reader->sources[column];
-	FsParquetType type = reader->columns[column].type;
+	const FsParquetColumn *wanted = &reader->columns[column];
+	FsParquetPhysical physical = fs_parquet_physical(wanted);
 	bool		is_null = !source->is_there || source->nvalues == 0;
 	size_t		begin;
 	const char *bytes;
 	size_t		len;
+	char		room[FS_UNSCALED_SIZE];
+	bool		done;
 
-	FS_ASSERT(!reader->columns[column].is_list);
+	FS_ASSERT(!wanted->is_list);
 	if (!fs_buffer_append_byte(out, is_null == nulls_last))
 		return false;
 	if (is_null)
 		return true;
 	begin = out->len;
-	bytes = value_of(source, source->value, &len);
-	if (fs_parquet_physical(type) == FS_PHYSICAL_BYTES || fs_parquet_physical(type) == FS_PHYSICAL_FIXED ?
-		!put_string(bytes, len, out) : !put_number(type, bytes, len, out))
+	bytes = value_of(source, wanted, source->value, &len, room);
+	if (physical != FS_PHYSICAL_BYTES && physical != FS_PHYSICAL_FIXED)
+		done = put_number(physical, bytes, len, out);
+	else if (wanted->type == FS_PARQUET_DECIMAL)
+		done = put_signed(bytes, len, out);
+	else
+		done = put_string(bytes, len, out);
+	if (!done)
 		return false;
 	for (size_t i = begin; i < out->len && descending; i++)
 		out->data[i] = (char) ~out->data[i];

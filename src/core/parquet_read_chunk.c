@@ -184,7 +184,7 @@ static bool
 take_indexes(FsParquetReader *reader, FsParquetChunk *chunk, FsCursor *page, size_t n, char *message)
 {
 	const FsParquetChunk *dictionary = &reader->dictionary;
-	FsParquetValues entries = {.type = chunk->column->type, .width = chunk->width, .data = dictionary->data.data,
+	FsParquetValues entries = {.column = chunk->column, .width = chunk->width, .data = dictionary->data.data,
 	.ends = (const uint32_t *) dictionary->ends.data, .n = dictionary->nvalues};
 	uint32_t   *numbers = take_numbers(reader, n);
 	uint8_t		width;
@@ -207,7 +207,7 @@ take_indexes(FsParquetReader *reader, FsParquetChunk *chunk, FsCursor *page, siz
 static bool
 take_deltas(FsParquetChunk *chunk, FsCursor *page, size_t n, char *message)
 {
-	FsParquetPhysical physical = fs_parquet_physical(chunk->column->type);
+	FsParquetPhysical physical = fs_parquet_physical(chunk->column);
 	bool		out_of_memory = false;
 
 	if (physical != FS_PHYSICAL_INT32 && physical != FS_PHYSICAL_INT64)

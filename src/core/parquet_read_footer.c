@@ -28,6 +28,8 @@ typedef struct Element
 	int64_t		length;
 	int64_t		repetition;
 	int64_t		nchildren;
+	int64_t		scale;			/* of a decimal, which has a precision */
+	int64_t		precision;		/* 0: it is none */
 	int64_t		id;				/* -1: none */
 } Element;
 
@@ -50,6 +52,10 @@ take_element(FsThriftReader *in)
 			element.repetition = fs_thrift_take_int(in, type);
 		else if (field == 5)
 			element.nchildren = fs_thrift_take_int(in, type);
+		else if (field == 7)
+			element.scale = fs_thrift_take_int(in, type);
+		else if (field == 8)
+			element.precision = fs_thrift_take_int(in, type);
 		else if (field == 9)
 			element.id = fs_thrift_take_int(in, type);
 		else
@@ -68,20 +74,32 @@ find_column(const FsParquetReader *reader, bool is_list, int64_t id)
 	return -1;
 }
 
+/* Is the leaf one that the column can be read from: the same, or a decimal of the same scale and fewer digits? */
+static bool
+is_readable(const Element *leaf, const FsParquetColumn *column, const FsParquetColumn *wanted)
+{
+	if (wanted->type == FS_PARQUET_DECIMAL ?
+		leaf->precision < 1 || leaf->precision > wanted->precision || leaf->scale != wanted->scale : leaf->precision != 0)
+		return false;
+	return leaf->physical == (int64_t) fs_parquet_physical(column) &&
+		(leaf->physical != FS_PHYSICAL_FIXED || leaf->length == fs_parquet_width(column));
+}
+
 /* Takes over what the file has of a column; false with the message when it has that in another form. */
 static bool
 set_column(FsParquetReader *reader, int i, const Element *leaf, bool is_required, char *message)
 {
 	const FsParquetColumn *wanted = &reader->columns[i];
 	FsParquetSource *source = &reader->sources[i];
+	FsParquetColumn column = *wanted;
 
-	if (leaf->physical != (int64_t) fs_parquet_physical(wanted->type) ||
-		(leaf->physical == FS_PHYSICAL_FIXED && leaf->length != fs_parquet_width(wanted->type)) ||
-		(wanted->required && !is_required) || source->is_there)
+	column.required = is_required;
+	if (leaf->precision >= 1 && leaf->precision <= wanted->precision)
+		column.precision = (int) leaf->precision;
+	if (!is_readable(leaf, &column, wanted) || (wanted->required && !is_required) || source->is_there)
 		return fs_parquet_refuse(message, "its column \"%.100s\" is of another type", wanted->name);
 	source->is_there = true;
-	source->column = *wanted;
-	source->column.required = is_required;
+	source->column = column;
 	fs_parquet_chunk_init(&source->chunk, &source->column);
 	return true;
 }

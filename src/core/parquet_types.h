@@ -21,7 +21,8 @@ typedef enum FsParquetType
 	FS_PARQUET_TIMESTAMPTZ,		/* int: microseconds since 1970-01-01 UTC */
 	FS_PARQUET_STRING,			/* bytes: valid UTF-8 */
 	FS_PARQUET_BINARY,			/* bytes */
-	FS_PARQUET_UUID				/* bytes: 16 */
+	FS_PARQUET_UUID,			/* bytes: 16 */
+	FS_PARQUET_DECIMAL			/* a decimal: its digits (core/unscaled.h) */
 } FsParquetType;
 
 typedef struct FsParquetColumn
@@ -32,6 +33,8 @@ typedef struct FsParquetColumn
 	bool		is_list;		/* of elements that can be NULL */
 	int32_t		field_id;
 	int32_t		element_id;		/* of a list's elements */
+	int			precision;		/* of a decimal: 1 to 38 */
+	int			scale;			/* likewise: 0 to its precision */
 } FsParquetColumn;
 
 /* Of parquet_read.h */

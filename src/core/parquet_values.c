@@ -3,67 +3,17 @@
  *		Values of a column and their bounds; see parquet_values.h.
  *
  * Orders are those of the format's TypeDefinedOrder: integers signed, bytes
- * unsigned from the first one on, NaN nowhere.  Readers disagree about the
- * order of uuids, so they have no bounds.
+ * unsigned from the first one on, decimals as the numbers that they are, NaN
+ * nowhere.  Readers disagree about the order of uuids, so they have no bounds.
  */
 #include "core/parquet_values.h"
 
 #include <math.h>
 
+#include "core/unscaled.h"
 #include "core/utf8.h"
 
 #define SHORT_LENGTH 64			/* characters or bytes of a bound */
-
-/* See parquet_values.h. */
-FsParquetPhysical
-fs_parquet_physical(FsParquetType type)
-{
-	switch (type)
-	{
-		case FS_PARQUET_BOOLEAN:
-			return FS_PHYSICAL_BOOLEAN;
-		case FS_PARQUET_INT:
-		case FS_PARQUET_DATE:
-			return FS_PHYSICAL_INT32;
-		case FS_PARQUET_LONG:
-		case FS_PARQUET_TIMESTAMP:
-		case FS_PARQUET_TIMESTAMPTZ:
-			return FS_PHYSICAL_INT64;
-		case FS_PARQUET_FLOAT:
-			return FS_PHYSICAL_FLOAT;
-		case FS_PARQUET_DOUBLE:
-			return FS_PHYSICAL_DOUBLE;
-		case FS_PARQUET_STRING:
-		case FS_PARQUET_BINARY:
-			return FS_PHYSICAL_BYTES;
-		case FS_PARQUET_UUID:
-			return FS_PHYSICAL_FIXED;
-	}
-	FS_ASSERT(false);
-	return FS_PHYSICAL_BYTES;
-}
-
-/* See parquet_values.h. */
-int
-fs_parquet_width(FsParquetType type)
-{
-	switch (fs_parquet_physical(type))
-	{
-		case FS_PHYSICAL_BOOLEAN:
-			return 1;
-		case FS_PHYSICAL_INT32:
-		case FS_PHYSICAL_FLOAT:
-			return 4;
-		case FS_PHYSICAL_INT64:
-		case FS_PHYSICAL_DOUBLE:
-			return 8;
-		case FS_PHYSICAL_BYTES:
-			return 0;
-		case FS_PHYSICAL_FIXED:
-			return 16;
-	}
-	return 0;
-}
 
 void
 fs_parquet_bounds_free(FsParquetBounds *bounds)
@@ -73,9 +23,9 @@ fs_parquet_bounds_free(FsParquetBounds *bounds)
 }
 
 void
-fs_parquet_bounds_reset(FsParquetBounds *bounds, FsParquetType type)
+fs_parquet_bounds_reset(FsParquetBounds *bounds, const FsParquetColumn *column)
 {
-	bounds->type = type;
+	bounds->column = column;
 	bounds->any = false;
 	bounds->nulls = 0;
 	bounds->nans = 0;
@@ -116,6 +66,13 @@ compare_bytes(const char *a, size_t alen, const char *b, size_t blen)
 	return order != 0 ? (order > 0) - (order < 0) : (alen > blen) - (alen < blen);
 }
 
+/* Two values of the column, which are bytes. */
+static int
+compare_values(const FsParquetColumn *column, const char *a, size_t alen, const char *b, size_t blen)
+{
+	return column->type == FS_PARQUET_DECIMAL ? fs_unscaled_compare(a, alen, b, blen) : compare_bytes(a, alen, b, blen);
+}
+
 /* Makes 'bytes' the buffer's content. */
 static bool
 set_bytes(FsBuffer *buffer, const char *bytes, size_t len)
@@ -128,19 +85,21 @@ set_bytes(FsBuffer *buffer, const char *bytes, size_t len)
 static bool
 add_bytes(FsParquetBounds *bounds, const char *least, size_t least_len, const char *greatest, size_t greatest_len)
 {
+	const FsBuffer *low = &bounds->least_bytes;
+	const FsBuffer *high = &bounds->greatest_bytes;
 	bool		first = !bounds->any;
 
 	bounds->any = true;
-	if ((first || compare_bytes(least, least_len, bounds->least_bytes.data, bounds->least_bytes.len) < 0) &&
+	if ((first || compare_values(bounds->column, least, least_len, low->data, low->len) < 0) &&
 		!set_bytes(&bounds->least_bytes, least, least_len))
 		return false;
-	if ((first || compare_bytes(greatest, greatest_len, bounds->greatest_bytes.data, bounds->greatest_bytes.len) > 0) &&
+	if ((first || compare_values(bounds->column, greatest, greatest_len, high->data, high->len) > 0) &&
 		!set_bytes(&bounds->greatest_bytes, greatest, greatest_len))
 		return false;
 	return true;
 }
 
-/* fs_parquet_bounds_add for byte strings. */
+/* fs_parquet_bounds_add for byte strings, and decimals that are bytes. */
 static bool
 add_strings(FsParquetBounds *bounds, const FsParquetValues *values, size_t first, size_t end)
 {
@@ -154,12 +113,12 @@ add_strings(FsParquetBounds *bounds, const FsParquetValues *values, size_t first
 		size_t		len;
 		const char *value = fs_parquet_value(values, i, &len);
 
-		if (compare_bytes(value, len, least, least_len) < 0)
+		if (compare_values(values->column, value, len, least, least_len) < 0)
 		{
 			least = value;
 			least_len = len;
 		}
-		else if (compare_bytes(value, len, greatest, greatest_len) > 0)
+		else if (compare_values(values->column, value, len, greatest, greatest_len) > 0)
 		{
 			greatest = value;
 			greatest_len = len;
@@ -218,18 +177,19 @@ add_floats(FsParquetBounds *bounds, const FsParquetValues *values, size_t first,
 bool
 fs_parquet_bounds_add(FsParquetBounds *bounds, const FsParquetValues *values, size_t first, size_t end)
 {
-	FS_ASSERT(first <= end && end <= values->n && bounds->type == values->type);
+	FS_ASSERT(first <= end && end <= values->n && bounds->column == values->column);
 	if (first == end)
 		return true;
-	switch (fs_parquet_physical(values->type))
+	if (values->column->type == FS_PARQUET_UUID)
+		return true;
+	switch (fs_parquet_physical(values->column))
 	{
 		case FS_PHYSICAL_BYTES:
+		case FS_PHYSICAL_FIXED:
 			return add_strings(bounds, values, first, end);
 		case FS_PHYSICAL_FLOAT:
 		case FS_PHYSICAL_DOUBLE:
 			add_floats(bounds, values, first, end);
-			return true;
-		case FS_PHYSICAL_FIXED:
 			return true;
 		default:
 			add_integers(bounds, values, first, end);
@@ -241,14 +201,14 @@ fs_parquet_bounds_add(FsParquetBounds *bounds, const FsParquetValues *values, si
 bool
 fs_parquet_bounds_merge(FsParquetBounds *bounds, const FsParquetBounds *other)
 {
-	FsParquetPhysical physical = fs_parquet_physical(bounds->type);
+	FsParquetPhysical physical = fs_parquet_physical(bounds->column);
 
-	FS_ASSERT(bounds->type == other->type);
+	FS_ASSERT(bounds->column == other->column);
 	bounds->nulls += other->nulls;
 	bounds->nans += other->nans;
 	if (!other->any)
 		return true;
-	if (physical == FS_PHYSICAL_BYTES)
+	if (physical == FS_PHYSICAL_BYTES || physical == FS_PHYSICAL_FIXED)
 		return add_bytes(bounds, other->least_bytes.data, other->least_bytes.len,
 						 other->greatest_bytes.data, other->greatest_bytes.len);
 	if (physical == FS_PHYSICAL_FLOAT || physical == FS_PHYSICAL_DOUBLE)
@@ -268,7 +228,7 @@ fs_parquet_bounds_merge(FsParquetBounds *bounds, const FsParquetBounds *other)
 int
 fs_parquet_bounds_compare(const FsParquetBounds *a, const FsParquetBounds *b, bool upper)
 {
-	FsParquetPhysical physical = fs_parquet_physical(a->type);
+	FsParquetPhysical physical = fs_parquet_physical(a->column);
 	double		x = upper ? a->greatest_float : a->least_float;
 	double		y = upper ? b->greatest_float : b->least_float;
 	int64_t		i = upper ? a->greatest : a->least;
@@ -276,9 +236,9 @@ fs_parquet_bounds_compare(const FsParquetBounds *a, const FsParquetBounds *b, bo
 	const FsBuffer *s = upper ? &a->greatest_bytes : &a->least_bytes;
 	const FsBuffer *t = upper ? &b->greatest_bytes : &b->least_bytes;
 
-	FS_ASSERT(a->any && b->any && a->type == b->type);
-	if (physical == FS_PHYSICAL_BYTES)
-		return compare_bytes(s->data, s->len, t->data, t->len);
+	FS_ASSERT(a->any && b->any && a->column == b->column);
+	if (physical == FS_PHYSICAL_BYTES || physical == FS_PHYSICAL_FIXED)
+		return compare_values(a->column, s->data, s->len, t->data, t->len);
 	if (physical == FS_PHYSICAL_FLOAT || physical == FS_PHYSICAL_DOUBLE)
 		return (x > y) - (x < y);
 	return (i > k) - (i < k);
@@ -396,7 +356,7 @@ static bool
 encode_bytes(const FsParquetBounds *bounds, bool upper, size_t length, FsBuffer *out, bool *exact, bool *found)
 {
 	const FsBuffer *bytes = upper ? &bounds->greatest_bytes : &bounds->least_bytes;
-	bool		is_text = bounds->type == FS_PARQUET_STRING;
+	bool		is_text = bounds->column->type == FS_PARQUET_STRING;
 	size_t		len = is_text ? text_prefix(bytes, length) : bytes->len < length ? bytes->len : length;
 
 	*exact = len == bytes->len;
@@ -410,16 +370,18 @@ bool
 fs_parquet_bounds_encode(const FsParquetBounds *bounds, bool upper, size_t length,
 						 FsBuffer *out, bool *exact, bool *found)
 {
-	FsParquetPhysical physical = fs_parquet_physical(bounds->type);
+	FsParquetPhysical physical = fs_parquet_physical(bounds->column);
 
 	FS_ASSERT(bounds->any && length > 0);
 	*exact = *found = true;
 	if (physical == FS_PHYSICAL_BYTES)
 		return encode_bytes(bounds, upper, length, out, exact, found);
+	if (physical == FS_PHYSICAL_FIXED)
+		return encode_bytes(bounds, upper, SIZE_MAX, out, exact, found);
 	if (physical == FS_PHYSICAL_FLOAT || physical == FS_PHYSICAL_DOUBLE)
 		return encode_float(out, upper ? bounds->greatest_float : bounds->least_float, upper,
 							physical == FS_PHYSICAL_FLOAT);
-	return encode_integer(out, upper ? bounds->greatest : bounds->least, fs_parquet_width(bounds->type));
+	return encode_integer(out, upper ? bounds->greatest : bounds->least, fs_parquet_width(bounds->column));
 }
 
 /* See parquet_values.h. */

@@ -22,19 +22,27 @@ typedef enum FsParquetPhysical
 	FS_PHYSICAL_FIXED = 7
 } FsParquetPhysical;
 
-extern FsParquetPhysical fs_parquet_physical(FsParquetType type);
+/* As what a file has the column's values (parquet_physical.c). */
+extern FsParquetPhysical fs_parquet_physical(const FsParquetColumn *column);
 
 /* Bytes a value takes; 0 where they differ. */
-extern int	fs_parquet_width(FsParquetType type);
+extern int	fs_parquet_width(const FsParquetColumn *column);
+
+/*
+ * A decimal's digits (core/unscaled.h) as the column's files have them, so many
+ * bytes as they are wide; and the other way round, the fewest bytes: how many.
+ */
+extern void fs_parquet_decimal_put(const FsParquetColumn *column, const char *bytes, size_t len, char *out);
+extern size_t fs_parquet_decimal_get(const FsParquetColumn *column, const char *bytes, char *out);
 
 /*
  * Values in the order they came: little-endian numbers of one width (a boolean
  * is a byte), or bytes one behind the other, where ends[i] is the end of the
- * i-th.  Points into memory of the column's.
+ * i-th (unless they are of one width, too).  Points into memory of the column's.
  */
 typedef struct FsParquetValues
 {
-	FsParquetType type;
+	const FsParquetColumn *column;
 	int			width;
 	const char *data;
 	const uint32_t *ends;
@@ -61,7 +69,7 @@ fs_parquet_value(const FsParquetValues *values, size_t i, size_t *len)
 /* Least and greatest of some values, and how many cannot be compared. */
 typedef struct FsParquetBounds
 {
-	FsParquetType type;
+	const FsParquetColumn *column;	/* lives as long */
 	bool		any;			/* else there is none */
 	int64_t		nulls;
 	int64_t		nans;
@@ -86,21 +94,21 @@ fs_parquet_bounds_are_whole(const FsParquetBounds *bounds)
 
 extern void fs_parquet_bounds_free(FsParquetBounds *bounds);
 
-/* None of 'type', keeping the memory. */
-extern void fs_parquet_bounds_reset(FsParquetBounds *bounds, FsParquetType type);
+/* None of a column's, keeping the memory. */
+extern void fs_parquet_bounds_reset(FsParquetBounds *bounds, const FsParquetColumn *column);
 
 /* Takes values first .. end - 1 into account; false when memory is out. */
 extern bool fs_parquet_bounds_add(FsParquetBounds *bounds, const FsParquetValues *values, size_t first, size_t end);
 
-/* Takes other bounds of the same type into account; false when memory is out. */
+/* Takes other bounds of the same column into account; false when memory is out. */
 extern bool fs_parquet_bounds_merge(FsParquetBounds *bounds, const FsParquetBounds *other);
 
-/* How -1, 0 or 1: one of the two bounds of a page compared with that of another, of the same type. */
+/* How -1, 0 or 1: one of the two bounds of a page compared with that of another, of the same column. */
 extern int	fs_parquet_bounds_compare(const FsParquetBounds *a, const FsParquetBounds *b, bool upper);
 
 /*
- * Appends a bound: numbers little-endian as Parquet (PLAIN) and Iceberg have
- * them, text cut to 'length' characters and bytes to 'length' bytes, upwards
+ * Appends a bound as Parquet has the value (PLAIN), which is also as Iceberg has
+ * it, but for decimals: text cut to 'length' characters and bytes to 'length' bytes, upwards
  * for an upper bound.  *exact is false when it was cut; *found false, and
  * nothing appended, when no shorter value is above it.  False when memory is out.
  */

@@ -111,18 +111,20 @@ release(void *arg)
 
 /* The column of the table that has the name of ours; throws when it is another one. */
 static const FsParquetColumn *
-find_table_column(const FsParquetColumn *columns, int ncolumns, const FsParquetColumn *ours)
+find_table_column(const FsParquetColumn *columns, int ncolumns, const FsLakeColumn *column)
 {
+	const FsParquetColumn *ours = &column->column;
+
 	for (int i = 0; i < ncolumns; i++)
 	{
 		if (strcmp(columns[i].name, ours->name) != 0)
 			continue;
-		if (columns[i].type == ours->type && columns[i].is_list == ours->is_list &&
-			(ours->required || !columns[i].required))
+		if (fs_lake_value_fits(&columns[i], column))
 			return &columns[i];
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of the table in the lake is of another type than the history's", ours->name)));
+				 errmsg("column \"%s\" of the table in the lake is of another type than the history's", ours->name),
+				 errhint("Give the history's column the type that it had, or export the feature view to another table.")));
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -148,8 +150,8 @@ match_columns(FsLakeRows *rows, const FsLakeColumn *columns, int ncolumns)
 	rows->values = palloc0(sizeof(FsIcebergValue) * ncolumns);
 	for (int i = 0; i < ncolumns; i++)
 	{
-		rows->table_columns[i] = *find_table_column(theirs, ntheirs, &columns[i].column);
-		fs_lake_value_prepare(&rows->makers[i], &columns[i]);
+		rows->table_columns[i] = *find_table_column(theirs, ntheirs, &columns[i]);
+		fs_lake_value_prepare(&rows->makers[i], &columns[i], &rows->table_columns[i]);
 		nrequired += rows->table_columns[i].required;
 	}
 	for (int i = 0; i < ntheirs; i++)
@@ -388,6 +390,17 @@ fs_lake_rows_finish(FsLakeRows *rows)
 		finish_output(rows, rows->noutputs - 1);
 	MemoryContextSwitchTo(old);
 	return rows->files;
+}
+
+/* See lake_rows.h. */
+int64
+fs_lake_rows_nans(const FsLakeRows *rows)
+{
+	int64		nans = 0;
+
+	for (int i = 0; i < rows->ncolumns; i++)
+		nans += rows->makers[i].nans;
+	return nans;
 }
 
 /* See lake_rows.h. */

@@ -43,6 +43,9 @@ extern void fs_lake_rows_put(FsLakeRows *rows, const Datum *values, const bool *
 /* Finishes all files: a List of FsLakeFile, in the rows' context. */
 extern List *fs_lake_rows_finish(FsLakeRows *rows);
 
+/* How many values of them became NULL because they were NaN. */
+extern int64 fs_lake_rows_nans(const FsLakeRows *rows);
+
 /* How many rows were put. */
 extern int64 fs_lake_rows_count(const FsLakeRows *rows);
 

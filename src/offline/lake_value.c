@@ -9,21 +9,42 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "core/unscaled.h"
 #include "core/value.h"
 #include "offline/lake_value.h"
 
 /* See lake_value.h. */
+bool
+fs_lake_value_fits(const FsParquetColumn *table, const FsLakeColumn *column)
+{
+	const FsParquetColumn *ours = &column->column;
+
+	if (table->is_list != ours->is_list || (table->required && !ours->required))
+		return false;
+	if (ours->type != FS_PARQUET_DECIMAL)
+		return table->type == ours->type;
+	return table->type == FS_PARQUET_STRING ||
+		(table->type == FS_PARQUET_DECIMAL && table->scale == ours->scale && table->precision >= ours->precision);
+}
+
+/* See lake_value.h. */
 void
-fs_lake_value_prepare(FsLakeValueMaker *maker, const FsLakeColumn *column)
+fs_lake_value_prepare(FsLakeValueMaker *maker, const FsLakeColumn *column, const FsParquetColumn *table)
 {
 	Oid			function;
 	bool		is_varlena;
 
+	Assert(fs_lake_value_fits(table, column));
+	memset(maker, 0, sizeof(FsLakeValueMaker));
 	maker->column = *column;
-	if (column->form == FS_LAKE_PRINTED)
+	maker->column.column = *table;
+	if (column->form == FS_LAKE_DECIMAL && table->type == FS_PARQUET_STRING)
+		maker->column.form = FS_LAKE_PRINTED;
+	if (maker->column.form == FS_LAKE_PRINTED)
 	{
 		getTypeOutputInfo(column->typid, &function, &is_varlena);
 		fmgr_info(function, &maker->output);
@@ -53,6 +74,35 @@ unix_time(Timestamp time)
 	if (TIMESTAMP_IS_NOEND(time) || pg_sub_s64_overflow(time, FS_UNIX_EPOCH, &result))
 		return PG_INT64_MAX;
 	return result;
+}
+
+/* A numeric's digits; NULL when it is NaN. */
+static void
+make_decimal(FsLakeValueMaker *maker, Datum datum, FsIcebergValue *value)
+{
+	const FsParquetColumn *column = &maker->column.column;
+	char	   *bytes;
+
+	if (numeric_is_nan(DatumGetNumeric(datum)))
+	{
+		if (column->required)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("column \"%s\" has NaN, which decimals in a lake have not, and must not be null there", column->name),
+					 errhint("Drop NOT NULL from the history's column.")));
+		value->is_null = true;
+		maker->nans++;
+		return;
+	}
+	bytes = palloc(FS_UNSCALED_SIZE);
+	value->bytes = bytes;
+	value->len = fs_unscaled_read(DatumGetCString(DirectFunctionCall1(numeric_out, datum)), column->precision, column->scale,
+								  bytes);
+	if (value->len == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("column \"%s\" has a value that is no decimal of precision %d and scale %d",
+						column->name, column->precision, column->scale)));
 }
 
 /* See lake_value.h. */
@@ -100,6 +150,9 @@ fs_lake_value_make(FsLakeValueMaker *maker, Datum datum, bool isnull, FsIcebergV
 			value->bytes = (const char *) DatumGetUUIDP(datum)->data;
 			value->len = UUID_LEN;
 			break;
+		case FS_LAKE_DECIMAL:
+			make_decimal(maker, datum, value);
+			break;
 		case FS_LAKE_PRINTED:
 			value->bytes = OutputFunctionCall(&maker->output, datum);
 			value->len = strlen(value->bytes);
@@ -122,6 +175,8 @@ fs_lake_value_put(const FsLakeValueMaker *maker, FsParquetWriter *writer, int co
 		case FS_LAKE_UUID:
 		case FS_LAKE_PRINTED:
 			return fs_parquet_put_bytes(writer, column, value->bytes, value->len);
+		case FS_LAKE_DECIMAL:
+			return fs_parquet_put_decimal(writer, column, value->bytes, value->len);
 		default:
 			return fs_parquet_put_int(writer, column, value->i);
 	}

@@ -16,19 +16,28 @@
 /* What is needed to make values of a column. */
 typedef struct FsLakeValueMaker
 {
-	FsLakeColumn column;
+	FsLakeColumn column;		/* of the history, but as the table in the lake has it */
 	FmgrInfo	output;			/* of a type that is printed */
+	int64		nans;			/* values that were NaN, and became NULL */
 	int16		typlen;			/* of a list's elements */
 	bool		typbyval;
 	char		typalign;
 } FsLakeValueMaker;
 
-extern void fs_lake_value_prepare(FsLakeValueMaker *maker, const FsLakeColumn *column);
+/*
+ * Can a column of a table in a lake have what the history's has?  Decimals may be
+ * of a greater precision there, or strings, as those are that were made before.
+ */
+extern bool fs_lake_value_fits(const FsParquetColumn *table, const FsLakeColumn *column);
+
+/* 'table' is the column of the table, which fits. */
+extern void fs_lake_value_prepare(FsLakeValueMaker *maker, const FsLakeColumn *column, const FsParquetColumn *table);
 
 /*
  * The value of a Datum (of an array's element).  Bytes are the Datum's, or in
  * the current memory context.  Infinite times are the first and the last that
- * there are.
+ * there are.  No decimal is NaN: such a one is NULL, and counted; where the
+ * column must not be NULL it throws.
  */
 extern void fs_lake_value_make(FsLakeValueMaker *maker, Datum datum, bool isnull, FsIcebergValue *value);
 

@@ -22,6 +22,7 @@ typedef struct Evolution
 	FsIcebergSchemaChange change;
 	const char **dropped;
 	const char **relaxed;
+	FsParquetColumn *widened;
 	FsParquetColumn *added;
 	bool		is_known;		/* the history has the columns that the table followed */
 } Evolution;
@@ -80,9 +81,18 @@ is_dropped(const Evolution *evolution, const char *name)
 	return false;
 }
 
+/* Has the history a decimal of a greater precision than the table?  Of another scale it cannot become. */
+static bool
+is_wider(const FsParquetColumn *ours, const FsParquetColumn *theirs)
+{
+	return ours->type == FS_PARQUET_DECIMAL && theirs->type == FS_PARQUET_DECIMAL && ours->is_list == theirs->is_list &&
+		ours->scale == theirs->scale && ours->precision > theirs->precision;
+}
+
 /*
- * Chooses the columns that come, and those that can be NULL from now on.  One
- * that the table has already, by a client of the catalog, is taken as it is.
+ * Chooses the columns that come, those that can be NULL from now on, and decimals
+ * that get more digits.  One that the table has already, by a client of the
+ * catalog, is taken as it is.
  */
 static void
 choose_added(Evolution *evolution, const FsLakeExport *export, const FsParquetColumn *columns, int ncolumns)
@@ -97,6 +107,8 @@ choose_added(Evolution *evolution, const FsLakeExport *export, const FsParquetCo
 
 		if (theirs != NULL && theirs->required && !ours->required)
 			evolution->relaxed[change->nrelaxed++] = ours->name;
+		if (theirs != NULL && is_wider(ours, theirs))
+			evolution->widened[change->nwidened++] = *ours;
 		if (is_known(export, export->columns[i].number))
 			continue;
 		evolution->is_known = false;
@@ -118,6 +130,7 @@ change_schema(const FsLakeExport *export, FsIcebergMetadata *metadata, bool *is_
 
 	evolution.change.dropped = evolution.dropped = palloc(sizeof(char *) * Max(export->nknown, 1));
 	evolution.change.relaxed = evolution.relaxed = palloc(sizeof(char *) * export->ncolumns);
+	evolution.change.widened = evolution.widened = palloc(sizeof(FsParquetColumn) * export->ncolumns);
 	evolution.change.added = evolution.added = palloc0(sizeof(FsParquetColumn) * export->ncolumns);
 	if (!fs_iceberg_columns(metadata, &columns, &ncolumns, message))
 		fs_lake_throw("read the columns of the table in the lake", message);
@@ -125,7 +138,8 @@ change_schema(const FsLakeExport *export, FsIcebergMetadata *metadata, bool *is_
 	choose_added(&evolution, export, columns, ncolumns);
 	if (!fs_iceberg_change_schema(metadata, &evolution.change, message))
 		fs_lake_throw("change the columns of the table in the lake", message);
-	*is_changed = evolution.change.ndropped + evolution.change.nrelaxed + evolution.change.nadded > 0;
+	*is_changed = evolution.change.ndropped + evolution.change.nrelaxed + evolution.change.nwidened +
+		evolution.change.nadded > 0;
 	return *is_changed || !evolution.is_known;
 }
 

@@ -217,7 +217,10 @@ check_columns(const FsLakeExport *export)
 
 	for (int i = 0; i < n && same; i++)
 		same = columns[i].number == export->columns[i].number &&
-			columns[i].column.required == export->columns[i].column.required;
+			columns[i].column.required == export->columns[i].column.required &&
+			columns[i].column.type == export->columns[i].column.type &&
+			columns[i].column.precision == export->columns[i].column.precision &&
+			columns[i].column.scale == export->columns[i].column.scale;
 	if (!same)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -242,5 +245,6 @@ fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadata)
 		read_chunk(export, lfirst(lc), rows);
 	SPI_finish();
 	fs_transaction_end(export->context);
+	export->nans = fs_lake_rows_nans(rows);
 	return fs_lake_rows_finish(rows);
 }

@@ -285,11 +285,11 @@ fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int file
 {
 	const FsLakeChunk *chunk = export->chunks == NIL ? NULL : linitial(export->chunks);
 	bool		is_existing = chunk != NULL && chunk->is_existing;
-	Oid			types[9] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, INT8OID, BOOLOID, BOOLOID};
-	Datum		values[9] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
+	Oid			types[10] = {OIDOID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, BOOLOID, INT8OID, BOOLOID, BOOLOID, INT8OID};
+	Datum		values[10] = {ObjectIdGetDatum(export->view), Int64GetDatum(rows), Int64GetDatum(bytes),
 		Int64GetDatum(files), 0, BoolGetDatum(export->has_more), Int64GetDatum(export->id),
-	BoolGetDatum(is_existing), BoolGetDatum(is_existing && chunk->is_whole)};
-	char		nulls[9] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+	BoolGetDatum(is_existing), BoolGetDatum(is_existing && chunk->is_whole), Int64GetDatum(export->nans)};
+	char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
 	ListCell   *lc;
 
 	fs_query_set_time(values, nulls, 4, export->newest);
@@ -302,10 +302,10 @@ fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int file
 				 " last_commit_time = CASE WHEN $4 > 0 THEN pg_catalog.clock_timestamp() ELSE last_commit_time END,"
 				 " next_export_time = pg_catalog.clock_timestamp() + CASE WHEN $6 THEN '0' ELSE v.offline_interval END,"
 				 " existing_rows_done = existing_rows_done + CASE WHEN $8 THEN $2 ELSE 0 END,"
-				 " existing_chunks_done = existing_chunks_done + $9::int,"
+				 " existing_chunks_done = existing_chunks_done + $9::int, nan_count = nan_count + $10,"
 				 " failure_count = 0, last_error = NULL, last_error_time = NULL"
 				 " FROM feature_stream.feature_view v WHERE e.view = $1 AND e.id = $7 AND v.view = e.view",
-				 SPI_OK_UPDATE, 9, types, values, nulls);
+				 SPI_OK_UPDATE, 10, types, values, nulls);
 	if (SPI_processed != 1)
 		elog(ERROR, "the state of the export of %s was lost", export->view_name);
 	SPI_finish();

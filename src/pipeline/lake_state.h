@@ -60,6 +60,7 @@ typedef struct FsLakeExport
 	List	   *chunks;			/* FsLakeChunks */
 	bool		has_more;		/* that were there */
 	FsTime		newest;			/* window end of a row */
+	int64		nans;			/* values that became NULL because decimals have no NaN */
 } FsLakeExport;
 
 /* Functions that have transactions of their own */

@@ -31,7 +31,7 @@ static char message[FS_ICEBERG_MESSAGE_SIZE];
 
 static const FsParquetColumn columns[] = {
 	{"user_id", FS_PARQUET_STRING, true}, {"window_end", FS_PARQUET_TIMESTAMPTZ, true}, {"tags", FS_PARQUET_STRING, false, true},
-	{"d", FS_PARQUET_DOUBLE}, {"u", FS_PARQUET_UUID}, {"bin", FS_PARQUET_BINARY}
+	{"d", FS_PARQUET_DOUBLE}, {"u", FS_PARQUET_UUID}, {"bin", FS_PARQUET_BINARY}, {"dec", FS_PARQUET_DECIMAL, .precision = 20, .scale = 2}
 };
 
 static void
@@ -47,9 +47,9 @@ table(void)
 	static FsIcebergMetadata *metadata;
 	static const FsIcebergPartition partitions[] = {
 		{"window_end", {FS_ICEBERG_DAY, 0}}, {"user_id", {FS_ICEBERG_BUCKET, 16}}, {"user_id", {FS_ICEBERG_IDENTITY, 0}},
-		{"d", {FS_ICEBERG_IDENTITY, 0}}, {"u", {FS_ICEBERG_IDENTITY, 0}}, {"bin", {FS_ICEBERG_TRUNCATE, 3}}
+		{"d", {FS_ICEBERG_IDENTITY, 0}}, {"u", {FS_ICEBERG_IDENTITY, 0}}, {"bin", {FS_ICEBERG_TRUNCATE, 3}}, {"dec", {FS_ICEBERG_TRUNCATE, 100}}
 	};
-	FsIcebergTable description = {"/t", columns, 6, partitions, 6};
+	FsIcebergTable description = {"/t", columns, 7, partitions, 7};
 
 	if (metadata == NULL)
 		metadata = fs_iceberg_metadata_create(&description, "uuid", 1000, message);
@@ -74,7 +74,7 @@ ask(FsIcebergMetadata *metadata)
 	message[0] = '\0';
 	if (fs_iceberg_columns(metadata, &read, &n, message))
 		for (int i = 0; i < n; i++)
-			require(read[i].name != NULL && read[i].type <= FS_PARQUET_UUID, "a column has a name and a type");
+			require(read[i].name != NULL && read[i].type <= FS_PARQUET_DECIMAL, "a column has a name and a type");
 	else
 		require_reason();
 	if (fs_iceberg_spec(metadata, &spec, message))
@@ -202,8 +202,9 @@ static FsBuffer *
 sample(Kind kind)
 {
 	static FsBuffer files[KINDS];
-	static const FsIcebergValue values[6] = {
-		{.i = 20000}, {.i = 3}, {.bytes = "user", .len = 4}, {.f = 1.5}, {.bytes = "0123456789abcdef", .len = 16}, {.is_null = true}
+	static const FsIcebergValue values[7] = {
+		{.i = 20000}, {.i = 3}, {.bytes = "user", .len = 4}, {.f = 1.5}, {.bytes = "0123456789abcdef", .len = 16}, {.is_null = true},
+		{.bytes = "\x05\x8c", .len = 2}
 	};
 	static const int64_t offsets[2] = {4, 100};
 	static const int32_t ids[1] = {1};

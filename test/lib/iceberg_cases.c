@@ -6,13 +6,14 @@
  * fraction are their 64 bits as an integer, strings and bytes are hexadecimal,
  * lists are arrays.  Commands, by "do":
  *
- *	create		"location", "columns" [[name, type, required, is list]], "partitions"
+ *	create		"location", "columns" [[name, type, required, is list, precision, scale]], "partitions"
  *				[as users write them], "sorts" [column], "properties" {}
  *	open		"metadata": goes on with a table that somebody wrote
  *	commit		"operation", "rows" [[values in the order of the schema]], "remove" [paths of
  *				data files], "merge" (all manifests into one), "split" (rows in a
  *				file at most), "summary" {}
  *	add			"columns": to the schema
+ *	widen		"columns": decimals that get a greater precision
  *	drop		"column": from it
  *	expire		"keep_ms", "keep_count": and deletes what nothing leads to any more
  *
@@ -174,6 +175,8 @@ put_value(FsParquetWriter *writer, int column, FsParquetType type, const FsIcebe
 {
 	if (value->is_null)
 		return fs_parquet_put_null(writer, column);
+	if (type == FS_PARQUET_DECIMAL)
+		return fs_parquet_put_decimal(writer, column, value->bytes, value->len);
 	if (type >= FS_PARQUET_STRING)
 		return fs_parquet_put_bytes(writer, column, value->bytes, value->len);
 	if (type == FS_PARQUET_FLOAT || type == FS_PARQUET_DOUBLE)
@@ -356,6 +359,8 @@ read_columns(const FsJsonNode *array, FsParquetColumn **columns)
 		column->type = (FsParquetType) strtol(cell_of(node, 1)->text, NULL, 10);
 		column->required = fs_json_is_true(cell_of(node, 2));
 		column->is_list = fs_json_is_true(cell_of(node, 3));
+		column->precision = (int) strtol(cell_of(node, 4)->text, NULL, 10);
+		column->scale = (int) strtol(cell_of(node, 5)->text, NULL, 10);
 	}
 	return n;
 }
@@ -671,6 +676,13 @@ obey(const FsJsonNode *command, int *deleted)
 	{
 		n = read_columns(fs_json_get_array(command, "columns"), &columns);
 		return fs_iceberg_add_columns(metadata, columns, n, message) && publish(number_of(command, "now", 0));
+	}
+	if (strcmp(what, "widen") == 0)
+	{
+		FsIcebergSchemaChange change = {.nwidened = read_columns(fs_json_get_array(command, "columns"), &columns)};
+
+		change.widened = columns;
+		return fs_iceberg_change_schema(metadata, &change, message) && publish(number_of(command, "now", 0));
 	}
 	require(strcmp(what, "drop") == 0, what);
 	return fs_iceberg_drop_column(metadata, fs_json_get_text(command, "column"), message) &&

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from pyiceberg import expressions as ex
 from pyiceberg.table import StaticTable
 
-BOOLEAN, INT, LONG, FLOAT, DOUBLE, DATE, TIMESTAMP, TIMESTAMPTZ, STRING, BINARY, UUID = range(11)
+BOOLEAN, INT, LONG, FLOAT, DOUBLE, DATE, TIMESTAMP, TIMESTAMPTZ, STRING, BINARY, UUID, DECIMAL = range(12)
 DAY = 86_400_000_000
 START = 20_000 * DAY            # 2024-10-04
 checks = 0
@@ -40,25 +40,33 @@ def check(condition, *what):
 
 
 class Column:
-    def __init__(self, name, kind, required=False, is_list=False):
+    def __init__(self, name, kind, required=False, is_list=False, precision=0, scale=0):
         self.name, self.kind, self.required, self.is_list = name, kind, required, is_list
+        self.precision, self.scale = precision, scale
 
     def described(self):
-        return [self.name, self.kind, self.required, self.is_list]
+        return [self.name, self.kind, self.required, self.is_list, self.precision, self.scale]
 
 
 COLUMNS = [Column("id", LONG, True), Column("user_id", STRING, True), Column("window_end", TIMESTAMPTZ, True),
            Column("b", BOOLEAN), Column("i", INT), Column("l", LONG), Column("f", FLOAT), Column("d", DOUBLE),
            Column("dt", DATE), Column("ts", TIMESTAMP), Column("s", STRING), Column("bin", BINARY), Column("u", UUID),
-           Column("texts", STRING, is_list=True), Column("longs", LONG, is_list=True), Column("größe \"x\".y", DOUBLE)]
+           Column("texts", STRING, is_list=True), Column("longs", LONG, is_list=True), Column("größe \"x\".y", DOUBLE),
+           Column("dec9", DECIMAL, precision=9, scale=2), Column("dec18", DECIMAL, precision=18),
+           Column("dec38", DECIMAL, precision=38, scale=10), Column("decs", DECIMAL, is_list=True, precision=20, scale=20)]
+EXACT = decimal.Context(prec=80)
 
 
 def single(x):
     return struct.unpack("<f", struct.pack("<f", x))[0]
 
 
-def draw(rnd, kind):
+def draw(rnd, column):
     """A value, often an extreme one."""
+    kind = column.kind
+    if kind == DECIMAL:
+        most = 10**column.precision - 1
+        return EXACT.scaleb(decimal.Decimal(rnd.choice([0, 7, -1, most, -most, rnd.randint(-1000, 1000), rnd.randint(-most, most)])), -column.scale)
     if kind == BOOLEAN:
         return rnd.random() < 0.5
     if kind == INT:
@@ -95,22 +103,31 @@ def make_rows(rnd, columns, first, n, days=3, step=1):
             if rnd.random() < nulls[c.name]:
                 row[c.name] = None
             elif c.is_list:
-                row[c.name] = [rnd.choice([None, draw(rnd, c.kind)]) for _ in range(rnd.choice([0, 1, 3]))]
+                row[c.name] = [rnd.choice([None, draw(rnd, c)]) for _ in range(rnd.choice([0, 1, 3]))]
             else:
-                row[c.name] = draw(rnd, c.kind)
+                row[c.name] = draw(rnd, c)
         rows.append(row)
     return rows
 
 
-def encode(value, kind):
+def unscaled(value, scale):
+    """A decimal's digits as bytes of a signed number, as few as it takes."""
+    n = int(EXACT.scaleb(value, scale))
+    return n.to_bytes((n if n >= 0 else ~n).bit_length() // 8 + 1, "big", signed=True)
+
+
+def encode(value, column):
+    kind = column.kind
     if isinstance(value, list):
-        return [encode(v, kind) for v in value]
+        return [encode(v, column) for v in value]
     if value is None or kind in (INT, LONG, DATE, TIMESTAMP, TIMESTAMPTZ):
         return value
     if kind == BOOLEAN:
         return int(value)
     if kind in (FLOAT, DOUBLE):
         return struct.unpack("<q", struct.pack("<d", value))[0]
+    if kind == DECIMAL:
+        return unscaled(value, column.scale).hex()
     return (value.encode() if kind == STRING else value).hex()
 
 
@@ -138,7 +155,7 @@ class Table:
                   partitions=partitions, sorts=list(sorts), properties=properties or {})
 
     def commit(self, rows, operation="append", remove=None, **options):
-        encoded = [[encode(row.get(c.name), c.kind) for c in self.columns] for row in rows]
+        encoded = [[encode(row.get(c.name), c) for c in self.columns] for row in rows]
         if remove is not None:
             options["remove"] = remove
         answer = self.tell(do="commit", operation=operation, rows=encoded, **options)
@@ -181,6 +198,8 @@ def expected(value, kind):
 
 def same(arrow, rows, columns, where):
     """Does the reader's table have these rows, cell by cell?"""
+    for c in columns:
+        check(c.kind != DECIMAL or c.is_list or arrow.schema.field(c.name).type == pa.decimal128(c.precision, c.scale), where, c.name, arrow.schema)
     ids = arrow.column("id").to_pylist()
     check(sorted(ids) == sorted(rows), where, "rows", len(ids), len(rows))
     for c in columns:
@@ -325,9 +344,14 @@ ENTRY_IDS = {0, 1, 3, 4, 2, 134, 100, 101, 102, 103, 104, 108, 117, 118, 109, 11
 FORMS = {BOOLEAN: "<?", INT: "<i", LONG: "<q", FLOAT: "<f", DOUBLE: "<d", DATE: "<i", TIMESTAMP: "<q", TIMESTAMPTZ: "<q"}
 
 
-def decode(bound, kind):
+def decode(bound, column):
+    kind = column.kind
     if kind == STRING:
         return bound.decode()
+    if kind == DECIMAL:
+        value = EXACT.scaleb(decimal.Decimal(int.from_bytes(bound, "big", signed=True)), -column.scale)
+        check(bound == unscaled(value, column.scale), "bytes of a bound", bound)
+        return value
     return bound if kind in (BINARY, UUID) else struct.unpack(FORMS[kind], bound)[0]
 
 
@@ -366,16 +390,16 @@ def check_data_file(file, metadata, columns):
             continue
         key = (lambda v: v.encode()) if c.kind == STRING else (lambda v: v)
         low, high = maps["lower_bounds"][number], maps["upper_bounds"].get(number)
-        check(key(decode(low, c.kind)) <= min(map(key, values)), c.name, "lower")
+        check(key(decode(low, c)) <= min(map(key, values)), c.name, "lower")
         if c.kind in (STRING, BINARY):
-            check(len(decode(low, c.kind)) <= 16 and (high is None or len(decode(high, c.kind)) <= 16), c.name)
+            check(len(decode(low, c)) <= 16 and (high is None or len(decode(high, c)) <= 16), c.name)
             check(high is not None or max(map(key, values))[:4] in (b"\xff\xff\xff\xff", "\U0010ffff".encode()), c.name, "no upper")
         else:
-            check((decode(low, c.kind), decode(high, c.kind)) == (min(values), max(values)), c.name, "exact")
+            check((decode(low, c), decode(high, c)) == (min(values), max(values)), c.name, "exact")
             if c.kind in (FLOAT, DOUBLE):
-                check(decode(low, c.kind) != 0 or math.copysign(1, decode(low, c.kind)) < 0, "-0.0")
-                check(decode(high, c.kind) != 0 or math.copysign(1, decode(high, c.kind)) > 0, "+0.0")
-        check(high is None or key(decode(high, c.kind)) >= max(map(key, values)), c.name, "upper", high)
+                check(decode(low, c) != 0 or math.copysign(1, decode(low, c)) < 0, "-0.0")
+                check(decode(high, c) != 0 or math.copysign(1, decode(high, c)) > 0, "+0.0")
+        check(high is None or key(decode(high, c)) >= max(map(key, values)), c.name, "upper", high)
 
 
 def check_manifests(table, foreign=False):
@@ -444,7 +468,7 @@ def main_table(program, directory, rnd, con):
     table.columns += added
     table.commit(make_rows(rnd, table.columns, 2000, 100))
     schema = table.open().schema()
-    check(schema.find_field("neu").field_id == len(COLUMNS) + 3, schema)
+    check(schema.find_field("neu").field_id == len(COLUMNS) + 4, schema)
     check([s.schema_id for s in table.open().schemas().values()] == [0, 1])
 
     table.commit(make_rows(rnd, table.columns, 3000, 50), merge=True)
@@ -482,16 +506,27 @@ def main_table(program, directory, rnd, con):
     if con:
         check_duckdb(con, rnd, table, table.columns)
 
+    # a decimal gets a greater precision; what was written before is of the old one
+    wide = Column("dec9", DECIMAL, precision=20, scale=2)
+    table.tell(do="widen", columns=[wide.described()])
+    table.columns = [wide if c.name == "dec9" else c for c in table.columns]
+    table.commit(make_rows(rnd, table.columns, 3500, 40))
+    check_snapshots(table)
+    check_manifests(table)
+    check_filters(rnd, table, [wide])
+    if con:
+        check_duckdb(con, rnd, table, table.columns)
+
     table.tell(do="drop", column="i")
     table.columns = [c for c in table.columns if c.name != "i"]
-    table.tell(do="add", columns=[["i", STRING, False, False]])
+    table.tell(do="add", columns=[Column("i", STRING).described()])
     again = Column("i", STRING)
     for row in list(table.rows.values()):
         row = table.rows[row["id"]] = Row(row)
         row["i"] = None
     table.columns.append(again)
     table.commit(make_rows(rnd, table.columns, 4000, 30))
-    check(table.open().schema().find_field("i").field_id == len(COLUMNS) + 6)
+    check(table.open().schema().find_field("i").field_id == len(COLUMNS) + 7)
     check_snapshots(table)
 
     # only what expired snapshots alone lead to is deleted
@@ -512,7 +547,8 @@ def main_table(program, directory, rnd, con):
 SPECS = [[], ["identity(s)"], ["truncate(4, s)"], ["truncate(3, bin)"], ["year(dt)"], ["month(ts)"], ["hour(window_end)"],
          ["bucket(4, l)"], ["truncate(10, i)"], ["truncate(7, l)"], ["identity(b)"], ["i"], ["bucket(4, u)"], ["d"], ["f"],
          ["month(dt)", "bucket(3, bin)"], ["day(dt)"], ["year(ts)", "truncate(2, user_id)"], ["u"], ["dt"], ["ts"],
-         ["bucket(5, dt)", "bucket(5, ts)"], ['"größe ""x"".y"', "bin"]]
+         ["bucket(5, dt)", "bucket(5, ts)"], ['"größe ""x"".y"', "bin"], ["dec9"], ["dec38"], ["bucket(4, dec9)", "bucket(3, dec38)"],
+         ["truncate(50, dec18)"], ["truncate(1000000, dec38)"]]
 
 
 def not_least(rows):
@@ -587,7 +623,8 @@ def foreign_table(program, directory, rnd):
                       pa.array([START], pa.int64()).cast(pa.timestamp("us", tz="UTC")), pa.array([None], pa.int32()),
                       pa.array([decimal.Decimal("1.25")], pa.decimal128(10, 2))], schema=pa.schema([pa.field(*k) for k in kinds]))
     other.append(added)
-    table.rows[900] = Row({c.name: None for c in columns}, id=900, user_id="u1", window_end=START)
+    table.rows[900] = Row({c.name: None for c in columns}, id=900, user_id="u1", window_end=START, price=decimal.Decimal("1.25"))
+    columns = columns + [Column("price", DECIMAL, precision=10, scale=2)]
 
     # somebody else's keys, at every level
     metadata = json.load(open(local(other.metadata_location)))
@@ -610,7 +647,7 @@ def foreign_table(program, directory, rnd):
     check_manifests(table, foreign=True)
     check_filters(rnd, table, columns)
     prices = table.open().scan(row_filter="price is not null").to_arrow()
-    check(prices.column("price").to_pylist() == [decimal.Decimal("1.25")])
+    check(decimal.Decimal("1.25") in prices.column("price").to_pylist())
 
     # a tag outlives the age of snapshots
     table.tell(do="expire", keep_ms=0, keep_count=1)

@@ -4,6 +4,8 @@ that share no code with the extension.
     lake.py compare URI CATALOG TABLE HISTORY [KEY=VALUE ...]
     lake.py files URI - DIRECTORY HISTORY
     lake.py schema URI CATALOG TABLE -
+    lake.py types URI CATALOG TABLE -
+    lake.py widen URI CATALOG TABLE COLUMN PRECISION=SCALE
     lake.py change URI CATALOG TABLE TAG [KEY=VALUE ...]
     lake.py travel URI CATALOG TABLE
     lake.py watch URI CATALOG TABLE FILE
@@ -15,7 +17,8 @@ URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
 the table ("KEY=x*9" is nine times "x").  "files" compares Parquet
 files that another reader made of the table.  "schema" prints the columns with
-their ids, first those of the oldest snapshot.  "compare" prints one line: how many rows the lake and the history
+their ids, first those of the oldest snapshot; "types" the types of the columns that
+are there; "widen" gives a decimal a greater precision.  "compare" prints one line: how many rows the lake and the history
 have, how many only one of the two has, and how many files and snapshots there
 are; then up to ten rows of each kind.  Rows are read by PyIceberg from its SQL
 catalog on the database itself, and once more by DuckDB: from the files that
@@ -28,6 +31,7 @@ times, each as soon as it can.
 """
 import collections
 import datetime
+import decimal
 import os
 import sys
 import uuid
@@ -54,6 +58,8 @@ def plain(value):
         return str(value)
     if isinstance(value, float) and value != value:
         return "NaN"
+    if isinstance(value, decimal.Decimal) and value.is_nan():
+        return None             # as decimals of a lake have it
     return value
 
 
@@ -64,19 +70,25 @@ def load_table(uri, catalog, table, properties):
                                           init_catalog_tables="false", **properties).load_table(table)
 
 
-def read_history(cursor, history, columns):
+def is_decimal(arrow):
+    return pyarrow.types.is_decimal(arrow.value_type if hasattr(arrow, "value_type") else arrow)
+
+
+def read_history(cursor, history, columns, decimals=()):
     cursor.execute("SELECT a.attname, a.atttypid FROM pg_attribute a WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped",
                    (history,))
     types = dict(cursor.fetchall())
     assert set(types) == set(columns), (types, columns)
-    cursor.execute("SELECT %s FROM %s" % (", ".join('"%s"%s' % (c, "::text" if types[c] in (114, 1700, 3802) else "") for c in columns), history))
+    casts = {114: "::text", 1700: "::text", 3802: "::text", 1231: "::text[]"}
+    cursor.execute("SELECT %s FROM %s" % (", ".join('"%s"%s' % (c, casts.get(types[c], "") if c not in decimals else "") for c in columns), history))
     return [tuple(map(plain, row)) for row in cursor.fetchall()]
 
 
 def read_lake(table):
     data = table.scan().to_arrow()
     columns = data.column_names
-    return columns, [tuple(plain(row[c]) for c in columns) for row in data.to_pylist()]
+    decimals = [f.name for f in data.schema if is_decimal(f.type)]
+    return columns, decimals, [tuple(plain(row[c]) for c in columns) for row in data.to_pylist()]
 
 
 def load_extensions(connection):
@@ -103,8 +115,8 @@ def read_files(table, columns):
 
 def compare(uri, catalog, name, history, properties):
     table = load_table(uri, catalog, name, properties)
-    columns, lake = read_lake(table)
-    expected, got = history_of(uri, history, columns), collections.Counter(lake)
+    columns, decimals, lake = read_lake(table)
+    expected, got = history_of(uri, history, columns, decimals), collections.Counter(lake)
     missing, extra = expected - got, got - expected
     same = "-"
     if not properties.get("s3.endpoint"):
@@ -133,16 +145,28 @@ def files(uri, _, directory, history, properties):
         print(row)
 
 
-def history_of(uri, history, columns):
+def history_of(uri, history, columns, decimals=()):
     with psycopg2.connect(uri) as connection, connection.cursor() as cursor:
         cursor.execute("SET TimeZone = 'UTC'")
-        return collections.Counter(read_history(cursor, history, columns))
+        return collections.Counter(read_history(cursor, history, columns, decimals))
 
 
 def schema(uri, catalog, name, _, properties):
     table = load_table(uri, catalog, name, properties)
     for schema in table.schemas()[table.metadata.snapshots[0].schema_id], table.schema():
         print(" ".join("%s=%d%s" % (f.name, f.field_id, "!" if f.required else "") for f in schema.fields))
+
+
+def types(uri, catalog, name, _, properties):
+    print(" ".join("%s=%s" % (f.name, str(f.field_type).replace(" ", "")) for f in load_table(uri, catalog, name, properties).schema().fields))
+
+
+def widen(uri, catalog, name, column, properties):
+    from pyiceberg.types import DecimalType
+
+    for precision, scale in properties.items():
+        with load_table(uri, catalog, name, {}).update_schema() as update:
+            update.update_column(column, field_type=DecimalType(int(precision), int(scale)))
 
 
 def change(uri, catalog, name, tag, properties):
@@ -214,7 +238,7 @@ def contend(uri, catalog, name, count, properties):
 
 def main():
     command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
-    commands = {"compare": compare, "files": files, "change": change, "schema": schema, "travel": travel, "watch": watch,
+    commands = {"compare": compare, "files": files, "change": change, "schema": schema, "types": types, "widen": widen, "travel": travel, "watch": watch,
                 "sorted": sorted_files, "reachable": reachable, "contend": contend}
     commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 

@@ -5,7 +5,7 @@
  * A case: path, level of zstd, rows and bytes of a row group, rows and bytes of
  * a page, bytes of a dictionary, number of columns, and for each column its
  * name, type, whether it is required, whether it is a list, its id and that of
- * its elements; then the number of rows and the rows.  A value is a byte, 0 for
+ * its elements, precision and scale; then the number of rows and the rows.  A value is a byte, 0 for
  * NULL, 1 for what follows (8 bytes, or a length and bytes), 2 for a list (its
  * length, then its elements).  Strings have their length before them; numbers
  * are 32 bits; all is little-endian.  The answer is a line a column: bytes,
@@ -97,7 +97,8 @@ read_value(FsParquetWriter *writer, int column, FsParquetType type)
 		size_t		len;
 		char	   *bytes = read_string(&len, 0);
 
-		require(fs_parquet_put_bytes(writer, column, bytes, len), "fs_parquet_put_bytes");
+		require(type == FS_PARQUET_DECIMAL ? fs_parquet_put_decimal(writer, column, bytes, len) :
+				fs_parquet_put_bytes(writer, column, bytes, len), "fs_parquet_put_bytes");
 		free(bytes);
 	}
 	else
@@ -166,6 +167,8 @@ read_columns(FsParquetColumn *columns, int ncolumns)
 		columns[i].is_list = read_number() != 0;
 		columns[i].field_id = (int32_t) read_number();
 		columns[i].element_id = (int32_t) read_number();
+		columns[i].precision = (int) read_number();
+		columns[i].scale = (int) read_number();
 	}
 }
 

@@ -10,6 +10,7 @@ equal the least and greatest where they say they are exact; bounds and counts
 for a manifest are computed again from the values; readers that skip by
 statistics have to find what they would find without.
 """
+import decimal
 import math
 import os
 import random
@@ -21,11 +22,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BOOLEAN, INT, LONG, FLOAT, DOUBLE, DATE, TIMESTAMP, TIMESTAMPTZ, STRING, BINARY, UUID = range(11)
+BOOLEAN, INT, LONG, FLOAT, DOUBLE, DATE, TIMESTAMP, TIMESTAMPTZ, STRING, BINARY, UUID, DECIMAL = range(12)
 WIDTH = {INT: 32, DATE: 32, LONG: 64, TIMESTAMP: 64, TIMESTAMPTZ: 64}
 ARROW = {BOOLEAN: pa.bool_(), INT: pa.int32(), LONG: pa.int64(), FLOAT: pa.float32(), DOUBLE: pa.float64(),
          DATE: pa.date32(), TIMESTAMP: pa.timestamp("us"), TIMESTAMPTZ: pa.timestamp("us", tz="UTC"),
          STRING: pa.string(), BINARY: pa.binary()}
+EXACT = decimal.Context(prec=80)
 LETTERS = "abcé€😀\u00ff\uffff\U0010ffff\ud7ff\x01z"
 
 
@@ -34,7 +36,9 @@ class Column:
 
     def __init__(self, rnd, number):
         self.name = rnd.choice(["c%d", "häufig %d", "a.b %d", "%d"]) % number
-        self.type = rnd.randrange(11)
+        self.type = rnd.randrange(12)
+        self.precision = rnd.choice([1, 2, 9, 10, 18, 19, 38, rnd.randint(1, 38)]) if self.type == DECIMAL else 0
+        self.scale = rnd.choice([0, self.precision, rnd.randint(0, self.precision)])
         self.required = rnd.random() < 0.3
         self.is_list = rnd.random() < 0.25
         self.id, self.element_id = number + 1, number + 1001
@@ -67,6 +71,10 @@ class Column:
         if self.type == BINARY:
             n = rnd.choice([0, 1, 3, 15, 16, 17, 64, 65, 300])
             return bytes(rnd.choice([0, 1, 65, 255, 255, 255]) for _ in range(n))
+        if self.type == DECIMAL:
+            most = 10**self.precision - 1
+            digits = rnd.choice([0, 1, -1, most, -most, rnd.randint(-most, most), rnd.randint(max(-most, -300), min(most, 300))])
+            return EXACT.scaleb(decimal.Decimal(digits), -self.scale)
         return rnd.randbytes(16)
 
     def element(self):
@@ -82,6 +90,12 @@ class Column:
         return [self.element() for _ in range(self.rnd.choice([0, 1, 2, 5, 40]))]
 
 
+def unscaled(value, scale):
+    """A decimal's digits as bytes of a signed number, as few as it takes."""
+    n = int(EXACT.scaleb(value, scale))
+    return n.to_bytes((n if n >= 0 else ~n).bit_length() // 8 + 1, "big", signed=True)
+
+
 def u32(n):
     return struct.pack("<I", n)
 
@@ -95,6 +109,8 @@ def encode(column, value):
         return b"\0"
     if isinstance(value, list):
         return b"\2" + u32(len(value)) + b"".join(encode(column, v) for v in value)
+    if isinstance(value, decimal.Decimal):
+        return b"\1" + text(unscaled(value, column.scale))
     if isinstance(value, bytes):
         return b"\1" + text(value)
     if isinstance(value, float):
@@ -162,6 +178,8 @@ def check_bounds(column, values, line):
             assert upper == least[1] or cut(least[1]) != least[1], ("upper", line)
             if column.type == STRING:
                 assert len(upper.decode()) <= 16
+    elif column.type == DECIMAL:
+        assert (lower, upper) == tuple(unscaled(v, column.scale) for v in least), ("bounds", lower, upper, least)
     else:
         form = {BOOLEAN: "<B", INT: "<i", DATE: "<i", FLOAT: "<f", DOUBLE: "<d"}.get(column.type, "<q")
         got = struct.unpack(form, lower)[0], struct.unpack(form, upper)[0]
@@ -205,7 +223,7 @@ def check_statistics(path, columns, table):
 def check_filters(path, columns, table, rnd):
     """DuckDB skips row groups and pages by their statistics: it has to find what is there."""
     for c, column in enumerate(columns):
-        if column.is_list or column.type not in (INT, LONG, STRING, DOUBLE) or not table[c]:
+        if column.is_list or column.type not in (INT, LONG, STRING, DOUBLE, DECIMAL) or not table[c]:
             continue
         value = rnd.choice(table[c])
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
@@ -229,7 +247,7 @@ def run_case(program, path, seed):
                rnd.choice([1, 8, 100, 20000]), rnd.choice([64, 1 << 20]), rnd.choice([10, 2000, 1 << 20])]
     case = text(path.encode()) + b"".join(map(u32, options)) + u32(len(columns))
     for c in columns:
-        case += text(c.name.encode()) + b"".join(map(u32, [c.type, c.required, c.is_list, c.id, c.element_id]))
+        case += text(c.name.encode()) + b"".join(map(u32, [c.type, c.required, c.is_list, c.id, c.element_id, c.precision, c.scale]))
     case += u32(nrows) + b"".join(encode(c, table[i][r]) for r in range(nrows) for i, c in enumerate(columns))
     program.stdin.write(case)
     program.stdin.flush()
@@ -244,7 +262,8 @@ def run_case(program, path, seed):
         field = got.schema.field(i)
         assert field.metadata[b"PARQUET:field_id"] == str(column.id).encode() and field.nullable != column.required
         if column.type != UUID:
-            assert (field.type.value_type if column.is_list else field.type) == ARROW[column.type], field
+            arrow = pa.decimal128(column.precision, column.scale) if column.type == DECIMAL else ARROW[column.type]
+            assert (field.type.value_type if column.is_list else field.type) == arrow, field
         cells = [c for chunk in got.column(i).chunks for c in raw(chunk, column.type)]
         assert cells == [bits(c, column.type) for c in table[i]], ("cells", column.name, column.type)
         check_bounds(column, leaves(table[i]), lines[i])

@@ -412,6 +412,65 @@ check_evolution(void)
 	fs_iceberg_metadata_free(metadata);
 }
 
+/* Decimals: their type as text, digits that become more, and what cannot become of them. */
+static void
+check_decimal_columns(void)
+{
+	FsIcebergMetadata *metadata = create();
+	const FsParquetColumn added[] = {{"price", FS_PARQUET_DECIMAL, .precision = 12, .scale = 2},
+	{"prices", FS_PARQUET_DECIMAL, .is_list = true, .precision = 9}, {"text", FS_PARQUET_STRING}};
+	FsParquetColumn wide[] = {{"price", FS_PARQUET_DECIMAL, .precision = 38, .scale = 2},
+	{"prices", FS_PARQUET_DECIMAL, .is_list = true, .precision = 10}};
+	FsIcebergSchemaChange change = {.widened = wide, .nwidened = 2};
+	FsParquetColumn *read;
+	int			n;
+
+	CHECK(fs_iceberg_add_columns(metadata, added, 3, message) && fs_iceberg_columns(metadata, &read, &n, message) && n == 7);
+	CHECK(strstr(json_of(metadata), "\"type\":\"decimal(12, 2)\"") != NULL);
+	CHECK(read[4].type == FS_PARQUET_DECIMAL && read[4].precision == 12 && read[4].scale == 2 && read[4].field_id == 6);
+	CHECK(read[5].is_list && read[5].precision == 9 && read[5].scale == 0 && read[5].element_id == 8);
+	CHECK(fs_iceberg_change_schema(metadata, &change, message) && fs_iceberg_columns(metadata, &read, &n, message) && n == 7);
+	CHECK(read[4].precision == 38 && read[4].scale == 2 && read[4].field_id == 6 && fs_iceberg_schema_id(metadata) == 2);
+	CHECK(read[5].is_list && read[5].precision == 10 && read[5].field_id == 7 && read[5].element_id == 8);
+	CHECK(strstr(json_of(metadata), "\"type\":\"decimal(12, 2)\"") != NULL && strstr(json_of(metadata), "\"type\":\"decimal(38, 2)\"") != NULL);
+	change.nwidened = 1;
+	for (int i = 0; i < 4; i++)
+	{
+		static const FsParquetColumn wrong[] = {{"price", FS_PARQUET_DECIMAL, .precision = 37, .scale = 2},
+		{"price", FS_PARQUET_DECIMAL, .precision = 38, .scale = 3}, {"prices", FS_PARQUET_DECIMAL, .precision = 12},
+		{"text", FS_PARQUET_DECIMAL, .precision = 12, .scale = 2}};
+
+		change.widened = &wrong[i];
+		CHECK(!fs_iceberg_change_schema(metadata, &change, message) && strstr(message, "cannot become decimal(") != NULL);
+	}
+	fs_iceberg_metadata_free(metadata);
+}
+
+/* Can a table be partitioned by truncate(width) of a decimal? */
+static bool
+can_truncate(int precision, int32_t width)
+{
+	const FsIcebergType type = {.kind = FS_ICEBERG_DECIMAL, .precision = precision, .scale = 1};
+
+	return fs_iceberg_can_partition(&(FsIcebergTransform) {FS_ICEBERG_TRUNCATE, width}, &type);
+}
+
+/* Partitions by decimals have paths that people can read, and values that have room. */
+static void
+check_decimal_partitions(void)
+{
+	FsIcebergField field = {.source_id = 1, .field_id = 1000, .name = "price", .transform = {FS_ICEBERG_IDENTITY, 0},
+	.source = {.kind = FS_ICEBERG_DECIMAL, .precision = 12, .scale = 2}};
+	const FsIcebergSpec spec = {.nfields = 1, .fields = &field};
+	const FsIcebergValue value = {.bytes = "\xfa\x74", .len = 2};
+	FsBuffer	path = {0};
+
+	field.result = field.source;
+	CHECK(fs_iceberg_partition_path(&spec, &value, &path) && path.len == 6 && memcmp(path.data, "-14.20", 6) == 0);
+	CHECK(can_truncate(2, 60) && !can_truncate(2, 70) && can_truncate(9, INT32_MAX) && can_truncate(38, INT32_MAX) && can_truncate(1, 10));
+	fs_buffer_free(&path);
+}
+
 /* All of a change makes one schema; older ones stay as they were. */
 static void
 check_schema_change(void)
@@ -742,6 +801,8 @@ main(void)
 	check_log();
 	check_evolution();
 	check_schema_change();
+	check_decimal_columns();
+	check_decimal_partitions();
 	check_expiry();
 	check_reading();
 	check_paths();

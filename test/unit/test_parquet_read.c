@@ -12,15 +12,17 @@
 #include "core/compress.h"
 #include "core/parquet_read.h"
 #include "core/thrift_read.h"
+#include "core/unscaled.h"
 #include "draw.h"
 #include "unit.h"
 
-#define NCOLUMNS 24
+#define NCOLUMNS 30
 #define MUTATIONS 4000
 #define SPOILT 1000			/* files of changed pages */
 
 static FsParquetColumn columns[NCOLUMNS];
 static char names[NCOLUMNS][16];
+static const int precisions[] = {18, 9, 38};	/* of decimals */
 static char message[FS_PARQUET_MESSAGE_SIZE];
 
 static bool
@@ -36,8 +38,8 @@ make_columns(void)
 	for (int i = 0; i < NCOLUMNS; i++)
 	{
 		snprintf(names[i], sizeof(names[i]), "c%d", i);
-		columns[i] = (FsParquetColumn) {.name = names[i], .type = (FsParquetType) (i % 11), .required = i % 3 == 0,
-			.is_list = i >= 13, .field_id = i + 1, .element_id = 100 + i};
+		columns[i] = (FsParquetColumn) {.name = names[i], .type = i < 24 ? (FsParquetType) (i % 12) : FS_PARQUET_DECIMAL, .required = i % 3 == 0,
+			.is_list = i >= 14 && i < 27, .precision = precisions[i % 3], .scale = i % 3, .field_id = i + 1, .element_id = 100 + i};
 	}
 }
 
@@ -69,6 +71,9 @@ put_value(FsParquetWriter *writer, int column, int variety)
 			for (size_t i = 0; i < len; i++)
 				bytes[i] = (char) ('a' + (variety < 100 ? (int) len % 5 : draw_below(26)));
 			fs_parquet_put_bytes(writer, column, bytes, len);
+			break;
+		case FS_PARQUET_DECIMAL:
+			fs_parquet_put_decimal(writer, column, bytes, fs_unscaled_put(n % (columns[column].precision > 9 ? INT64_MAX / 16 : 1000000000), bytes));
 			break;
 		default:
 			fs_parquet_put_int(writer, column, n);
@@ -342,6 +347,63 @@ check_keys(void)
 	fs_buffer_free(&file);
 }
 
+/* Writes these decimals into a file of one column, that can be NULL. */
+static void
+write_decimals(const FsParquetColumn *column, const int64_t *values, int n, FsBuffer *file)
+{
+	FsParquetWriter *writer = fs_parquet_create(column, 1, &fs_parquet_defaults, sink, file);
+	char		bytes[FS_UNSCALED_SIZE];
+
+	for (int i = 0; i < n; i++)
+	{
+		fs_parquet_put_decimal(writer, 0, bytes, fs_unscaled_put(values[i], bytes));
+		fs_parquet_end_row(writer);
+	}
+	CHECK(fs_parquet_finish(writer));
+	fs_parquet_free(writer);
+}
+
+/* Decimals of files from before their column got a greater precision: rows are those of a file from after it. */
+static void
+check_decimals(int precision, int later)
+{
+	static const int64_t values[] = {-999999999, -65536, -256, -255, -128, -1, 0, 1, 127, 128, 65535, 16777216, 999999999};
+	const int	n = sizeof(values) / sizeof(values[0]);
+	FsParquetColumn column = {.name = "c", .type = FS_PARQUET_DECIMAL, .field_id = 1, .precision = precision, .scale = 2};
+	FsParquetColumn wanted = column;
+	FsBuffer	files[3] = {0};
+	FsBuffer	key[2] = {0};
+	FsParquetReader *reader;
+	bool		ordered = true;
+
+	wanted.precision = later;
+	write_decimals(&column, values, n, &files[0]);
+	write_decimals(&wanted, values, n, &files[1]);
+	CHECK(copy_rows(&files[0], &wanted, 1, &fs_parquet_defaults, &files[2]) == n);
+	CHECK(files[2].len == files[1].len && memcmp(files[2].data, files[1].data, files[1].len) == 0);
+	reader = fs_parquet_open(files[0].data, files[0].len, &wanted, 1, message);
+	for (int i = 0; fs_parquet_next_row(reader, message) > 0; i++)
+	{
+		fs_buffer_reset(&key[i % 2]);
+		fs_parquet_take_key(reader, 0, false, false, &key[i % 2]);
+		if (i > 0)
+			ordered = ordered && key[0].len == key[1].len && memcmp(key[(i - 1) % 2].data, key[i % 2].data, key[0].len) < 0;
+	}
+	CHECK(ordered);
+	fs_parquet_reader_free(reader);
+	wanted.precision = precision - 1;
+	CHECK(copy_rows(&files[0], &wanted, 1, &fs_parquet_defaults, &files[2]) == -1 && strstr(message, "another type") != NULL);
+	wanted.precision = later;
+	wanted.scale = 3;
+	CHECK(copy_rows(&files[0], &wanted, 1, &fs_parquet_defaults, &files[2]) == -1 && strstr(message, "another type") != NULL);
+	wanted.type = precision <= 9 ? FS_PARQUET_INT : precision <= 18 ? FS_PARQUET_LONG : FS_PARQUET_BINARY;
+	CHECK(copy_rows(&files[0], &wanted, 1, &fs_parquet_defaults, &files[2]) == -1 && strstr(message, "another type") != NULL);
+	for (int i = 0; i < 3; i++)
+		fs_buffer_free(&files[i]);
+	fs_buffer_free(&key[0]);
+	fs_buffer_free(&key[1]);
+}
+
 int
 main(void)
 {
@@ -363,6 +425,12 @@ main(void)
 	small.dictionary_bytes = 100;
 	round_trip("small dictionaries", 1000, 1000, &small);
 	check_keys();
+	check_decimals(9, 9);
+	check_decimals(9, 18);
+	check_decimals(9, 38);
+	check_decimals(12, 25);
+	check_decimals(20, 21);
+	check_decimals(19, 38);
 
 	/* a column that the file has not, one that it has in another form, and a file of somebody else's */
 	writer = fs_parquet_create(columns, NCOLUMNS, &small, sink, &file);
