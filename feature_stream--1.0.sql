@@ -323,6 +323,7 @@ CREATE INDEX ON feature_stream.lake_chunk (view, id);
 -- Files in lakes that no table needs (any more) after a time.  A file is entered before it is made, and
 -- taken out in the transaction that makes it part of a table: what a crash leaves behind is here.
 -- is_unread: a list of manifests; before it goes, what only it leads to is looked for and entered, too.
+-- is_named: it was entered before it was made, so an upload of it may have been begun.
 CREATE TABLE feature_stream.lake_file (
     location      text PRIMARY KEY,
     view          oid NOT NULL,
@@ -330,7 +331,8 @@ CREATE TABLE feature_stream.lake_file (
     "user"        oid NOT NULL,
     delete_after  timestamptz NOT NULL,
     failure_count int NOT NULL DEFAULT 0,
-    is_unread     boolean NOT NULL DEFAULT false
+    is_unread     boolean NOT NULL DEFAULT false,
+    is_named      boolean NOT NULL DEFAULT false
 );
 
 -- Upkeep of tables in lakes that was asked for by functions (the action is their name), for the lake worker,
