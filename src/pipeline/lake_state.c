@@ -259,6 +259,26 @@ fs_lake_state_drop(const FsLakeExport *export, List *locations, List *lists)
 	enter_files(export, lists, DROPPED_LIFE, true);
 }
 
+/* See lake_state.h. */
+List *
+fs_lake_state_unknown(List *locations)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[1] = {TEXTARRAYOID};
+	Datum		values[1] = {fs_lake_state_array(locations)};
+	List	   *unknown = NIL;
+
+	SPI_connect();
+	fs_query_run("SELECT u.n FROM pg_catalog.unnest($1) WITH ORDINALITY u (l, n)"
+				 " WHERE NOT EXISTS (SELECT FROM feature_stream.lake_file f WHERE f.location = u.l) ORDER BY u.n",
+				 SPI_OK_SELECT, 1, types, values, NULL);
+	MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		unknown = lappend(unknown, list_nth(locations, (int) fs_query_int64(i, 1, 0) - 1));
+	SPI_finish();
+	return unknown;
+}
+
 /* Takes chunks out; each must still be there, or its rows would be exported twice. */
 static void
 take_chunk(const FsLakeChunk *chunk)

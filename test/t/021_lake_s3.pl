@@ -164,6 +164,44 @@ query_is($node, "SELECT string_agg(action || ' ' || state || ' ' || (file_count 
 	'compact_lake done true,expire_snapshots done true,merge_manifests done true', 'files and manifests become few, and old snapshots go');
 is_whole('and the rows stay');
 
+# --- What nothing leads to is found by listing the store, some at a time: objects, and an upload whose name was forgotten.
+my ($table) = $node->safe_psql('postgres', "SELECT feature_stream.iceberg_metadata_location('sessions')") =~ m,^s3://(.*)/metadata/,;
+my @objects = map { sprintf("$store->{data}/$table/data/0a1b2c3d-0000-4000-8000-%012d.parquet", $_) } 1 .. 1100;
+my $before = crash_count($node);
+
+# Some days old, as the store has it.
+sub age
+{
+	my (@paths) = @_;
+
+	utime(time() - 4 * 86400, time() - 4 * 86400, @paths) == @paths or die "utime: $!";
+	return;
+}
+
+$store->break_next(map { 'uploads:500' } 1 .. 30);
+set_fault($node, 'lake_part:crash:1');
+write_long();
+wait_until('a crash', sub { answer_of($node, 'SELECT 1'); crash_count($node) > $before });
+end_crashes($node);
+wait_until('a file that is put off', sub { (answer_of($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE failure_count > 0') // 0) ne '0' });
+$node->safe_psql('postgres', 'DELETE FROM feature_stream.lake_file WHERE failure_count > 0');
+$store->break_next();
+is_whole('an upload is forgotten');
+is($store->uploads, 1, 'and left behind');
+append_to_file($_, 'x') foreach @objects;
+age(glob("$store->{data}/$table/data/*.parquet $store->{data}/$table/metadata/*.* $store->{data}/features/.sgwtmp/multipart/*/*/"));
+$store->break_next(qw(list:503 list:cut uploads:500));
+my $request = $node->safe_psql('postgres', "SELECT feature_stream.remove_orphan_files('sessions')");
+wait_until('the request', sub { (answer_of($node, "SELECT state FROM feature_stream.stat_lake_upkeep WHERE request = $request") // 'waiting') ne 'waiting' });
+query_is($node, "SELECT what, count(*) FROM feature_stream.stat_lake_upkeep_file WHERE request = $request GROUP BY what ORDER BY what", "orphan|1100\nupload|1",
+	'what nothing leads to is found');
+is($store->orders, 0, 'whatever becomes of requests');
+is($store->uploads, 0, 'the upload is aborted');
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_file SET delete_after = '-infinity' WHERE NOT is_unread");
+wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE NOT is_unread") // 1) eq '0' }, 600);
+is(scalar(grep { -e } @objects), 0, 'and the objects are deleted');
+is_whole('but none that the table needs');
+
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 my $tables = $node->safe_psql('postgres', 'TABLE feature_stream.lake_export; TABLE feature_stream.stat_offline; TABLE feature_stream.lake_file');
 unlike($log =~ s/^.*(STATEMENT|statement):.*$//mgr, qr/lakesecret|wrongsecret/, 'no secret is in the log');
