@@ -64,7 +64,7 @@ extern void fs_s3_append(StringInfo query, const char *name, const char *value);
 /* s3_upload.c: puts an object part by part; false, and nothing was done, where the store does not know that. */
 extern bool fs_s3_upload(FsObjectStore *store, const char *path, const FsObjectBody *body, bool replace);
 
-/* s3_list.c: operations of the store, and how long an object is (-1: it is not there). */
+/* s3_list.c: operations of the store, and whether an object is there. */
 extern List *fs_s3_list(FsObjectStore *store, const char *path, char **after);
 extern List *fs_s3_uploads(FsObjectStore *store, const char *path);
 extern void fs_s3_abort(FsObjectStore *store, const char *path, const char *upload_id);
