@@ -188,6 +188,10 @@ $node->safe_psql('postgres', 'DELETE FROM feature_stream.lake_file WHERE failure
 $store->break_next();
 is_whole('an upload is forgotten');
 is($store->uploads, 1, 'and left behind');
+# What expired snapshots needed is entered before, or it would be found, too.
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
+wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 AND next_upkeep_time > now() FROM feature_stream.lake_export") // '') eq 't' });
+query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread', '0', 'all lists of expired snapshots are read');
 append_to_file($_, 'x') foreach @objects;
 age(glob("$store->{data}/$table/data/*.parquet $store->{data}/$table/metadata/*.* $store->{data}/features/.sgwtmp/multipart/*/*/"));
 $store->break_next(qw(list:503 list:cut uploads:500));
