@@ -274,7 +274,8 @@ CREATE TABLE feature_stream.backfill (
 
 -- Feature views that are exported to a lake, and how far that is.  The counts, times and errors are the lake
 -- worker's; table_uuid is null until it has made the table.  id: another one when an export ended and began again.
--- column_numbers, column_names: attributes of the history that the table has followed.
+-- column_numbers, column_names: attributes of the history that the table has followed.  orphan_position: where
+-- the search for files that nobody needs goes on.
 CREATE TABLE feature_stream.lake_export (
     view               oid PRIMARY KEY,
     id                 bigint GENERATED ALWAYS AS IDENTITY,
@@ -305,6 +306,8 @@ CREATE TABLE feature_stream.lake_export (
     snapshot_count        int,
     small_file_count      int,
     last_upkeep_error     text,
+    next_orphan_time      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp() + '1 day'::interval,
+    orphan_position       text,
     UNIQUE (catalog_name, table_namespace, table_name)
 ) WITH (fillfactor = 50);
 
@@ -324,6 +327,7 @@ CREATE INDEX ON feature_stream.lake_chunk (view, id);
 -- Files in lakes that no table needs (any more) after a time.  A file is entered before it is made, and
 -- taken out in the transaction that makes it part of a table: what a crash leaves behind is here.
 -- is_unread: a list of manifests; before it goes, what only it leads to is looked for and entered, too.
+-- is_named: it was entered before it was made, so an upload of it may have been begun.
 CREATE TABLE feature_stream.lake_file (
     location      text PRIMARY KEY,
     view          oid NOT NULL,
@@ -331,7 +335,8 @@ CREATE TABLE feature_stream.lake_file (
     "user"        oid NOT NULL,
     delete_after  timestamptz NOT NULL,
     failure_count int NOT NULL DEFAULT 0,
-    is_unread     boolean NOT NULL DEFAULT false
+    is_unread     boolean NOT NULL DEFAULT false,
+    is_named      boolean NOT NULL DEFAULT false
 );
 
 -- Upkeep of tables in lakes that was asked for by functions (the action is their name), for the lake worker,
@@ -1204,6 +1209,13 @@ REVOKE ALL ON FUNCTION feature_stream.merge_manifests(regclass, boolean) FROM PU
 COMMENT ON FUNCTION feature_stream.merge_manifests(regclass, boolean) IS
     'asks for small manifests of the feature view''s table in the lake to be merged, however few there are; the number of its row in stat_lake_upkeep';
 
+CREATE FUNCTION feature_stream.remove_orphan_files(view regclass, older_than interval DEFAULT '3 days', dry_run boolean DEFAULT false)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'fs_remove_orphan_files' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.remove_orphan_files(regclass, interval, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.remove_orphan_files(regclass, interval, boolean) IS
+    'asks for files to go that are where those of the feature view''s table in the lake are, have names like ours, are older, and that nothing leads to any more; they are deleted a day later; the number of its row in stat_lake_upkeep';
+
 --
 -- statistics
 --
@@ -1476,7 +1488,7 @@ SELECT u.id AS request, u.view::pg_catalog.regclass AS view, u.action, u.dry_run
        (SELECT pg_catalog.count(*) FROM feature_stream.lake_upkeep_file f
          WHERE f.request OPERATOR(pg_catalog.=) u.id) AS file_count
   FROM feature_stream.lake_upkeep u;
-COMMENT ON VIEW feature_stream.stat_lake_upkeep IS 'upkeep of tables in lakes that was asked for by compact_lake(), expire_snapshots() and merge_manifests(), for a week';
+COMMENT ON VIEW feature_stream.stat_lake_upkeep IS 'upkeep of tables in lakes that was asked for by compact_lake(), expire_snapshots(), merge_manifests() and remove_orphan_files(), for a week';
 COMMENT ON COLUMN feature_stream.stat_lake_upkeep.state IS 'waiting (for the lake worker), done or failed (error says why)';
 COMMENT ON COLUMN feature_stream.stat_lake_upkeep.file_count IS 'rows of stat_lake_upkeep_file';
 
@@ -1484,7 +1496,7 @@ CREATE VIEW feature_stream.stat_lake_upkeep_file AS
 SELECT f.request, f.what, f.location
   FROM feature_stream.lake_upkeep_file f;
 COMMENT ON VIEW feature_stream.stat_lake_upkeep_file IS 'files that upkeep of a table in a lake was, or in a dry run would be, about';
-COMMENT ON COLUMN feature_stream.stat_lake_upkeep_file.what IS 'manifest list or file: needed by expired snapshots only; merged manifest; small file: replaced by a larger one';
+COMMENT ON COLUMN feature_stream.stat_lake_upkeep_file.what IS 'manifest list or file: needed by expired snapshots only; merged manifest; small file: replaced by a larger one; orphan: a file that nothing leads to; upload: parts of a file that was never completed';
 
 CREATE VIEW feature_stream.stat_progress_recovery AS
 SELECT l.stream::pg_catalog.regclass AS stream, l.phase, l.bytes_done, l.bytes_total, l.events

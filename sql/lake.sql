@@ -92,6 +92,12 @@ SELECT feature_stream.compact_lake('v', dry_run => true) < feature_stream.merge_
        feature_stream.expire_snapshots('v', '1 day', 3) < feature_stream.expire_snapshots('v');
 SELECT view, action, dry_run, older_than, keep, state, file_count FROM feature_stream.stat_lake_upkeep ORDER BY request;
 ROLLBACK;
+BEGIN;
+SELECT feature_stream.remove_orphan_files('v') IS NOT NULL, feature_stream.remove_orphan_files('v', '0', dry_run => true) IS NOT NULL,
+       feature_stream.remove_orphan_files(NULL) IS NULL;
+SELECT action, dry_run, older_than FROM feature_stream.stat_lake_upkeep ORDER BY request;
+ROLLBACK;
+SELECT feature_stream.remove_orphan_files('v', '23 hours');
 SELECT feature_stream.compact_lake('x');
 SELECT feature_stream.expire_snapshots('v', keep => 0);
 SELECT feature_stream.expire_snapshots('v', older_than => '-1 day');

@@ -73,6 +73,12 @@ extern bool fs_iceberg_supersede(FsIcebergMetadata *metadata, const char *locati
 								 FsIcebergTexts *dropped, char *message);
 
 /*
+ * All files that the metadata itself names: manifest lists, older metadata,
+ * statistics.  False when memory is out.
+ */
+extern bool fs_iceberg_named_files(FsIcebergMetadata *metadata, FsIcebergTexts *files);
+
+/*
  * What it says
  */
 extern const char *fs_iceberg_uuid(const FsIcebergMetadata *metadata);
@@ -232,5 +238,20 @@ extern bool fs_iceberg_list_path(const FsIcebergMetadata *metadata, int64_t snap
 /* <data>/<partition>/<uuid>.parquet; see fs_iceberg_partition_path. */
 extern bool fs_iceberg_data_path(const FsIcebergMetadata *metadata, const FsIcebergSpec *spec,
 								 const FsIcebergValue *partition, const char *uuid, FsBuffer *out);
+
+/*
+ * Of which kind a file is that has such a name, without directories, if these
+ * have made it.  Other writers name data files otherwise, but not the others.
+ */
+typedef enum FsIcebergName
+{
+	FS_ICEBERG_NAME_OTHER,
+	FS_ICEBERG_NAME_METADATA,
+	FS_ICEBERG_NAME_MANIFEST,
+	FS_ICEBERG_NAME_LIST,
+	FS_ICEBERG_NAME_DATA
+} FsIcebergName;
+
+extern FsIcebergName fs_iceberg_name_read(const char *name);
 
 #endif							/* FS_CORE_ICEBERG_H */

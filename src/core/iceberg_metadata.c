@@ -274,6 +274,48 @@ fs_iceberg_supersede(FsIcebergMetadata *metadata, const char *location, int64_t 
 	return fs_iceberg_done(fs_iceberg_set_number(metadata, metadata->root, "last-updated-ms", now_ms), message);
 }
 
+/* Adds the texts that the parts of an array have under a key. */
+static void
+add_texts(const FsIcebergMetadata *metadata, const char *array_key, const char *key, FsIcebergTexts *texts)
+{
+	const FsJsonNode *array = fs_json_get_array(metadata->root, array_key);
+
+	for (const FsJsonNode *node = array == NULL ? NULL : array->first; node != NULL; node = node->next)
+	{
+		const char *text = fs_json_get_text(node, key);
+
+		if (text != NULL)
+			texts->texts[texts->n++] = text;
+	}
+}
+
+/* See iceberg.h. */
+bool
+fs_iceberg_named_files(FsIcebergMetadata *metadata, FsIcebergTexts *files)
+{
+	static const struct
+	{
+		const char *array;
+		const char *key;
+	}			places[] = {{"snapshots", "manifest-list"}, {"metadata-log", "metadata-file"},
+	{"statistics", "statistics-path"}, {"partition-statistics", "statistics-path"}};
+	const int	nplaces = sizeof(places) / sizeof(places[0]);
+	int			n = 0;
+
+	for (int i = 0; i < nplaces; i++)
+	{
+		const FsJsonNode *array = fs_json_get_array(metadata->root, places[i].array);
+
+		n += array == NULL ? 0 : array->count;
+	}
+	if (!fs_iceberg_texts_make(metadata, files, n))
+		return false;
+	for (int i = 0; i < nplaces; i++)
+		add_texts(metadata, places[i].array, places[i].key, files);
+	FS_ASSERT(files->n <= n);
+	return true;
+}
+
 /*
  * What it says
  */

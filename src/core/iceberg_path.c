@@ -82,3 +82,50 @@ fs_iceberg_data_path(const FsIcebergMetadata *metadata, const FsIcebergSpec *spe
 		fs_iceberg_partition_path(spec, partition, out) && (spec->nfields == 0 || fs_buffer_append_byte(out, '/')) &&
 		append_text(out, uuid) && append_text(out, ".parquet");
 }
+
+/* Behind a uuid in digits of lower case; NULL: there is none. */
+static const char *
+pass_uuid(const char *p)
+{
+	for (int i = 0; i < 36; i++, p++)
+	{
+		bool		is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (is_dash ? *p != '-' : !((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'f')))
+			return NULL;
+	}
+	return p;
+}
+
+/* Behind digits, at least 'least' of them, and what follows them; NULL: they are not there. */
+static const char *
+pass_number(const char *p, int least, char next)
+{
+	int			n = 0;
+
+	while (p[n] >= '0' && p[n] <= '9')
+		n++;
+	return n >= least && p[n] == next ? p + n + (next != '\0') : NULL;
+}
+
+/* See iceberg.h. */
+FsIcebergName
+fs_iceberg_name_read(const char *name)
+{
+	const char *rest = pass_uuid(name);
+
+	if (rest != NULL && strcmp(rest, ".parquet") == 0)
+		return FS_ICEBERG_NAME_DATA;
+	if (rest != NULL && strncmp(rest, "-m", 2) == 0 && (rest = pass_number(rest + 2, 1, '.')) != NULL)
+		return strcmp(rest, "avro") == 0 ? FS_ICEBERG_NAME_MANIFEST : FS_ICEBERG_NAME_OTHER;
+	if (strncmp(name, "snap-", 5) == 0)
+	{
+		rest = pass_number(name + 5, 1, '-');
+		rest = rest == NULL ? NULL : pass_number(rest, 1, '-');
+		rest = rest == NULL ? NULL : pass_uuid(rest);
+		return rest != NULL && strcmp(rest, ".avro") == 0 ? FS_ICEBERG_NAME_LIST : FS_ICEBERG_NAME_OTHER;
+	}
+	rest = pass_number(name, 5, '-');
+	rest = rest == NULL ? NULL : pass_uuid(rest);
+	return rest != NULL && strcmp(rest, ".metadata.json") == 0 ? FS_ICEBERG_NAME_METADATA : FS_ICEBERG_NAME_OTHER;
+}

@@ -56,6 +56,7 @@ struct FsHttp
 	size_t		len;
 	size_t		room;
 	size_t		header_bytes;
+	char		etag[FS_HTTP_ETAG_SIZE];
 	bool		is_too_long;
 	bool		is_link_local;	/* an address was refused */
 	char		complaint[CURL_ERROR_SIZE]; /* libcurl's own words */
@@ -128,12 +129,33 @@ seek_cb(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-/* A header, of which none is wanted. */
+/* Is it the header ETag?  Then that is kept: printable characters alone, as it goes into requests. */
+static void
+take_etag(FsHttp *http, const char *line, size_t len)
+{
+	static const char name[] = "etag:";
+	size_t		at = sizeof(name) - 1;
+	size_t		n = 0;
+
+	if (len < at || pg_strncasecmp(line, name, at) != 0)
+		return;
+	while (at < len && line[at] == ' ')
+		at++;
+	while (at + n < len && line[at + n] > ' ' && line[at + n] < 0x7f)
+		n++;
+	if (n >= FS_HTTP_ETAG_SIZE)
+		n = 0;
+	memcpy(http->etag, line + at, n);
+	http->etag[n] = '\0';
+}
+
+/* A header, of which one is wanted. */
 static size_t
 header_cb(char *data, size_t size, size_t n, void *arg)
 {
 	FsHttp	   *http = arg;
 
+	take_etag(http, data, size * n);
 	http->header_bytes += size * n;
 	if (http->header_bytes <= MAX_HEADERS)
 		return size * n;
@@ -391,6 +413,7 @@ fs_http_send(FsHttp *http, const FsHttpRequest *request)
 	Assert(!http->is_busy && request->path[0] == '/');
 	http->len = 0;
 	http->header_bytes = 0;
+	http->etag[0] = '\0';
 	http->is_too_long = http->is_link_local = false;
 	http->read_body = request->body;
 	http->read_arg = request->body_arg;
@@ -463,9 +486,12 @@ static const FsHttpAnswer *
 finish(FsHttp *http)
 {
 	long		status = 0;
+	long		connects = 0;
 
 	http->is_busy = false;
 	memset(&http->answer, 0, sizeof(FsHttpAnswer));
+	(void) curl_easy_getinfo(http->easy, CURLINFO_NUM_CONNECTS, &connects);
+	http->answer.has_connected = connects > 0;
 	if (http->result == CURLE_OK)
 		(void) curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (http->result != CURLE_OK || status <= 0)
@@ -475,6 +501,7 @@ finish(FsHttp *http)
 		http->answer.status = (int) status;
 		http->answer.body = http->len > 0 ? http->body : NULL;
 		http->answer.len = http->len;
+		memcpy(http->answer.etag, http->etag, FS_HTTP_ETAG_SIZE);
 	}
 	return &http->answer;
 }

@@ -13,6 +13,7 @@
 
 #define FS_HTTP_MAX_SOCKETS	8
 #define FS_HTTP_ERROR_SIZE	160
+#define FS_HTTP_ETAG_SIZE	128
 
 /* Whom to ask, and how.  Strings may be NULL where it says so. */
 typedef struct FsHttpConfig
@@ -34,7 +35,7 @@ typedef ssize_t (*FsHttpBody) (void *arg, int64 offset, char *room, size_t size)
 
 typedef struct FsHttpRequest
 {
-	const char *method;			/* GET, PUT, DELETE */
+	const char *method;			/* GET, PUT, POST, DELETE */
 	const char *path;			/* behind the peer's address: with its leading slash, escaped */
 	const char *const *headers; /* "Name: value" */
 	int			nheaders;
@@ -46,8 +47,10 @@ typedef struct FsHttpRequest
 typedef struct FsHttpAnswer
 {
 	int			status;			/* 0: there is no answer, 'error' says why */
+	bool		has_connected;	/* for this request: it may have been sent over an older connection before, in vain or not */
 	const char *body;			/* valid until the next request; NULL when there is none */
 	size_t		len;
+	char		etag[FS_HTTP_ETAG_SIZE];	/* the header ETag, as it is; empty: none, or one that is too long */
 	char		error[FS_HTTP_ERROR_SIZE];	/* words that follow "the registry "; no secret in them */
 } FsHttpAnswer;
 

@@ -32,6 +32,7 @@ typedef struct Reach
 	FsIcebergPaths files;		/* of manifests that no snapshot has */
 	FsIcebergPaths seen;		/* manifests whose files are needed */
 	List	   *gone;			/* Gones of these lists */
+	bool		by_name;		/* 'files' has names without directories */
 	FsScratch	memory;			/* of these */
 	MemoryContextCallback callback;
 } Reach;
@@ -56,6 +57,22 @@ add_path(FsIcebergPaths *paths, const char *path)
 {
 	if (!fs_iceberg_paths_add(paths, path))
 		fs_lake_throw("look for files that are not needed", "");
+}
+
+/* What is behind the last slash. */
+static const char *
+name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? path : slash + 1;
+}
+
+/* A file is needed. */
+static void
+keep_file(Reach *reach, const char *path)
+{
+	fs_iceberg_paths_remove(&reach->files, reach->by_name ? name_of(path) : path);
 }
 
 /* Reads a list, whose manifests are in 'memory'. */
@@ -186,7 +203,7 @@ visit_files(Reach *reach, const FsIcebergManifest *manifest, bool is_needed)
 			if (entry.status == FS_ICEBERG_DELETED)
 				continue;
 			if (is_needed)
-				fs_iceberg_paths_remove(&reach->files, entry.file.path);
+				keep_file(reach, entry.file.path);
 			else
 				add_path(&reach->files, entry.file.path);
 		}
@@ -231,6 +248,14 @@ keep_files(Reach *reach, const FsIcebergManifest *manifest)
 	return reach->files.count > 0;
 }
 
+/* The same, and of the manifest itself. */
+static bool
+keep_all(Reach *reach, const FsIcebergManifest *manifest)
+{
+	keep_file(reach, manifest->path);
+	return keep_files(reach, manifest);
+}
+
 /* Is the path below a directory (NULL: there is none)? */
 static bool
 is_below(const char *path, const char *directory)
@@ -265,19 +290,28 @@ list_paths(const Reach *reach, const FsIcebergPaths *paths, List *list)
 	return list;
 }
 
-/* See lake_reach.h. */
-List *
-fs_lake_unreachable(FsLakeTable *table, List *lists, List **read)
+/* Begins to look at a table, in the current memory context. */
+static Reach *
+begin_reach(FsLakeTable *table)
 {
 	Reach	   *reach = palloc0(sizeof(Reach));
-	const char *collects = fs_iceberg_property(table->metadata, FS_ICEBERG_COLLECT);
-	ListCell   *lc;
 
+	Assert(!IsTransactionState());
 	reach->table = table;
 	reach->callback.func = release;
 	reach->callback.arg = reach;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &reach->callback);
-	Assert(!IsTransactionState());
+	return reach;
+}
+
+/* See lake_reach.h. */
+List *
+fs_lake_unreachable(FsLakeTable *table, List *lists, List **read)
+{
+	Reach	   *reach = begin_reach(table);
+	const char *collects = fs_iceberg_property(table->metadata, FS_ICEBERG_COLLECT);
+	ListCell   *lc;
+
 	*read = lists;
 	if (collects != NULL && strcmp(collects, "false") == 0)
 		return NIL;
@@ -301,4 +335,29 @@ fs_lake_unreachable(FsLakeTable *table, List *lists, List **read)
 	if (reach->files.count > 0)
 		visit_snapshots(reach, keep_files);
 	return list_paths(reach, &reach->files, list_paths(reach, &reach->manifests, NIL));
+}
+
+/* See lake_reach.h. */
+List *
+fs_lake_unreferenced(FsLakeTable *table, List *locations)
+{
+	Reach	   *reach = begin_reach(table);
+	FsIcebergTexts named;
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	reach->by_name = true;
+	foreach(lc, locations)
+		add_path(&reach->files, name_of(lfirst(lc)));
+	keep_file(reach, table->location);
+	if (!fs_iceberg_named_files(table->metadata, &named))
+		fs_lake_throw("look for files that are not needed", "");
+	for (int i = 0; i < named.n; i++)
+		keep_file(reach, named.texts[i]);
+	if (reach->files.count > 0)
+		visit_snapshots(reach, keep_all);
+	foreach(lc, locations)
+		if (fs_iceberg_paths_has(&reach->files, name_of(lfirst(lc))))
+			left = lappend(left, lfirst(lc));
+	return left;
 }

@@ -1,6 +1,6 @@
 /*
  * lake_reach.h
- *		Which files of a table in a lake only snapshots need that are gone.
+ *		Which files of a table in a lake only snapshots need that are gone, or nobody.
  */
 #ifndef FS_OFFLINE_LAKE_REACH_H
 #define FS_OFFLINE_LAKE_REACH_H
@@ -21,5 +21,13 @@
  * needed by a snapshot to come, which is made of what those before it have.
  */
 extern List *fs_lake_unreachable(FsLakeTable *table, List *lists, List **read);
+
+/*
+ * Which of these locations nothing in the table leads to: no snapshot, nor its
+ * metadata.  Files are told apart by their names without directories, which are
+ * fresh uuids of whoever made them, since other writers spell the way there
+ * otherwise ("s3a:").  Throws when anything of the table cannot be read.
+ */
+extern List *fs_lake_unreferenced(FsLakeTable *table, List *locations);
 
 #endif							/* FS_OFFLINE_LAKE_REACH_H */

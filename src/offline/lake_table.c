@@ -116,6 +116,7 @@ write_metadata(const FsIcebergMetadata *metadata, FsObjectBody *body)
 		fs_buffer_free(&out);
 		fs_lake_throw("write table metadata", "");
 	}
+	memset(body, 0, sizeof(*body));
 	body->len = out.len;
 	body->bytes = take_text(&out);
 }
@@ -303,7 +304,7 @@ put_list(FsLakeCommit *commit, FsLakeTable *base)
 		fs_lake_table_manifests(base, &commit->memory, &n);
 	FsIcebergSnapshot snapshot = {.snapshot_id = FS_ICEBERG_NO_SNAPSHOT};
 	FsBuffer	out = {0};
-	FsObjectBody body;
+	FsObjectBody body = {0};
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
 	(void) fs_iceberg_current_snapshot(base->metadata, &snapshot);

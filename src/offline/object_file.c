@@ -8,7 +8,8 @@
  * of that name takes away and no reader takes for one.
  *
  * Whoever can write there must not lead us out of it by links: they are resolved
- * in directories, and not followed in names of files.
+ * in directories, and not followed in names of files, nor where directories are
+ * listed.
  */
 #include "postgres.h"
 
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/file_perm.h"
+#include "common/file_utils.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/fd.h"
@@ -25,7 +27,8 @@
 #include "ground/settings.h"
 #include "offline/object_store.h"
 
-#define PIECE	(64 * 1024)
+#define PIECE		(64 * 1024)
+#define MAX_LISTED	10000		/* files at a time */
 
 static void
 throw_file(const char *what, const char *path)
@@ -258,9 +261,108 @@ delete_file(FsObjectStore *store, const char *path)
 	pfree(file);
 }
 
+/* Compares two names, for list_sort(). */
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* What is in a directory by name, directories with a slash behind it: a List of char *.  Nothing when it is not there. */
+static List *
+read_directory(const char *path)
+{
+	DIR		   *dir = AllocateDir(path);
+	List	   *names = NIL;
+	struct dirent *entry;
+
+	if (dir == NULL && errno == ENOENT)
+		return NIL;
+	if (dir == NULL)
+		throw_file("open directory", path);
+	while ((entry = ReadDirExtended(dir, path, LOG)) != NULL)
+	{
+		PGFileType	type = get_dirent_type(psprintf("%s/%s", path, entry->d_name), entry, false, LOG);
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (type == PGFILETYPE_DIR || type == PGFILETYPE_REG)
+			names = lappend(names, psprintf("%s%s", entry->d_name, type == PGFILETYPE_DIR ? "/" : ""));
+	}
+	FreeDir(dir);
+	list_sort(names, compare_names);
+	return names;
+}
+
+/* A walk through directories. */
+typedef struct Walk
+{
+	const FsObjectStore *store;
+	const char *after;			/* paths up to that one were seen; NULL: none */
+	List	   *entries;
+	char	   *last;			/* of them */
+} Walk;
+
+/* Notes a file, unless it has gone meanwhile. */
+static void
+note_file(Walk *walk, char *path)
+{
+	struct stat status;
+	FsObjectEntry *entry;
+
+	if (lstat(psprintf("%s%s", walk->store->base, path), &status) != 0)
+		return;
+	entry = palloc0(sizeof(FsObjectEntry));
+	entry->location = psprintf("%s%s", walk->store->config->warehouse, path);
+	entry->time = (FsTime) status.st_mtime * FS_USEC_PER_SEC + FS_UNIX_EPOCH;
+	walk->entries = lappend(walk->entries, entry);
+	walk->last = path;
+}
+
+/* Goes through a directory, whose path has a slash at its end, in the order of names; false when there are enough. */
+static bool
+walk_directory(Walk *walk, const char *path)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	foreach(lc, read_directory(psprintf("%s%s", walk->store->base, path)))
+	{
+		char	   *full = psprintf("%s%s", path, (char *) lfirst(lc));
+		size_t		len = strlen(full);
+		bool		is_directory = full[len - 1] == '/';
+
+		/* of a directory that was come to, what is behind may be still to be seen */
+		if (walk->after != NULL && strcmp(full, walk->after) <= 0 &&
+			!(is_directory && strncmp(walk->after, full, len) == 0))
+			continue;
+		if (list_length(walk->entries) == MAX_LISTED)
+			return false;
+		if (!is_directory)
+			note_file(walk, full);
+		else if (!walk_directory(walk, full))
+			return false;
+	}
+	return true;
+}
+
+/* See object_store.h. */
+static List *
+list_files(FsObjectStore *store, const char *path, char **after)
+{
+	Walk		walk = {.store = store, .after = *after};
+
+	Assert(path[strlen(path) - 1] == '/');
+	(void) find_file(store, path);
+	*after = walk_directory(&walk, path) ? NULL : walk.last;
+	return walk.entries;
+}
+
 const FsObjectStoreOps fs_object_file_ops = {
 	.scheme = "file://",
 	.put = put_file,
 	.get = get_file,
-	.delete = delete_file
+	.delete = delete_file,
+	.list = list_files
 };

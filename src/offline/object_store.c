@@ -77,6 +77,53 @@ fs_object_store_delete(FsObjectStore *store, const char *location)
 }
 
 /* See object_store.h. */
+List *
+fs_object_store_list(FsObjectStore *store, const char *directory, char **after)
+{
+	const char *path = find_path(store, psprintf("%s/", directory));
+	List	   *entries;
+
+	if (*after != NULL)
+		*after = unconstify(char *, find_path(store, *after));
+	entries = store->ops->list(store, path, after);
+	if (*after != NULL)
+		*after = psprintf("%s%s", store->config->warehouse, *after);
+	return entries;
+}
+
+/* See object_store.h. */
+List *
+fs_object_store_uploads(FsObjectStore *store, const char *prefix)
+{
+	const char *path = find_path(store, prefix);
+
+	return store->ops->uploads == NULL ? NIL : store->ops->uploads(store, path);
+}
+
+/* See object_store.h. */
+void
+fs_object_store_abort(FsObjectStore *store, const FsObjectEntry *upload)
+{
+	Assert(upload->upload_id != NULL && store->ops->abort != NULL);
+	store->ops->abort(store, find_path(store, upload->location), upload->upload_id);
+}
+
+/* See object_store.h. */
+void
+fs_object_store_abandon(FsObjectStore *store, const char *location)
+{
+	ListCell   *lc;
+
+	foreach(lc, fs_object_store_uploads(store, location))
+	{
+		const FsObjectEntry *upload = lfirst(lc);
+
+		if (strcmp(upload->location, location) == 0)
+			fs_object_store_abort(store, upload);
+	}
+}
+
+/* See object_store.h. */
 int64
 fs_object_body_read(const FsObjectBody *body, int64 offset, char *room, int64 size)
 {
@@ -84,8 +131,8 @@ fs_object_body_read(const FsObjectBody *body, int64 offset, char *room, int64 si
 
 	Assert(offset >= 0 && offset <= body->len);
 	if (body->bytes != NULL)
-		memcpy(room, body->bytes + offset, n);
-	else if (FileRead(body->file, room, n, offset, PG_WAIT_EXTENSION) != n)
+		memcpy(room, body->bytes + body->offset + offset, n);
+	else if (FileRead(body->file, room, n, body->offset + offset, PG_WAIT_EXTENSION) != n)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not read temporary file \"%s\": %m", FilePathName(body->file))));

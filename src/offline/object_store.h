@@ -1,6 +1,6 @@
 /*
  * object_store.h
- *		Where the files of a lake are: put, get and delete, whole files at a time.
+ *		Where the files of a lake are: put, get, delete and list, whole files at a time.
  *
  * Behind a table of operations, one instance a kind of store.  Files are named
  * by their whole location ("file:///lake/x/y.parquet"), which must be below the
@@ -16,20 +16,31 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "storage/fd.h"
 
 #include "catalog/lake_options.h"
+#include "core/value.h"
 #include "ground/http.h"
 
 typedef struct FsObjectStore FsObjectStore;
 
-/* What is to be put: bytes in memory, or else a temporary file. */
+/* What is to be put: bytes in memory, or else (part of) a temporary file. */
 typedef struct FsObjectBody
 {
 	const char *bytes;			/* NULL: it is in 'file' */
 	File		file;
+	int64		offset;			/* where it begins there */
 	int64		len;
 } FsObjectBody;
+
+/* A file that was found, or an upload that was begun and neither completed nor aborted. */
+typedef struct FsObjectEntry
+{
+	char	   *location;
+	FsTime		time;			/* when that was, by the store's clock */
+	char	   *upload_id;		/* NULL: it is a file */
+} FsObjectEntry;
 
 /* One kind of store.  'path' is the location behind the warehouse, with its leading slash. */
 typedef struct FsObjectStoreOps
@@ -44,6 +55,13 @@ typedef struct FsObjectStoreOps
 
 	/* Does nothing where there is none. */
 	void		(*delete) (FsObjectStore *store, const char *path);
+
+	/* See fs_object_store_list(); 'path' has a slash at its end, '*after' is a path, too. */
+	List	   *(*list) (FsObjectStore *store, const char *path, char **after);
+
+	/* Uploads of files whose paths begin so, and the end of one.  NULL: the store has no such thing. */
+	List	   *(*uploads) (FsObjectStore *store, const char *path);
+	void		(*abort) (FsObjectStore *store, const char *path, const char *upload_id);
 } FsObjectStoreOps;
 
 struct FsObjectStore
@@ -56,6 +74,7 @@ struct FsObjectStore
 	FsHttpConfig peer;
 	FsHttp	   *http;			/* NULL: nothing was asked yet */
 	bool		no_conditions;	/* it does not know If-None-Match */
+	bool		no_uploads;		/* it takes objects in one piece only */
 	MemoryContextCallback callback;
 };
 
@@ -66,6 +85,25 @@ extern void fs_object_store_put(FsObjectStore *store, const char *location, cons
 extern void fs_object_store_replace(FsObjectStore *store, const char *location, const char *text);
 extern char *fs_object_store_get(FsObjectStore *store, const char *location, int64 max, int64 *len);
 extern void fs_object_store_delete(FsObjectStore *store, const char *location);
+
+/*
+ * Lists files below a directory, some at a time and in an order that stays: a
+ * List of FsObjectEntry, of those behind *after (NULL: all).  *after then is
+ * where to go on, palloc'd, or NULL when these were the last.  What has come or
+ * gone meanwhile may be there or not; links and odd things are not.
+ */
+extern List *fs_object_store_list(FsObjectStore *store, const char *directory, char **after);
+
+/*
+ * Uploads of files whose locations begin so, that a crash may have left behind;
+ * NIL where the store has no such thing, or does not tell.  Aborting one leaves
+ * the file alone that may be there under its name.
+ */
+extern List *fs_object_store_uploads(FsObjectStore *store, const char *prefix);
+extern void fs_object_store_abort(FsObjectStore *store, const FsObjectEntry *upload);
+
+/* Aborts all uploads of that very file. */
+extern void fs_object_store_abandon(FsObjectStore *store, const char *location);
 
 /* The next piece of a body, from 'offset' on, into 'room'; how many bytes that are. */
 extern int64 fs_object_body_read(const FsObjectBody *body, int64 offset, char *room, int64 size);

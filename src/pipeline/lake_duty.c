@@ -27,6 +27,7 @@ typedef struct Orphan
 	char	   *location;
 	Oid			server;
 	Oid			user;
+	bool		is_named;		/* it may not even have been made */
 	FsObjectStore *store;		/* NULL: its server is gone */
 } Orphan;
 
@@ -104,7 +105,7 @@ list_orphans(MemoryContext context)
 
 	fs_transaction_begin();
 	SPI_connect();
-	fs_query_read("SELECT f.location, f.server, f.\"user\" FROM feature_stream.lake_file f"
+	fs_query_read("SELECT f.location, f.server, f.\"user\", f.is_named FROM feature_stream.lake_file f"
 				  " WHERE f.delete_after <= pg_catalog.now() AND (NOT f.is_unread"
 				  " OR f.delete_after <= pg_catalog.now() - '" UNREAD_LIFE "'::interval"
 				  " OR NOT EXISTS (SELECT FROM feature_stream.lake_export e WHERE e.view = f.view))"
@@ -117,6 +118,7 @@ list_orphans(MemoryContext context)
 		orphan->location = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 		orphan->server = fs_query_oid(i, 2);
 		orphan->user = fs_query_oid(i, 3);
+		orphan->is_named = fs_query_bool(i, 4);
 		orphan->store = NULL;
 		orphans = lappend(orphans, orphan);
 		MemoryContextSwitchTo(old);
@@ -168,6 +170,15 @@ fs_lake_export_put_off(const char *location)
 				" * '1 minute'::interval WHERE location = $1", SPI_OK_UPDATE);
 }
 
+/* Deletes a file, and what was uploaded of it. */
+static void
+delete_orphan(const Orphan *orphan)
+{
+	if (orphan->is_named)
+		fs_object_store_abandon(orphan->store, orphan->location);
+	fs_object_store_delete(orphan->store, orphan->location);
+}
+
 /* See lake_export.h. */
 void
 fs_lake_export_sweep(const char **at)
@@ -184,7 +195,7 @@ fs_lake_export_sweep(const char **at)
 		*at = orphan->location;
 		orphan->store = open_store(orphan, previous);
 		if (orphan->store != NULL)
-			fs_object_store_delete(orphan->store, orphan->location);
+			delete_orphan(orphan);
 		else
 			ereport(LOG,
 					(errmsg("file \"%s\" stays in the lake: its server was dropped", orphan->location)));

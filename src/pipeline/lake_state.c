@@ -158,21 +158,21 @@ fs_lake_state_array(List *locations)
 	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* Enters files that are to go after a while; 'unread': lists of manifests that are to be looked at before. */
+/* Enters files that are to go after a while (NULL: unless they are kept); 'unread': lists of manifests that are to be looked at before. */
 static void
 enter_files(const FsLakeExport *export, List *locations, const char *life, bool unread)
 {
-	Oid			types[6] = {TEXTARRAYOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID};
-	Datum		values[6] = {fs_lake_state_array(locations), ObjectIdGetDatum(export->view), ObjectIdGetDatum(export->server),
-		ObjectIdGetDatum(export->owner), CStringGetTextDatum(life), BoolGetDatum(unread)};
+	Oid			types[7] = {TEXTARRAYOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, BOOLOID};
+	Datum		values[7] = {fs_lake_state_array(locations), ObjectIdGetDatum(export->view), ObjectIdGetDatum(export->server),
+		ObjectIdGetDatum(export->owner), CStringGetTextDatum(life != NULL ? life : "0"), BoolGetDatum(unread), BoolGetDatum(life == NULL)};
 
 	if (locations == NIL)
 		return;
 	SPI_connect();
-	fs_query_run("INSERT INTO feature_stream.lake_file (location, view, server, \"user\", delete_after, is_unread)"
-				 " SELECT l, $2, $3, $4, pg_catalog.now() + $5::interval, $6 FROM pg_catalog.unnest($1) l"
+	fs_query_run("INSERT INTO feature_stream.lake_file (location, view, server, \"user\", delete_after, is_unread, is_named)"
+				 " SELECT l, $2, $3, $4, pg_catalog.now() + $5::interval, $6, $7 FROM pg_catalog.unnest($1) l"
 				 " ON CONFLICT (location) DO NOTHING",
-				 SPI_OK_INSERT, 6, types, values, NULL);
+				 SPI_OK_INSERT, 7, types, values, NULL);
 	SPI_finish();
 }
 
@@ -181,7 +181,7 @@ void
 fs_lake_state_name(const FsLakeExport *export, List *locations)
 {
 	fs_transaction_begin();
-	enter_files(export, locations, "0", false);
+	enter_files(export, locations, NULL, false);
 	fs_transaction_end(export->context);
 }
 
@@ -257,6 +257,26 @@ fs_lake_state_drop(const FsLakeExport *export, List *locations, List *lists)
 {
 	enter_files(export, locations, DROPPED_LIFE, false);
 	enter_files(export, lists, DROPPED_LIFE, true);
+}
+
+/* See lake_state.h. */
+List *
+fs_lake_state_unknown(List *locations)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[1] = {TEXTARRAYOID};
+	Datum		values[1] = {fs_lake_state_array(locations)};
+	List	   *unknown = NIL;
+
+	SPI_connect();
+	fs_query_run("SELECT u.n FROM pg_catalog.unnest($1) WITH ORDINALITY u (l, n)"
+				 " WHERE NOT EXISTS (SELECT FROM feature_stream.lake_file f WHERE f.location = u.l) ORDER BY u.n",
+				 SPI_OK_SELECT, 1, types, values, NULL);
+	MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		unknown = lappend(unknown, list_nth(locations, (int) fs_query_int64(i, 1, 0) - 1));
+	SPI_finish();
+	return unknown;
 }
 
 /* Takes chunks out; each must still be there, or its rows would be exported twice. */

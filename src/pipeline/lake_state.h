@@ -98,6 +98,9 @@ extern void fs_lake_state_set_columns(const FsLakeExport *export);
 extern void fs_lake_state_keep(List *locations);
 extern void fs_lake_state_drop(const FsLakeExport *export, List *locations, List *lists);
 
+/* Those of the locations, as they are, that are not entered. */
+extern List *fs_lake_state_unknown(List *locations);
+
 /* The chunks are in the lake. */
 extern void fs_lake_state_done(const FsLakeExport *export, int64 rows, int64 bytes, int files);
 

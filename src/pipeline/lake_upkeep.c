@@ -15,6 +15,7 @@
 #include "offline/lake_reach.h"
 #include "offline/lake_rewrite.h"
 #include "pipeline/lake_commit.h"
+#include "pipeline/lake_orphans.h"
 #include "pipeline/lake_request.h"
 #include "pipeline/lake_upkeep.h"
 #include "state/query.h"
@@ -50,6 +51,7 @@ fs_lake_upkeep_next(FsLakeDuty *duty)
 				  " UNION ALL (SELECT e.view, 0 FROM feature_stream.lake_export e"
 				  " WHERE e.next_upkeep_time <= pg_catalog.now() AND e.commit_count > 0"
 				  " AND (e.commit_count > e.upkeep_commit_count OR e.upkeep_failure_count > 0"
+				  " OR e.next_orphan_time <= pg_catalog.now()"
 				  " OR EXISTS (SELECT FROM feature_stream.lake_file f WHERE f.view = e.view AND f.is_unread))"
 				  " ORDER BY e.next_upkeep_time, e.view LIMIT 1)", 0, NULL, NULL);
 	if (SPI_processed > 0)
@@ -302,10 +304,18 @@ compact(Upkeep *upkeep)
 	upkeep->has_more |= goes_on;
 }
 
+/* remove_orphan_files() */
+static void
+remove_orphans(Upkeep *upkeep)
+{
+	fs_lake_orphans_find(upkeep->export, upkeep->request);
+}
+
 static const Action actions[] = {
 	{"compact_lake", compact},
 	{"expire_snapshots", expire},
-	{"merge_manifests", merge}
+	{"merge_manifests", merge},
+	{"remove_orphan_files", remove_orphans}
 };
 
 /* Does what was asked for. */
@@ -365,5 +375,6 @@ fs_lake_upkeep_run(const FsLakeDuty *duty)
 	collect(&upkeep);
 	compact(&upkeep);
 	merge(&upkeep);
+	upkeep.has_more |= fs_lake_orphans_keep_up(upkeep.export);
 	note_done(&upkeep);
 }

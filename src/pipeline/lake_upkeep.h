@@ -9,6 +9,7 @@
  *	  nothing else leads to are entered into lake_file, to be deleted a day later
  *	- small files become a larger one (offline/lake_compact.h)
  *	- small manifests are merged
+ *	- once a day it is looked for files that nobody needs (lake_orphans.h)
  *
  * Each is a commit like others (lake_commit.h), or a transaction of its own, and
  * what is lost in a crash is done again.  Users ask for the same by SQL

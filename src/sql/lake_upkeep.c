@@ -1,6 +1,6 @@
 /*
  * lake_upkeep.c
- *		compact_lake, expire_snapshots, merge_manifests: upkeep of tables in a lake, asked for by their owners.
+ *		compact_lake, expire_snapshots, merge_manifests, remove_orphan_files: upkeep of tables in a lake, asked for by their owners.
  *
  * No backend speaks to a store: each makes a row of feature_stream.lake_upkeep,
  * which the lake worker sees at commit (pipeline/lake_upkeep.h).
@@ -24,6 +24,9 @@
 PG_FUNCTION_INFO_V1(fs_compact_lake);
 PG_FUNCTION_INFO_V1(fs_expire_snapshots);
 PG_FUNCTION_INFO_V1(fs_merge_manifests);
+PG_FUNCTION_INFO_V1(fs_remove_orphan_files);
+
+#define LEAST_AGE	FS_USEC_PER_DAY	/* of files that may be removed: others may take so long to make them part of the table */
 
 /* A request to be; times and numbers that are NULL are the table's. */
 typedef struct Request
@@ -119,5 +122,21 @@ fs_merge_manifests(PG_FUNCTION_ARGS)
 {
 	Request		request = {.view = PG_GETARG_OID(0), .action = "merge_manifests", .is_dry = PG_GETARG_BOOL(1)};
 
+	PG_RETURN_DATUM(enter(&request));
+}
+
+/* remove_orphan_files(view regclass, older_than interval, dry_run boolean) returns bigint */
+Datum
+fs_remove_orphan_files(PG_FUNCTION_ARGS)
+{
+	Request		request = {.view = PG_GETARG_OID(0), .action = "remove_orphan_files", .is_dry = PG_GETARG_BOOL(2),
+	.older_than = PG_GETARG_INTERVAL_P(1)};
+
+	if (fs_interval_to_usec(request.older_than, "older_than", 0) < LEAST_AGE && !request.is_dry)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"older_than\" must be at least one day"),
+				 errdetail("Younger files may be about to become part of the table."),
+				 errhint("With dry_run => true any age is possible.")));
 	PG_RETURN_DATUM(enter(&request));
 }

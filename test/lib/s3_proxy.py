@@ -4,8 +4,10 @@
 
 FILE says what becomes of the next requests, one word each, taken from its front:
 "503" answers SlowDown, "500" InternalError, "cut" closes the connection without an
-answer, "lost" passes the request on and then closes the connection.  Without a
-word requests are passed on as they are.
+answer, "lost" passes the request on and then closes the connection, "200" answers
+200 with an error of the kind that comes after that.  Without a word requests are
+passed on as they are.  "part:503" waits for a request of that kind: begin, part or
+complete (an upload), abort (one), list, uploads.
 """
 import fcntl
 import http.client
@@ -15,14 +17,26 @@ import sys
 port, store, orders = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
 
-def next_order():
+def kind_of(method, path):
+    query = path.partition("?")[2]
+    if method == "POST":
+        return "begin" if query.startswith("uploads") else "complete"
+    if "uploadId=" in query:
+        return {"PUT": "part", "DELETE": "abort"}.get(method, "")
+    return "list" if "list-type=" in query else "uploads" if "uploads=" in query else ""
+
+
+def next_order(kind):
     with open(orders, "r+") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
         words = f.read().split()
+        wanted, _, order = words[0].rpartition(":") if words else ("", "", "")
+        if not words or wanted not in ("", kind):
+            return ""
         f.seek(0)
         f.truncate()
         f.write(" ".join(words[1:]))
-        return words[0] if words else ""
+        return order
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,12 +44,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_any(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        order = next_order()
+        order = next_order(kind_of(self.command, self.path))
         if order == "cut":
             self.close_connection = True
             return
         if order in ("500", "503"):
             self.answer(int(order), b"<Error><Code>%s</Code></Error>" % (b"SlowDown" if order == "503" else b"InternalError"))
+            return
+        if order == "200":
+            self.answer(200, b"<?xml version='1.0'?>\n   <Error><Code>InternalError</Code></Error>")
             return
         connection = http.client.HTTPConnection("127.0.0.1", store, timeout=30)
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -21,10 +21,10 @@ $node->safe_psql('postgres', sprintf(q(
 		PRIMARY KEY (x, n));
 	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
 	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://features/ware/house', endpoint '%s', request_timeout '2 s');
-	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, price float8, clicked_at timestamptz NOT NULL)
+	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, price float8, item text, clicked_at timestamptz NOT NULL)
 		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
 			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest', log_retention '1 day');
-	SELECT feature_stream.create_feature_view('sessions', 'SELECT user_id, count(*) AS n, sum(price) AS spent FROM clicks GROUP BY user_id',
+	SELECT feature_stream.create_feature_view('sessions', 'SELECT user_id, count(*) AS n, sum(price) AS spent, max(item) AS item FROM clicks GROUP BY user_id',
 		windows => '{10 min}', slide => '1 min', offline => 'lake', offline_table => 'features.sessions', offline_interval => '1 s');
 	), $store->endpoint));
 
@@ -108,6 +108,54 @@ fails_with(qr/^could not (put|get) "s3:.*": the object store cannot be asked/, '
 $store->{proxy}->start;
 is_whole('and that it is back is noticed');
 
+# --- Long objects are put part by part: each is tried again, and what does not become an object is aborted.
+my $long = 0;
+
+# Rows whose file has more than one part, since they can hardly be compressed: what the history's writer does.
+sub write_long
+{
+	$long++;
+	psql_before_crash($node, qq(BEGIN;
+		INSERT INTO sessions_history (user_id, n_10m, item_10m, window_end, computed_at, available_at, complete, backfilled)
+		SELECT 'long$long-' || i, i, (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 256 + 0 * i)), '2024-01-15 22:01+00',
+		       '2024-01-15 23:00+00'::timestamptz + $long * interval '1 ms', '2024-01-15 23:00+00', true, false FROM generate_series(1, 2500) i;
+		INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
+		VALUES ('sessions'::regclass, '2024-01-15 23:00+00'::timestamptz + $long * interval '1 ms', '2024-01-15 22:01+00', '2024-01-15 22:01+00', 600000);
+		COMMIT));
+	return;
+}
+
+# No part is left of uploads that came to nothing.
+sub has_no_uploads
+{
+	my ($name) = @_;
+
+	wait_until('uploads to end', sub { $store->uploads == 0 });
+	return pass($name);
+}
+
+$store->break_next(qw(begin:lost part:503 part:cut part:500 part:lost complete:503 complete:200 complete:lost complete:cut));
+write_long();
+is_whole('a long object is put part by part, whatever becomes of requests');
+is($store->orders, 0, 'which were broken');
+has_no_uploads('no upload is left, not even the one that nobody was told of');
+$store->break_next(map { 'complete:200' } 1 .. 6);
+write_long();
+fails_with(qr/^could not complete the upload of "s3:.*": the object store answers 200 InternalError$/, 'an error in an answer of 200 is one');
+is_whole('it is put again');
+has_no_uploads('and what failed was aborted');
+for my $point (qw(lake_initiated lake_part lake_completed))
+{
+	my $before = crash_count($node);
+
+	set_fault($node, "$point:crash:1");
+	write_long();
+	wait_until("a crash at $point", sub { answer_of($node, 'SELECT 1'); crash_count($node) > $before });
+	end_crashes($node);
+	is_whole("an upload that dies at $point is done again");
+	has_no_uploads('and the one that died was aborted');
+}
+
 # --- Upkeep speaks to the store, too.
 $node->safe_psql('postgres', "SELECT feature_stream.compact_lake('sessions'), feature_stream.merge_manifests('sessions'),
 	feature_stream.expire_snapshots('sessions', older_than => '0', keep => 1)");
@@ -115,6 +163,48 @@ wait_until('upkeep', sub { (answer_of($node, "SELECT count(*) FROM feature_strea
 query_is($node, "SELECT string_agg(action || ' ' || state || ' ' || (file_count > 1), ',' ORDER BY action) FROM feature_stream.stat_lake_upkeep",
 	'compact_lake done true,expire_snapshots done true,merge_manifests done true', 'files and manifests become few, and old snapshots go');
 is_whole('and the rows stay');
+
+# --- What nothing leads to is found by listing the store, some at a time: objects, and an upload whose name was forgotten.
+my ($table) = $node->safe_psql('postgres', "SELECT feature_stream.iceberg_metadata_location('sessions')") =~ m,^s3://(.*)/metadata/,;
+my @objects = map { sprintf("$store->{data}/$table/data/0a1b2c3d-0000-4000-8000-%012d.parquet", $_) } 1 .. 1100;
+my $before = crash_count($node);
+
+# Some days old, as the store has it.
+sub age
+{
+	my (@paths) = @_;
+
+	utime(time() - 4 * 86400, time() - 4 * 86400, @paths) == @paths or die "utime: $!";
+	return;
+}
+
+$store->break_next(map { 'uploads:500' } 1 .. 30);
+set_fault($node, 'lake_part:crash:1');
+write_long();
+wait_until('a crash', sub { answer_of($node, 'SELECT 1'); crash_count($node) > $before });
+end_crashes($node);
+wait_until('a file that is put off', sub { (answer_of($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE failure_count > 0') // 0) ne '0' });
+$node->safe_psql('postgres', 'DELETE FROM feature_stream.lake_file WHERE failure_count > 0');
+$store->break_next();
+is_whole('an upload is forgotten');
+is($store->uploads, 1, 'and left behind');
+# What expired snapshots needed is entered before, or it would be found, too.
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
+wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 AND next_upkeep_time > now() FROM feature_stream.lake_export") // '') eq 't' });
+query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread', '0', 'all lists of expired snapshots are read');
+append_to_file($_, 'x') foreach @objects;
+age(glob("$store->{data}/$table/data/*.parquet $store->{data}/$table/metadata/*.* $store->{data}/features/.sgwtmp/multipart/*/*/"));
+$store->break_next(qw(list:503 list:cut uploads:500));
+my $request = $node->safe_psql('postgres', "SELECT feature_stream.remove_orphan_files('sessions')");
+wait_until('the request', sub { (answer_of($node, "SELECT state FROM feature_stream.stat_lake_upkeep WHERE request = $request") // 'waiting') ne 'waiting' });
+query_is($node, "SELECT what, count(*) FROM feature_stream.stat_lake_upkeep_file WHERE request = $request GROUP BY what ORDER BY what", "orphan|1100\nupload|1",
+	'what nothing leads to is found');
+is($store->orders, 0, 'whatever becomes of requests');
+is($store->uploads, 0, 'the upload is aborted');
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_file SET delete_after = '-infinity' WHERE NOT is_unread");
+wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE NOT is_unread") // 1) eq '0' }, 600);
+is(scalar(grep { -e } @objects), 0, 'and the objects are deleted');
+is_whole('but none that the table needs');
 
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 my $tables = $node->safe_psql('postgres', 'TABLE feature_stream.lake_export; TABLE feature_stream.stat_offline; TABLE feature_stream.lake_file');

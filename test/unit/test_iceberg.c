@@ -570,6 +570,31 @@ check_expiry(void)
 	CHECK(strcmp(left("{\"main\":{\"snapshot-id\":1,\"type\":\"branch\"}}", "{}", 2, 1, &expired), "1345") == 0);
 }
 
+/* Files are known by names of the kinds that are given to them, and by the metadata that names them. */
+static void
+check_kinds(void)
+{
+	static const char *const others[] = {
+		"", UUID, UUID ".parquet.crc", "x" UUID ".parquet", "00000-0-" UUID ".parquet", "00000-0-" UUID "-00001.parquet",
+		UUID "-m.avro", UUID "-m1.avr", "snap-1-" UUID ".avro", "snap--1-" UUID ".avro", "snap-1-1-" UUID ".avro.tmp", "snap-", "snap-1",
+		"1-" UUID ".metadata.json", "00001-" UUID ".gz.metadata.json", "v1.metadata.json", "version-hint.text",
+		"0F9A3C5E-1111-4222-8333-444455556666.parquet"
+	};
+	FsIcebergMetadata *metadata = create();
+	FsIcebergTexts files;
+
+	CHECK(fs_iceberg_name_read(UUID ".parquet") == FS_ICEBERG_NAME_DATA);
+	CHECK(fs_iceberg_name_read(UUID "-m12.avro") == FS_ICEBERG_NAME_MANIFEST);
+	CHECK(fs_iceberg_name_read("snap-123-4-" UUID ".avro") == FS_ICEBERG_NAME_LIST);
+	CHECK(fs_iceberg_name_read("00042-" UUID ".metadata.json") == FS_ICEBERG_NAME_METADATA);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		CHECK_NAMED(fs_iceberg_name_read(others[i]) == FS_ICEBERG_NAME_OTHER, others[i]);
+	CHECK(fs_iceberg_named_files(metadata, &files) && files.n == 0);
+	CHECK(fs_iceberg_supersede(metadata, "/m1", 1, NULL, message) && fs_iceberg_named_files(metadata, &files));
+	CHECK(files.n == 1 && strcmp(files.texts[0], "/m1") == 0);
+	fs_iceberg_metadata_free(metadata);
+}
+
 static bool
 is_refused(const char *from, const char *to, const char *why)
 {
@@ -797,6 +822,7 @@ main(void)
 	check_json();
 	check_creation();
 	check_names();
+	check_kinds();
 	check_snapshots();
 	check_log();
 	check_evolution();

@@ -73,7 +73,16 @@ sub break_next
 	return;
 }
 
-# How many of them are still to come.
+# How many uploads were begun, and neither completed nor aborted.
+sub uploads
+{
+	my ($self) = @_;
+	my @found = glob("$self->{data}/features/.sgwtmp/multipart/*/*/");
+
+	return scalar @found;
+}
+
+# How many requests are still to be broken.
 sub orders
 {
 	my ($self) = @_;
