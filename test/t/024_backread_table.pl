@@ -184,6 +184,22 @@ set_fault($node, '');
 wait_for_filled($node, 'blocked');
 wait_for_all();
 is_history('blocked', $kept, 'and it goes on when it can');
+
+# --- A stream that began with the first row, and has all of them in its log: nothing is to be read.
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE whole (user_id text NOT NULL, item_id text NOT NULL, clicked_at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'arrived', event_time 'clicked_at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 day', start 'earliest', log_retention '7 days', dead_letter_retention '30000 days');
+	SELECT feature_stream.create_feature_view('first', 'SELECT user_id, count(*) AS n FROM whole GROUP BY user_id', '{10 min}', '1 min')));
+wait_for_read($node, 'whole', $node->safe_psql('postgres', 'SELECT count(*) FROM outbox'));
+wait_for_frontier($node, 'whole', '2024-01-15 10:05:00+00');
+$node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('second', 'SELECT user_id, count(*) AS n FROM whole GROUP BY user_id', '{10 min}', '1 min',
+	backfill_from => 'earliest')));
+wait_for_filled($node, 'second');
+query_is($node, "SELECT offsets_total, offsets_done, read_count FROM feature_stream.stat_progress_backfill WHERE view = 'second'::regclass", '0|0|0',
+	'nothing is read where the log has all');
+is(rows_differ($node, 'SELECT user_id, n_10m, window_end, complete FROM second_history', 'SELECT user_id, n_10m, window_end, complete FROM first_history'), '',
+	'and the history is that of a view that was there');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC/,
 	'nothing crashed but what was killed');
 
