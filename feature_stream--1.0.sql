@@ -158,6 +158,7 @@ CREATE TABLE feature_stream.partition_position (
     covers_all            boolean NOT NULL DEFAULT false,
     started_at            timestamptz NOT NULL DEFAULT pg_catalog.now(),
     start_offset          bigint NOT NULL,
+    start_xid             xid8,
     read_count            bigint NOT NULL DEFAULT 0,
     accepted_count        bigint NOT NULL DEFAULT 0,
     partially_late_count  bigint NOT NULL DEFAULT 0,
@@ -402,17 +403,24 @@ CREATE TABLE feature_stream.backread (
     error            text
 ) WITH (fillfactor = 50);
 
--- Records from start_offset (known when it is found) up to end_offset, excluding that: all before stream_start, where
--- the stream itself began, and those before the cut after it.
+-- Records from start_offset (known when it is found) up to end_offset: all before stream_start, where the stream itself
+-- began, and those before the cut after it.  Positions are those of partition_position: the next offset of a topic, the
+-- last row of a table.  total_count, done_count: offsets or rows, to tell how far it is.
 CREATE TABLE feature_stream.backread_position (
-    view          oid NOT NULL,
-    partition     int NOT NULL,
-    start_offset  bigint,
-    next_offset   bigint,
-    stream_start  bigint NOT NULL,
-    end_offset    bigint NOT NULL,
-    covers_all    boolean,
-    covered_from  timestamptz,
+    view              oid NOT NULL,
+    partition         int NOT NULL,
+    start_offset      bigint,
+    start_xid         xid8,
+    next_offset       bigint,
+    next_xid          xid8,
+    stream_start      bigint NOT NULL,
+    stream_start_xid  xid8,
+    end_offset        bigint NOT NULL,
+    end_xid           xid8,
+    total_count       bigint,
+    done_count        bigint,
+    covers_all        boolean,
+    covered_from      timestamptz,
     PRIMARY KEY (view, partition)
 ) WITH (fillfactor = 50);
 
@@ -596,7 +604,7 @@ COMMENT ON TABLE feature_stream.view_state IS 'durable counters of feature views
 COMMENT ON TABLE feature_stream.view_pause IS 'feature views that are paused';
 COMMENT ON TABLE feature_stream.backfill IS 'window ends that feature views did not fire when they were due, and how far their rows are computed';
 COMMENT ON TABLE feature_stream.view_alteration IS 'features that were added to feature views, and how far their columns of earlier rows are computed';
-COMMENT ON TABLE feature_stream.backread IS 'feature views for which events older than their stream''s log are read from the topic, and how far that is';
+COMMENT ON TABLE feature_stream.backread IS 'feature views for which events older than their stream''s log are read from the topic or table, and how far that is';
 COMMENT ON TABLE feature_stream.backread_position IS 'which records of each partition are read for a feature view, and how far that is';
 COMMENT ON TABLE feature_stream.backread_log IS 'events that were read for a feature view, in immutable segments';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
@@ -1392,7 +1400,7 @@ COMMENT ON COLUMN feature_stream.stat_feature_view.filtered_count IS 'events tha
 COMMENT ON COLUMN feature_stream.stat_feature_view.late_count IS 'accepted events that were too late for all windows of this view';
 COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because an expression of the query raised an error for them; see dead_letter';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of history rows that are NULL because computing them raised an error, since the worker started';
-COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, paused by pause_feature_view(), or reading: it begins when the topic is read, see stat_progress_backfill';
+COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, paused by pause_feature_view(), or reading: it begins when the topic or table is read, see stat_progress_backfill';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error IS 'message of the latest of these errors';
 
 CREATE VIEW feature_stream.stat_online AS
@@ -1535,18 +1543,18 @@ SELECT coalesce(b.view, r.view)::pg_catalog.regclass AS view,
        FULL JOIN feature_stream.backread r
        ON r.view OPERATOR(pg_catalog.=) b.view AND b.reason OPERATOR(pg_catalog.=) 'creation'
        LEFT JOIN (SELECT o.view,
-                         pg_catalog.sum(o.end_offset OPERATOR(pg_catalog.-) o.start_offset)::pg_catalog.int8 AS offsets_total,
-                         pg_catalog.sum(o.next_offset OPERATOR(pg_catalog.-) o.start_offset)::pg_catalog.int8 AS offsets_done
+                         pg_catalog.sum(o.total_count)::pg_catalog.int8 AS offsets_total,
+                         pg_catalog.sum(o.done_count)::pg_catalog.int8 AS offsets_done
                     FROM feature_stream.backread_position o GROUP BY o.view) p
        ON p.view OPERATOR(pg_catalog.=) r.view
  WHERE b.view IS NOT NULL OR r.state OPERATOR(pg_catalog.<>) 'done';
-COMMENT ON VIEW feature_stream.stat_progress_backfill IS 'one row for each stretch of window ends whose history rows are computed from the event log, also when that is done, while the log reaches there; and for each feature view for which a topic is read before that';
+COMMENT ON VIEW feature_stream.stat_progress_backfill IS 'one row for each stretch of window ends whose history rows are computed from the event log, also when that is done, while the log reaches there; and for each feature view for which a topic or table is read before that';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.reason IS 'creation: the feature view was made later; pause: it was paused; alteration: features were added, whose columns of earlier rows are filled';
-COMMENT ON COLUMN feature_stream.stat_progress_backfill.state IS 'waiting, reading (the topic), running, failed (error says why; it is tried again), done, or declined (create_feature_view(backfill => false))';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.state IS 'waiting, reading (the topic or table), running, failed (error says why; it is tried again), done, or declined (create_feature_view(backfill => false))';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.from_window_end IS 'first window end, as far back as the log and the history''s retention reach; known when it began';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.to_window_end IS 'last window end; the feature view itself fires those after it; null until the stream''s worker has seen an alteration';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.done_window_end IS 'window ends up to this one are in the history, of an alteration with the new columns';
-COMMENT ON COLUMN feature_stream.stat_progress_backfill.offsets_total IS 'offsets of the topic to be read (create_feature_view(backfill_from => ...)), of the partitions whose beginning is known';
+COMMENT ON COLUMN feature_stream.stat_progress_backfill.offsets_total IS 'offsets of the topic, or rows of the table, to be read (create_feature_view(backfill_from => ...)), of the partitions whose beginning is known';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.offsets_done IS 'how many of them are behind us';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.read_count IS 'records read';
 COMMENT ON COLUMN feature_stream.stat_progress_backfill.refused_count IS 'records among them that do not meet the stream''s contract, or for which an expression of the query raised an error';

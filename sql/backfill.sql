@@ -204,7 +204,10 @@ SET client_min_messages = warning;
 
 -- Arguments and rights.
 SELECT feature_stream.create_feature_view('wrong', 'SELECT customer, count(*) AS n FROM orders GROUP BY customer', '{10 min}', '1 min', backfill => NULL);
-SELECT feature_stream.create_feature_view('wrong', 'SELECT customer, count(*) AS n FROM orders GROUP BY customer', '{10 min}', '1 min', backfill_from => 'earliest');
+BEGIN;
+CREATE FOREIGN TABLE plain (customer text NOT NULL, at timestamptz NOT NULL) SERVER fs_backfill OPTIONS ("table" 'outbox', order_by 'id', xid 'xid', value 'value', event_time 'at');
+SELECT feature_stream.create_feature_view('wrong', 'SELECT customer, count(*) AS n FROM plain GROUP BY customer', '{10 min}', '1 min', backfill_from => '2024-01-15 12:00:00+00');
+ROLLBACK;
 CREATE SERVER fs_backfill_kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '127.0.0.1:1');
 BEGIN;
 CREATE FOREIGN TABLE far (customer text NOT NULL, at timestamptz NOT NULL) SERVER fs_backfill_kafka OPTIONS (topic 'far', event_time 'at');

@@ -2,19 +2,22 @@
  * cost.c
  *		What feature views cost: memory, and time of their stream's one worker.
  *
- * The constants were measured with test/bench/cost (CPU time, builds without
- * assertions; test/bench/README.md has the figures and the machine).  They are
- * for one core of that machine; a faster one does better in proportion.  Bytes
- * follow from how rings encode events (state/ring.h).
+ * The constants were measured with test/bench/aggregates, windows and ingest (CPU
+ * time, builds without assertions; test/bench/README.md has the figures and the
+ * machine).  They are for one core of that machine; a faster one does better in
+ * proportion.  Bytes follow from how rings encode events (state/ring.h).
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "catalog/cost.h"
 #include "catalog/feature_view.h"
@@ -55,10 +58,15 @@
 #define VALUE_BYTES 20			/* of a partial state that is a set of one value */
 #define SET_BYTES 72			/* of two or three */
 
-/* A record of states: its bytes, and those of a state in it; microseconds to combine one. */
+/*
+ * A record of states: its bytes, and those of a state in it; microseconds to
+ * combine one, and one of type internal, which has to be deserialized: 0.5 for a
+ * sketch of counters, 3 of quantiles, 6 for a map.
+ */
 #define RECORD_BYTES 56
 #define STATE_BYTES 60
-#define STATE_US 1.0
+#define STATE_US 0.2
+#define STATE_INTERNAL_US 3.0
 
 /* What an aggregate takes for a window, and for each event in it, in microseconds. */
 typedef struct NativeCost
@@ -246,6 +254,20 @@ aggregate_cost(const FsViewDef *view, const FsStreamDef *stream, int index, doub
 	return cost;
 }
 
+/* Microseconds to combine a state of an aggregate. */
+static double
+state_us(const FsAggregate *aggregate)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate->aggref->aggfnoid));
+	Oid			type;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggregate->aggref->aggfnoid);
+	type = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggtranstype;
+	ReleaseSysCache(tuple);
+	return type == INTERNALOID ? STATE_INTERNAL_US : STATE_US;
+}
+
 /* See cost.h. */
 FsCost
 fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, double events, bool *kept)
@@ -256,7 +278,7 @@ fs_cost_aggregate(const FsViewDef *view, const FsStreamDef *stream, int index, d
 	{
 		cost.bytes_per_key = STATE_BYTES * slides(view);
 		cost.bytes_per_event = 0;
-		cost.row_us = STATE_US * window_events(view, slides(view));
+		cost.row_us = state_us(&view->aggregates[index]) * window_events(view, slides(view));
 	}
 	return cost;
 }

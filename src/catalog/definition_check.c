@@ -219,12 +219,12 @@ fs_definition_check_backfill(const FsViewRequest *request, const FsStreamDef *st
 	if (request->backfill_from == NULL)
 		return;
 	fs_start_parse_argument(&start, "backfill_from", request->backfill_from);
-	if (stream->kind != FS_SOURCE_KAFKA)
+	if (stream->kind == FS_SOURCE_TABLE && stream->arrival == NULL && start.start_kind == FS_START_TIMESTAMP)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("argument \"backfill_from\" is not supported for stream %s, which reads a table",
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"backfill_from\" cannot be a timestamp for stream %s, whose option \"arrival\" is not set",
 						stream->name),
-				 errhint("Make another stream over the table with option \"start\" 'earliest', and the feature view on that.")));
+				 errhint("Write 'earliest', or name a timestamptz column of the table in that option.")));
 }
 
 /* See definition.h. */

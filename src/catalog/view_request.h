@@ -30,7 +30,7 @@ typedef struct FsViewRequest
 	char	   *offline_table;	/* namespace.table */
 	ArrayType  *offline_partition_by;
 	Interval   *offline_interval;
-	char	   *backfill_from;	/* where in the topic it begins; NULL: with the event log */
+	char	   *backfill_from;	/* where in the topic or table it begins; NULL: with the event log */
 } FsViewRequest;
 
 #endif							/* FS_CATALOG_VIEW_REQUEST_H */

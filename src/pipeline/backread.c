@@ -92,9 +92,11 @@ fix_joins(Oid stream, FsTime dropped_before)
 				 " AND EXISTS (SELECT FROM feature_stream.partition_position p WHERE p.stream = $1)"
 				 " AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = $3 AND i.inhdetachpending)"
 				 " RETURNING r.view, r.cut)"
-				 " INSERT INTO feature_stream.backread_position (view, partition, stream_start, end_offset)"
-				 " SELECT f.view, p.partition, p.start_offset,"
-				 " CASE WHEN f.cut IS NULL THEN p.start_offset ELSE p.next_offset END"
+				 " INSERT INTO feature_stream.backread_position"
+				 " (view, partition, stream_start, stream_start_xid, end_offset, end_xid)"
+				 " SELECT f.view, p.partition, p.start_offset, p.start_xid,"
+				 " CASE WHEN f.cut IS NULL THEN p.start_offset ELSE p.next_offset END,"
+				 " CASE WHEN f.cut IS NULL THEN p.start_xid ELSE p.next_xid END"
 				 " FROM fixed f, feature_stream.partition_position p WHERE p.stream = $1",
 				 SPI_OK_INSERT, 3, types, values, NULL);
 }

@@ -6,9 +6,9 @@
  * feature_stream.backread.  Its life:
  *
  *	pending		nothing of the stream's log is dropped any more.  Upkeep, which alone
- *				drops, fixes where the reading is to join it: an offset for each
+ *				drops, fixes where the reading is to join it: a position for each
  *				partition, and the cut, where the log begins
- *	reading		the backfill worker reads up to there, with a consumer of its own,
+ *	reading		the backfill worker reads up to there, with a connection of its own,
  *				and writes segments and offsets in steps, each one transaction
  *	read		waits for the stream to have fired a window end
  *	done		the stream's worker takes the view up, and its history is backfilled

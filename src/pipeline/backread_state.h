@@ -13,11 +13,15 @@
 typedef struct FsBackreadPartition
 {
 	int32		id;
-	int64		start;			/* where it began; -1: not known yet */
-	int64		next;			/* first offset not read; -1: not known yet */
-	int64		durable_next;	/* as of the last step */
-	int64		stream_start;
-	int64		end;			/* first offset not to be read */
+	bool		begun;			/* start and next are known */
+	bool		durable;		/* and written */
+	FsPosition	start;			/* where it began */
+	FsPosition	next;			/* where it goes on */
+	FsPosition	durable_next;	/* as of the last step */
+	FsPosition	stream_start;
+	FsPosition	end;			/* records behind it are not read */
+	int64		total_count;	/* from start to end; progress only */
+	int64		done_count;
 	bool		covers_known;	/* covers_all says something: there was something to be read */
 	bool		covers_all;		/* it began at the very first record, and none was lost */
 	FsTime		covered_from;	/* FS_TIME_MIN: not known */

@@ -83,8 +83,8 @@ open_reading(Oid view)
 		backread->records = palloc(sizeof(FsRecord) * BATCH_RECORDS);
 		backread->events = palloc(sizeof(FsEvent) * BATCH_RECORDS);
 		backread->begun = fs_clock_monotonic();
-		Assert(backread->shard->def->kind == FS_SOURCE_KAFKA);
-		backread->source = fs_source_kafka_ops.open(backread->shard->def);
+		backread->source = (backread->shard->def->kind == FS_SOURCE_KAFKA ? &fs_source_kafka_ops :
+							&fs_source_table_ops)->open(backread->shard->def);
 	}
 	fs_transaction_end(caller);
 	if (backread == NULL)
@@ -110,7 +110,7 @@ is_current(const FsBackread *backread, Oid view)
 static bool
 is_finished(const FsBackreadPartition *partition)
 {
-	return partition->next >= partition->end;
+	return partition->begun && fs_position_compare(partition->next, partition->end) >= 0;
 }
 
 /* Is nothing left to be read? */
@@ -123,25 +123,46 @@ is_all_read(const FsBackread *backread)
 	return true;
 }
 
-/* Moves a partition on; never beyond its end, whatever the peer says. */
-static void
-move_on(FsBackread *backread, FsBackreadPartition *partition, int64 next)
+static FsPosition
+earlier_of(FsPosition a, FsPosition b)
 {
-	next = Min(next, partition->end);
-	if (next <= partition->next)
+	return fs_position_compare(a, b) < 0 ? a : b;
+}
+
+/* Moves a partition on, with so many of its records done; never beyond its end, whatever the peer says. */
+static void
+move_on(FsBackread *backread, FsBackreadPartition *partition, FsPosition next, int64 done)
+{
+	next = earlier_of(next, partition->end);
+	if (fs_position_compare(next, partition->next) <= 0)
 		return;
 	partition->next = next;
+	partition->done_count = is_finished(partition) ? partition->total_count :
+		Min(partition->done_count + done, partition->total_count);
 	backread->dirty = true;
+}
+
+/* The same up to an offset of a topic. */
+static void
+move_to_offset(FsBackread *backread, FsBackreadPartition *partition, int64 offset)
+{
+	FsPosition	next = {.offset = offset};
+
+	move_on(backread, partition, next, offset - partition->next.offset);
 }
 
 /* Takes over where a partition begins. */
 static void
 take_start(FsBackread *backread, FsBackreadPartition *partition, const FsSourcePartition *known)
 {
-	Assert(partition->next < 0 && known->state == FS_PARTITION_RESOLVED);
-	partition->start = partition->next = Min(known->start.offset, partition->end);
-	partition->covers_known = partition->start < partition->end;
+	Assert(!partition->begun && known->state == FS_PARTITION_RESOLVED);
+	partition->begun = true;
+	partition->start = partition->next = earlier_of(known->start, partition->end);
+	partition->covers_known = !is_finished(partition);
 	partition->covers_all = known->covers_all;
+	if (partition->covers_known)
+		partition->total_count = ops_of(backread)->distance(backread->source, partition->index,
+															partition->start, partition->end);
 	backread->dirty = true;
 }
 
@@ -152,16 +173,29 @@ take_start(FsBackread *backread, FsBackreadPartition *partition, const FsSourceP
 static bool
 take_stop(FsBackread *backread, FsBackreadPartition *partition, const FsSourcePartition *known)
 {
-	if (partition->next < 0 || known->begin_offset <= partition->next)
+	if (!partition->begun || known->begin_offset <= partition->next.offset)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not read the topic of stream %s: %s",
 						backread->shard->def->name, known->error)));
-	backread->lost_count += Min(known->begin_offset, partition->end) - partition->next;
+	backread->lost_count += Min(known->begin_offset, partition->end.offset) - partition->next.offset;
 	partition->covers_all = false;
 	partition->covered_from = FS_TIME_MIN;
-	move_on(backread, partition, known->begin_offset);
+	move_to_offset(backread, partition, known->begin_offset);
 	return true;
+}
+
+/*
+ * Passes over what is left where no record is: transaction markers behind the
+ * last one of a topic, rows that were deleted from a table.
+ */
+static void
+pass_over(FsBackread *backread, FsBackreadPartition *partition, const FsSourcePartition *known)
+{
+	if (backread->source->stream->kind == FS_SOURCE_KAFKA)
+		move_to_offset(backread, partition, known->read_to);
+	else if (known->at_end)
+		move_on(backread, partition, partition->end, 0);
 }
 
 /* Follows what the source knows of a partition; true when the connection has to be made anew. */
@@ -179,19 +213,17 @@ follow_partition(FsBackread *backread, FsBackreadPartition *partition)
 	known = &source->partitions[partition->index];
 	if (known->state == FS_PARTITION_STOPPED)
 		return take_stop(backread, partition, known);
-	if (partition->next < 0 && known->state == FS_PARTITION_FOUND)
+	if (!partition->begun && known->state == FS_PARTITION_FOUND)
 		ops_of(backread)->resolve_start(source, partition->index, false);
-	else if (partition->next < 0 && known->state == FS_PARTITION_RESOLVED)
+	else if (!partition->begun && known->state == FS_PARTITION_RESOLVED)
 		take_start(backread, partition, known);
-	else if (partition->next >= 0 && !partition->assigned)
+	else if (partition->begun && !partition->assigned)
 	{
-		FsPosition	position = {.offset = partition->next};
-
-		ops_of(backread)->assign(source, partition->index, position);
+		ops_of(backread)->assign(source, partition->index, partition->next);
 		partition->assigned = true;
 	}
 	else if (partition->assigned)
-		move_on(backread, partition, known->read_to);	/* behind the last record may come transaction markers */
+		pass_over(backread, partition, known);
 	return false;
 }
 
@@ -222,6 +254,13 @@ refuse(FsBackread *backread, const FsEvent *event, FsReason reason, const char *
 	}
 }
 
+/* Is a record among those before a position? */
+static bool
+is_before(const FsBackread *backread, const FsRecord *record, FsPosition position)
+{
+	return fs_position_compare(fs_source_behind(backread->source, record), position) <= 0;
+}
+
 /*
  * One decoded record.  Of those from the stream's own start on, the log has what
  * is not before the cut, or it was refused then.
@@ -231,7 +270,7 @@ take_event(FsBackread *backread, FsBackreadPartition *partition, FsEvent *event)
 {
 	FsShard    *shard = backread->shard;
 	FsPartition judge = {.id = partition->id, .clock.watermark = FS_TIME_MIN};
-	bool		is_older = event->meta.offset < partition->stream_start;
+	bool		is_older = is_before(backread, event->record, partition->stream_start);
 	int64		slice;
 
 	event->lacks_key = true;	/* it may: admission is to look */
@@ -270,6 +309,7 @@ take_records(FsBackread *backread, FsBackreadPartition *partition, int n)
 		event->record = record;
 		event->meta.partition = record->partition;
 		event->meta.offset = record->offset;
+		event->meta.xid = record->xid;
 		event->meta.arrival = record->arrival != FS_TIME_MIN ? record->arrival : now;
 	}
 	fs_contract_decode(backread->shard, backread->events, n);
@@ -285,15 +325,17 @@ read_partition(FsBackread *backread, FsBackreadPartition *partition)
 {
 	int			got = ops_of(backread)->poll(backread->source, partition->index, backread->records,
 											   Min(fs_poll_batch_size, BATCH_RECORDS));
+	FsPosition	next;
 	int			n = 0;
 
 	if (got == 0)
 		return false;
-	while (n < got && backread->records[n].offset < partition->end)
+	while (n < got && is_before(backread, &backread->records[n], partition->end))
 		n++;
 	if (n > 0)
 		take_records(backread, partition, n);
-	move_on(backread, partition, n < got ? partition->end : backread->records[got - 1].offset + 1);
+	next = n < got ? partition->end : fs_source_behind(backread->source, &backread->records[got - 1]);
+	move_on(backread, partition, next, backread->source->stream->kind == FS_SOURCE_KAFKA ? next.offset - partition->next.offset : n);
 	ops_of(backread)->release(backread->source);
 	backread->batches++;
 	return true;

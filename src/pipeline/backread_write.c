@@ -25,18 +25,31 @@
 #include "state/query.h"
 #include "state/shared.h"
 
+/* A position in columns from 'column' on: offset, xid (0 in topics). */
+static FsPosition
+position_of(uint64 row, int column)
+{
+	FsPosition	position = {.offset = fs_query_int64(row, column, -1),
+	.xid = (uint64) fs_query_int64(row, column + 1, 0)};
+
+	return position;
+}
+
 /* Sets a partition from a row of load_partitions(). */
 static void
 set_partition(FsBackreadPartition *partition, uint64 row)
 {
-	partition->id = (int32) fs_query_int64(row, 1, -1);
-	partition->start = fs_query_int64(row, 2, -1);
-	partition->next = partition->durable_next = fs_query_int64(row, 3, -1);
-	partition->stream_start = fs_query_int64(row, 4, -1);
-	partition->end = fs_query_int64(row, 5, -1);
-	partition->covers_known = !fs_query_is_null(row, 6);
-	partition->covers_all = fs_query_bool(row, 6);
-	partition->covered_from = fs_query_time(row, 7);
+	partition->id = fs_query_int32(row, 1);
+	partition->covers_known = !fs_query_is_null(row, 2);
+	partition->covers_all = fs_query_bool(row, 2);
+	partition->covered_from = fs_query_time(row, 3);
+	partition->total_count = fs_query_int64(row, 4, 0);
+	partition->done_count = fs_query_int64(row, 5, 0);
+	partition->begun = partition->durable = !fs_query_is_null(row, 6);
+	partition->start = position_of(row, 6);
+	partition->next = partition->durable_next = position_of(row, 8);
+	partition->stream_start = position_of(row, 10);
+	partition->end = position_of(row, 12);
 	partition->seen = FS_TIME_MIN;
 	partition->index = -1;
 }
@@ -48,8 +61,10 @@ load_partitions(FsBackread *backread)
 	Oid			types[1] = {OIDOID};
 	Datum		values[1] = {ObjectIdGetDatum(backread->view)};
 
-	fs_query_run("SELECT partition::int8, start_offset, next_offset, stream_start, end_offset, covers_all,"
-				 " covered_from FROM feature_stream.backread_position WHERE view = $1 ORDER BY partition",
+	fs_query_run("SELECT partition, covers_all, covered_from, total_count, done_count,"
+				 " start_offset, start_xid::text::int8, next_offset, next_xid::text::int8,"
+				 " stream_start, stream_start_xid::text::int8, end_offset, end_xid::text::int8"
+				 " FROM feature_stream.backread_position WHERE view = $1 ORDER BY partition",
 				 SPI_OK_SELECT, 1, types, values, NULL);
 	backread->npartitions = (int) SPI_processed;
 	backread->partitions = MemoryContextAllocZero(backread->context,
@@ -191,21 +206,42 @@ write_segments(const FsBackread *backread)
 	}
 }
 
+/* Has a partition to be written? */
+static bool
+is_moved(const FsBackreadPartition *partition)
+{
+	return partition->begun &&
+		(!partition->durable || fs_position_compare(partition->next, partition->durable_next) != 0);
+}
+
+/* An xid as a parameter. */
+static Datum
+xid_datum(uint64 xid)
+{
+	return CStringGetTextDatum(psprintf(UINT64_FORMAT, xid));
+}
+
 /* Writes how far a partition is read. */
 static void
 write_partition(const FsBackread *backread, const FsBackreadPartition *partition)
 {
-	Oid			types[6] = {OIDOID, INT4OID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID};
-	Datum		values[6] = {ObjectIdGetDatum(backread->view), Int32GetDatum(partition->id),
-		Int64GetDatum(partition->start), Int64GetDatum(partition->next),
+	Oid			types[10] = {OIDOID, INT4OID, INT8OID, TEXTOID, INT8OID, TEXTOID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID};
+	Datum		values[10] = {ObjectIdGetDatum(backread->view), Int32GetDatum(partition->id),
+		Int64GetDatum(partition->start.offset), xid_datum(partition->start.xid),
+		Int64GetDatum(partition->next.offset), xid_datum(partition->next.xid),
+		Int64GetDatum(partition->total_count), Int64GetDatum(partition->done_count),
 	BoolGetDatum(partition->covers_all), TimestampTzGetDatum(partition->covered_from)};
-	char		nulls[6] = {' ', ' ', ' ', ' ', partition->covers_known ? ' ' : 'n',
-	partition->covered_from == FS_TIME_MIN ? 'n' : ' '};
+	char		nulls[10];
 
-	Assert(partition->start >= 0 && partition->start <= partition->next && partition->next <= partition->end);
-	fs_query_run("UPDATE feature_stream.backread_position SET start_offset = $3, next_offset = $4,"
-				 " covers_all = $5, covered_from = $6 WHERE view = $1 AND partition = $2",
-				 SPI_OK_UPDATE, 6, types, values, nulls);
+	Assert(partition->begun && fs_position_compare(partition->start, partition->next) <= 0 &&
+		   fs_position_compare(partition->next, partition->end) <= 0);
+	memset(nulls, ' ', sizeof(nulls));
+	nulls[8] = partition->covers_known ? ' ' : 'n';
+	nulls[9] = partition->covered_from == FS_TIME_MIN ? 'n' : ' ';
+	fs_query_run("UPDATE feature_stream.backread_position SET start_offset = $3, start_xid = $4::xid8,"
+				 " next_offset = $5, next_xid = $6::xid8, total_count = $7, done_count = $8,"
+				 " covers_all = $9, covered_from = $10 WHERE view = $1 AND partition = $2",
+				 SPI_OK_UPDATE, 10, types, values, nulls);
 	if (SPI_processed != 1)
 		elog(ERROR, "could not write feature_stream.backread_position");
 }
@@ -217,7 +253,10 @@ begin_step(FsBackread *backread)
 	fs_pending_clear(&backread->shard->pending);
 	fs_pending_init(backread->shard, &backread->shard->pending);
 	for (int i = 0; i < backread->npartitions; i++)
+	{
+		backread->partitions[i].durable = backread->partitions[i].begun;
 		backread->partitions[i].durable_next = backread->partitions[i].next;
+	}
 	if (backread->example != NULL)
 		pfree(backread->example);
 	backread->example = NULL;
@@ -240,7 +279,7 @@ fs_backread_write(FsBackread *backread, bool all)
 	{
 		write_segments(backread);
 		for (int i = 0; i < backread->npartitions; i++)
-			if (backread->partitions[i].next != backread->partitions[i].durable_next)
+			if (is_moved(&backread->partitions[i]))
 				write_partition(backread, &backread->partitions[i]);
 		FS_FAULT("backread-before-commit");
 	}

@@ -17,7 +17,7 @@
 #include "pipeline/pace.h"
 #include "pipeline/partial_log.h"
 
-#define MAX_PARAMETERS 15
+#define MAX_PARAMETERS 16
 
 /* A statement, and its plan once it was first executed. */
 typedef struct Statement
@@ -76,18 +76,19 @@ write_position(FsShard *shard, const FsPartition *p)
 	static Statement statement = {
 		"INSERT INTO feature_stream.partition_position AS p (stream, shard, partition, next_offset, next_xid, "
 		"watermark, last_event_time, last_arrival, idle, covered_from, covers_all, start_offset, "
-		"read_count, accepted_count, partially_late_count, dead_letter_count) "
-		"VALUES ($1, 0, $2, $3, $4::pg_catalog.text::pg_catalog.xid8, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+		"read_count, accepted_count, partially_late_count, dead_letter_count, start_xid) "
+		"VALUES ($1, 0, $2, $3, $4::pg_catalog.text::pg_catalog.xid8, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+		"$16::pg_catalog.text::pg_catalog.xid8) "
 		"ON CONFLICT (stream, shard, partition) DO UPDATE SET next_offset = excluded.next_offset, "
 		"next_xid = excluded.next_xid, watermark = excluded.watermark, last_event_time = excluded.last_event_time, "
 		"last_arrival = excluded.last_arrival, idle = excluded.idle, covered_from = excluded.covered_from, "
 		"covers_all = excluded.covers_all, read_count = excluded.read_count, "
 		"accepted_count = excluded.accepted_count, partially_late_count = excluded.partially_late_count, "
 		"dead_letter_count = excluded.dead_letter_count",
-		15, {OIDOID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID,
-		TIMESTAMPTZOID, BOOLOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID}, SPI_OK_INSERT};
-	Datum		values[15];
-	char		nulls[15];
+		16, {OIDOID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID,
+		TIMESTAMPTZOID, BOOLOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID}, SPI_OK_INSERT};
+	Datum		values[16];
+	char		nulls[16];
 
 	Assert(p->started && p->read_count == p->accepted_count + p->dead_letter_count);
 	memset(nulls, ' ', sizeof(nulls));
@@ -106,6 +107,7 @@ write_position(FsShard *shard, const FsPartition *p)
 	values[12] = Int64GetDatum(p->accepted_count);
 	values[13] = Int64GetDatum(p->partially_late_count);
 	values[14] = Int64GetDatum(p->dead_letter_count);
+	values[15] = CStringGetTextDatum(psprintf(UINT64_FORMAT, p->start.xid));
 	execute(&statement, values, nulls);
 }
 

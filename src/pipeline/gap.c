@@ -11,7 +11,7 @@
  * the history is left to the backfill worker (backfill.c), while the rows in
  * force are known from the state, and told to readers and the online store.
  *
- * A view for which older events are read from the topic (backread.h) is paused
+ * A view for which older events are read from the source (backread.h) is paused
  * meanwhile, from its creation on, and has its gap when that is done.
  *
  * A view that is resumed has such a gap, too: from the last window end that it

@@ -27,9 +27,7 @@ static void
 advance_position(FsShard *shard, FsPartition *partition, const FsEvent *event)
 {
 	Assert(event->meta.partition == partition->id);
-	partition->position.offset = event->meta.offset +
-		(shard->def->kind == FS_SOURCE_KAFKA ? 1 : 0);
-	partition->position.xid = event->meta.xid;
+	partition->position = fs_source_behind(shard->source, event->record);
 	partition->clock.last_arrival = Max(partition->clock.last_arrival, event->meta.arrival);
 	shard->pending.dirty = true;
 }

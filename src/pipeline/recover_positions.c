@@ -90,6 +90,7 @@ load_position(FsShard *shard, uint64 row)
 	p->accepted_count = fs_query_int64(row, 11, 0);
 	p->partially_late_count = fs_query_int64(row, 12, 0);
 	p->dead_letter_count = fs_query_int64(row, 13, 0);
+	p->start.xid = (uint64) fs_query_int64(row, 14, 0);
 	Assert(p->read_count == p->accepted_count + p->dead_letter_count);
 }
 
@@ -102,7 +103,7 @@ load_positions(FsShard *shard)
 
 	fs_query_run("SELECT partition, next_offset, next_xid::pg_catalog.text::pg_catalog.int8, watermark, "
 				 "last_event_time, last_arrival, covered_from, covers_all, start_offset, read_count, "
-				 "accepted_count, partially_late_count, dead_letter_count "
+				 "accepted_count, partially_late_count, dead_letter_count, start_xid::pg_catalog.text::pg_catalog.int8 "
 				 "FROM feature_stream.partition_position WHERE stream OPERATOR(pg_catalog.=) $1 "
 				 "AND shard OPERATOR(pg_catalog.=) 0 ORDER BY partition",
 				 SPI_OK_SELECT, 1, types, values, NULL);

@@ -202,6 +202,12 @@ kafka_resolve_start(FsSource *source, int index, bool from_beginning)
 	ask_next(k, fs_clock_monotonic());
 }
 
+static int64
+kafka_distance(FsSource *source, int index, FsPosition from, FsPosition to)
+{
+	return to.offset - from.offset;
+}
+
 static void
 kafka_assign(FsSource *source, int index, FsPosition position)
 {
@@ -259,6 +265,7 @@ const FsSourceOps fs_source_kafka_ops = {
 	.open = kafka_open,
 	.service = kafka_service,
 	.resolve_start = kafka_resolve_start,
+	.distance = kafka_distance,
 	.assign = kafka_assign,
 	.poll = fs_kafka_poll,
 	.release = fs_kafka_release,

@@ -13,7 +13,7 @@
  *	  poll, poll, ...; release }	repeated
  *	close
  *
- * No operation blocks for longer than 100 ms whatever the peer does, none waits
+ * No operation but distance() blocks for longer than 100 ms whatever the peer does, none waits
  * for a peer inside a transaction, and none throws for what a peer or a record
  * does: a broken peer is seen in 'error' and 'state'.  Only open() may throw
  * (a definition that cannot work: wrong option value, missing table).
@@ -46,7 +46,7 @@ typedef struct FsRecord
 typedef struct FsPosition
 {
 	int64		offset;			/* Kafka: next offset.  Table: order_by of the last row read */
-	uint64		xid;			/* Table: xid of the last row read; rows after (xid, offset) come next */
+	uint64		xid;			/* Table: xid of the last row read; rows after (xid, offset) come next.  Kafka: 0 */
 } FsPosition;
 
 /* Life of a partition; each state lists its successors. */
@@ -107,6 +107,13 @@ typedef struct FsSourceOps
 	 */
 	void		(*resolve_start) (FsSource *source, int index, bool from_beginning);
 
+	/*
+	 * How far it is from one position to another, as progress shows it: offsets
+	 * of a topic, rows of a table, which it counts.  That takes as long as it
+	 * takes: not for the ingest worker.
+	 */
+	int64		(*distance) (FsSource *source, int index, FsPosition from, FsPosition to);
+
 	/* Begins to read partition 'index' at 'position'. */
 	void		(*assign) (FsSource *source, int index, FsPosition position);
 
@@ -145,6 +152,26 @@ typedef struct FsSourceOps
 	/* Ends everything within 5 s whatever the peer does.  Also called by an exit callback. */
 	void		(*close) (FsSource *source);
 } FsSourceOps;
+
+/* The position behind a record, where reading goes on after it. */
+static inline FsPosition
+fs_source_behind(const FsSource *source, const FsRecord *record)
+{
+	FsPosition	position = {.offset = record->offset, .xid = record->xid};
+
+	if (source->stream->kind == FS_SOURCE_KAFKA)
+		position.offset++;
+	return position;
+}
+
+/* Less than, equal to or greater than zero: 'a' is before, the same as or behind 'b'. */
+static inline int
+fs_position_compare(FsPosition a, FsPosition b)
+{
+	if (a.xid != b.xid)
+		return a.xid < b.xid ? -1 : 1;
+	return a.offset < b.offset ? -1 : a.offset > b.offset;
+}
 
 extern const FsSourceOps fs_source_kafka_ops;
 extern const FsSourceOps fs_source_table_ops;

@@ -118,38 +118,49 @@ table_service(FsSource *base)
 {
 }
 
-/* Begins a transaction unless the caller has one; says whether it did. */
-static bool
-begin_transaction(void)
+/* What a look at the table changes, until end_look(). */
+typedef struct Look
 {
-	bool		own = !IsTransactionState();
+	MemoryContext caller;
+	bool		own;			/* the transaction is */
+	Oid			user;
+	int			security;
+} Look;
 
-	if (own)
+/* Begins to look at the table: in a transaction of its own unless the caller has one, as the owner, with SPI. */
+static void
+begin_look(const FsStreamDef *def, Look *look)
+{
+	look->caller = CurrentMemoryContext;
+	look->own = !IsTransactionState();
+	if (look->own)
 		StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	return own;
+	enter_owner(def, &look->user, &look->security);
+	SPI_connect();
 }
 
+/* Ends it, and makes the caller's memory context the current one again. */
 static void
-end_transaction(bool own)
+end_look(const Look *look)
 {
+	SPI_finish();
+	SetUserIdAndSecContext(look->user, look->security);
 	PopActiveSnapshot();
-	if (own)
+	if (look->own)
 		CommitTransactionCommand();
+	MemoryContextSwitchTo(look->caller);
 }
 
-/* The position behind every row that is there now, or before the first row at or after a time. */
+/* The row that a query gives as (offset, xid), zeros where it gives none. */
 static FsPosition
 query_position(FsTableSource *source, const char *sql, int nargs, Oid *types, Datum *values)
 {
 	FsPosition	position = {0};
-	bool		own = begin_transaction();
+	Look		look;
 	bool		isnull;
-	Oid			user;
-	int			security;
 
-	enter_owner(source->source.stream, &user, &security);
-	SPI_connect();
+	begin_look(source->source.stream, &look);
 	if (SPI_execute_with_args(sql, nargs, types, values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the table of stream %s", source->source.stream->name);
 	if (SPI_processed == 1)
@@ -157,9 +168,7 @@ query_position(FsTableSource *source, const char *sql, int nargs, Oid *types, Da
 		position.offset = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 		position.xid = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	}
-	SPI_finish();
-	SetUserIdAndSecContext(user, security);
-	end_transaction(own);
+	end_look(&look);
 	return position;
 }
 
@@ -307,23 +316,17 @@ static int
 table_poll(FsSource *base, int index, FsRecord *records, int max)
 {
 	FsTableSource *source = (FsTableSource *) base;
-	bool		own;
-	Oid			user;
-	int			security;
+	Look		look;
 	int			n;
 
 	if (source->partition.state != FS_PARTITION_READING || GetCurrentTimestamp() < source->next_look)
 		return 0;
-	own = begin_transaction();
-	enter_owner(base->stream, &user, &security);
-	SPI_connect();
+	begin_look(base->stream, &look);
 	execute_poll(source, max);
 	n = (int) SPI_processed;
 	for (int i = 0; i < n; i++)
 		fill_record(source, SPI_tuptable->vals[i], &records[i]);
-	SPI_finish();
-	SetUserIdAndSecContext(user, security);
-	end_transaction(own);
+	end_look(&look);
 	source->partition.at_end = n == 0;
 	source->next_look = n == 0 ? GetCurrentTimestamp() + LOOK_INTERVAL : 0;
 	if (n > 0)
@@ -333,6 +336,27 @@ table_poll(FsSource *base, int index, FsRecord *records, int max)
 		source->partition.end_offset = Max(source->partition.end_offset, source->position.offset);
 	}
 	return n;
+}
+
+/*
+ * See source.h: counts rows by the index.  A row that is not older than every
+ * running transaction is not between positions that were reached.
+ */
+static int64
+table_distance(FsSource *base, int index, FsPosition from, FsPosition to)
+{
+	FsTableSource *source = (FsTableSource *) base;
+	const char *row = psprintf("(%s, %s)", quote_identifier(base->stream->xid), quote_identifier(base->stream->order_by));
+	Oid			types[4] = {TEXTOID, INT8OID, TEXTOID, INT8OID};
+	Datum		values[4] = {CStringGetTextDatum(psprintf(UINT64_FORMAT, from.xid)), Int64GetDatum(from.offset),
+		CStringGetTextDatum(psprintf(UINT64_FORMAT, to.xid)), Int64GetDatum(to.offset)};
+
+	Assert(index == 0);
+	return query_position(source,
+						  psprintf("SELECT pg_catalog.count(*), 0::pg_catalog.int8 FROM %s "
+								   "WHERE %s OPERATOR(pg_catalog.>) ($1::pg_catalog.text::pg_catalog.xid8, $2) "
+								   "AND %s OPERATOR(pg_catalog.<=) ($3::pg_catalog.text::pg_catalog.xid8, $4)",
+								   source->table_name, row, row), 4, types, values).offset;
 }
 
 static void
@@ -357,6 +381,11 @@ table_wait_fd(FsSource *base)
 static void
 table_close_source(FsSource *base)
 {
+	FsTableSource *source = (FsTableSource *) base;
+
+	if (source->poll_plan != NULL)
+		SPI_freeplan(source->poll_plan);
+	source->poll_plan = NULL;
 }
 
 const FsSourceOps fs_source_table_ops = {
@@ -364,6 +393,7 @@ const FsSourceOps fs_source_table_ops = {
 	.open = table_open_source,
 	.service = table_service,
 	.resolve_start = table_resolve_start,
+	.distance = table_distance,
 	.assign = table_assign,
 	.poll = table_poll,
 	.release = table_release,

@@ -59,7 +59,7 @@ sub new_object_store { return FeatureStream::ObjectStore->new(scratch(), @_); }
 sub new_black_hole { return FeatureStream::BlackHole->new(@_); }
 sub new_session { return FeatureStream::Session->new(@_); }
 
-# new_node(name, setting => value ...): a server with the extension in database postgres.
+# new_node(name, setting => value ...): a server with the extension in database postgres.  undef: the setting's default.
 sub new_node
 {
 	my ($name, %settings) = @_;
@@ -78,7 +78,7 @@ sub new_node
 		%settings);
 
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
-	$node->append_conf('postgresql.conf', join('', map { "$_ = '$all{$_}'\n" } sort keys %all));
+	$node->append_conf('postgresql.conf', join('', map { "$_ = '$all{$_}'\n" } grep { defined $all{$_} } sort keys %all));
 	push @nodes, $node;
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION feature_stream');

@@ -12,6 +12,8 @@ that share no code with the extension.
     lake.py sorted URI CATALOG TABLE COLUMN
     lake.py reachable URI CATALOG TABLE
     lake.py contend URI CATALOG TABLE COUNT
+    lake.py append URI CATALOG TABLE USER
+    lake.py remove URI CATALOG TABLE USER
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
@@ -27,7 +29,7 @@ PyIceberg plans, or where these are of several schemas, by its own Iceberg reade
 is gone: the rows never become fewer.  "sorted" tells of the files that say that
 they are sorted whether they are, by that column and window_end; "reachable" how many
 manifest lists, manifests and data files all snapshots have.  "contend" commits so many
-times, each as soon as it can.
+times, each as soon as it can.  "append" adds a row of a user, and "remove" takes out all of that user.
 """
 import collections
 import datetime
@@ -42,6 +44,7 @@ import pyarrow.parquet
 import pyiceberg.catalog
 import psycopg2.extras
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.expressions import EqualTo
 
 psycopg2.extras.register_uuid()
 
@@ -236,10 +239,24 @@ def contend(uri, catalog, name, count, properties):
     print("commits=%d" % commits)
 
 
+def append(uri, catalog, name, user, properties):
+    table = load_table(uri, catalog, name, properties)
+    row = table.scan(limit=1).to_arrow().to_pylist()[0]
+    row["user_id"] = user
+    table.append(pyarrow.Table.from_pylist([row], schema=table.schema().as_arrow()))
+    print("appended")
+
+
+def remove(uri, catalog, name, user, properties):
+    load_table(uri, catalog, name, properties).delete(EqualTo("user_id", user))
+    print("removed")
+
+
 def main():
     command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
     commands = {"compare": compare, "files": files, "change": change, "schema": schema, "types": types, "widen": widen, "travel": travel, "watch": watch,
-                "sorted": sorted_files, "reachable": reachable, "contend": contend}
+                "sorted": sorted_files, "reachable": reachable, "contend": contend,
+                "append": append, "remove": remove}
     commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 

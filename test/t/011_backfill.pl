@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use FeatureStream;
+use FeatureStream::ClickHistory;
 use Test::More;
 use Time::HiRes ();
 
@@ -62,14 +63,6 @@ sub go_on
 # Columns that do not say when a row was computed.
 my $columns = 'user_id, n_10m, items_10m, spent_10m, kinds_10m, n_30m, items_30m, spent_30m, kinds_30m, window_end, complete';
 
-sub is_filled
-{
-	my ($view) = @_;
-
-	wait_until("a history of $view", sub { (answer_of($node, "SELECT state FROM feature_stream.stat_progress_backfill WHERE view = '$view'::regclass") // '') eq 'done' });
-	return;
-}
-
 go_on(6 * 3600);
 create_view('before', ", online => 'redis'");
 $node->safe_psql('postgres', "CALL send(0, 6 * 3600, $events)");
@@ -110,7 +103,7 @@ for my $kill (@kills)
 	wait_for_server($node);
 }
 go_on(7 * 3600);
-is_filled('after');
+wait_for_filled($node, 'after');
 wait_for_frontier($node, 'clicks', '2024-01-15 06:59:00+00');
 note(crash_count($node) . ' crashes');
 cmp_ok(crash_count($node), '>', $crashes, 'processes were killed');
@@ -128,7 +121,7 @@ is(rows_differ($node, 'SELECT user_id, n_30m, window_end FROM after', 'SELECT us
 create_view('online', ", online => 'redis'");
 wait_until('the state of a view', sub { answer_of($node, "SELECT 1 FROM feature_stream.backfill WHERE view = 'online'::regclass") });
 $node->safe_psql('postgres', "SELECT feature_stream.pause_stream('clicks')");
-is_filled('online');
+wait_for_filled($node, 'online');
 go_on(6 * 3600);
 $node->safe_psql('postgres', "SELECT feature_stream.resume_stream('clicks')");
 is(rows_differ($node, "SELECT $columns FROM online_history", "SELECT $columns FROM before_history"), '', 'a paused stream is backfilled, too');
@@ -139,7 +132,7 @@ verifies($node, 'online', 'and verifies, its online store included');
 
 # --- A pause: the online store stays as it is, whoever dies, and then has what is in force.
 create_view('kept', ", online => 'redis', on_empty => 'set'");
-is_filled('kept');
+wait_for_filled($node, 'kept');
 wait_for_online($node, $redis, $_) for qw(online kept);
 $node->safe_psql('postgres', "SELECT feature_stream.pause_feature_view('online'), feature_stream.pause_feature_view('kept')");
 wait_until('the pause', sub { (answer_of($node, 'SELECT count(*) FROM feature_stream.view_state WHERE paused') // 0) eq '2' });
@@ -205,7 +198,7 @@ sub is_altered
 }
 $node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('few', 'SELECT user_id, count(*) AS n, min(price) AS least
 	FROM clicks GROUP BY user_id', windows => '{10 min, 30 min}', slide => '1 min', online => 'redis')));
-is_filled('few');
+wait_for_filled($node, 'few');
 wait_for_online($node, $redis, 'few');
 is(scalar(grep { exists $redis->hash($_)->{items_30m} } $redis->keys('few:*')), 0, 'a view with few features');
 $crashes = crash_count($node);

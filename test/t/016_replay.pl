@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use FeatureStream;
+use FeatureStream::DeadLetters;
 use Test::More;
 use Time::HiRes ();
 
@@ -24,42 +25,22 @@ my $redis = new_redis();
 my $node = new_node('replay', 'feature_stream.memory' => '128MB');
 create_example_servers($node, $kafka, $redis);
 
-# Repairs what is bad and was not asked back yet, with an event of the last 40 minutes, and asks everything back that is
-# not there: as of one snapshot, or what comes in between is asked back as it is.  The server may be down.
+# Repairs what is bad, and asks it back; the server may be down.
 sub repair
 {
-	return answer_of($node, q(
-		BEGIN ISOLATION LEVEL REPEATABLE READ;
-		UPDATE feature_stream.dead_letter d
-		   SET payload = convert_to(json_build_object('user_id', 'r' || "offset" % 20, 'item_id', 'i' || "offset", 'timestamp',
-		           floor(extract(epoch FROM received_at)) - "offset" * 7919 % 2400)::text, 'UTF8')
-		 WHERE stream = 'clicks'::regclass AND reason NOT IN ('late', 'future')
-		   AND NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome o
-		                    WHERE (o.stream, o.partition, o."offset") = (d.stream, d.partition, d."offset"));
-		SELECT feature_stream.replay_dead_letters('clicks');
-		COMMIT));
+	return repair_dead_letters($node, q('r' || "offset" % 20), q('i' || "offset"), '');
 }
 
-my %actions = (
-	'the ingest worker' => sub {
-		my $pid = answer_of($node, "SELECT pid FROM feature_stream.stat_stream WHERE stream = 'clicks'::regclass");
-		kill_backend_process($node, $pid) if defined $pid;
-	},
-	'the server (immediate shutdown)' => sub { $node->stop('immediate'); $node->start },
-	map { my $point = $_; ($point => sub { crash_at_point($node, $point, 1 + int($random->() * 3)) }) }
-	  qw(checkpoint-begin checkpoint-before-commit checkpoint-after-commit));
+my %actions = kills_of($node, $random);
 my @kinds = sort keys %actions;
-my @order = map { $_ <= $#kinds ? $kinds[$_] : $kinds[ $random->() * @kinds ] } 0 .. $kills - 1;
+my @order = order_of($random, $kills, @kinds);
 
 my $end = sprintf('%.3f', Time::HiRes::time());
 my $clicks = generate($kafka, '--topic', 'clicks', '--create', '--events', $events, '--seed', $seed, '--end-time', $end,
 	'--span-minutes', 90, '--rate', $events / (4 * @order));
 create_example($node, 'clicks', slice => '1 min');
 create_wide_view($node, '{1 min, 10 min, 30 min}', '1 min', '3 min');
-# Before anything has fired an event of 1970 would count, and its part of the log would be dropped at once.
-wait_until('the first windows and dead letters', sub {
-	answer_of($node, 'SELECT 1 FROM feature_stream.stream_state WHERE frontier IS NOT NULL
-		AND (SELECT count(*) > 20 FROM feature_stream.dead_letter)') });
+wait_for_dead_letters($node);
 for my $action (@order)
 {
 	my $requested = repair();
@@ -74,33 +55,17 @@ $clicks->finish or die 'generate.py failed';
 end_crashes($node);
 wait_for_read($node, 'clicks', $events);
 ok(defined repair(), 'the last ones are asked back');
-$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome WHERE outcome = 'requested')")
-  or die 'requests are left';
+wait_for_outcomes($node, "outcome = 'requested'");
 
 note($node->safe_psql('postgres', 'SELECT outcome, reason, count(*) FROM feature_stream.dead_letter_outcome GROUP BY 1, 2 ORDER BY 1, 2'));
 query_is($node, q(
 	SELECT count(*) > 50, bool_and(o.outcome IN ('replayed', 'too_late') OR d.reason = 'future' AND o.reason = 'future')
 	  FROM feature_stream.dead_letter d JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at)),
 	't|t', 'all came back, or were too late');
-query_is($node, q(
-	SELECT count(*), count(DISTINCT (l.partition, l."offset")) FROM feature_stream.read_event_log('clicks') l
-	 WHERE l.event->>'user_id' LIKE 'r%' AND l.event->>'item_id' = 'i' || l."offset"),
-	$node->safe_psql('postgres', q(
-		SELECT count(*), count(*) FROM feature_stream.dead_letter d
-		       JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at)
-		 WHERE o.outcome = 'replayed' AND d.reason NOT IN ('late', 'future'))),
-	'each is in the log once');
+each_is_in_the_log($node, q(l.event->>'user_id' LIKE 'r%' AND l.event->>'item_id' = 'i' || l."offset"), 'each is in the log once');
 oracle_agrees($node, $kafka, $redis, 'clicks', $end - 60, "the oracle agrees after " . @order . " kills (seed $seed)");
 verifies($node, 'wide_features', 'the view of ten features and three windows beside it verifies');
-query_is($node, 'SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.partition_position',
-	"$events|$events", 'accepted + dead letters = produced');
-query_is($node, q(
-	SELECT count(*), bool_and(p.dead_letter_count = (
-	           SELECT count(*) FROM feature_stream.dead_letter d
-	                  LEFT JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at)
-	            WHERE d.partition = p.partition AND d.reason <> 'expression_error' AND o.outcome IS DISTINCT FROM 'replayed'))
-	  FROM feature_stream.partition_position p),
-	'6|t', 'what came back is no dead letter any more, in each partition');
+counters_agree($node, $events, 2);
 
 # --- Who listens hears of too many dead letters.
 my $session = new_session($node, 'postgres');

@@ -8,6 +8,7 @@ use strict;
 use warnings;
 
 use FeatureStream;
+use FeatureStream::ClickHistory;
 use Test::More;
 
 my $events = $ENV{FS_EVENTS} || 12000;
@@ -94,34 +95,8 @@ sub create_view
 {
 	my ($name, $more) = @_;
 
-	psql_before_crash($node, qq(SELECT feature_stream.create_feature_view('$name', '
-		SELECT user_id, count(*) AS n, array_agg(item_id) AS items, count(DISTINCT item_id) AS kinds
-		  FROM clicks GROUP BY user_id', windows => '{10 min, 30 min}', slide => '1 min' $more)));
+	create_click_view($node, $name, $more);
 	return;
-}
-
-my $columns = 'user_id, n_10m, items_10m, kinds_10m, n_30m, items_30m, kinds_30m, window_end';
-
-# The history of a view over the events of a condition, up to the window ends fired: a row for each user and
-# window end at which an event enters or leaves a window.
-sub expected_history
-{
-	my ($where) = @_;
-	my $window = sub {
-		my ($w, $suffix) = @_;
-		my $held = "FILTER (WHERE e.at >= d.w - interval '$w')";
-		return "count(e.at) $held AS n_$suffix, array_agg(e.item ORDER BY e.at, e.n, e.o) $held AS items_$suffix,"
-			. " count(DISTINCT e.item) $held AS kinds_$suffix";
-	};
-
-	return qq(
-		SELECT d.user_id, @{[ $window->('10 min', '10m') ]}, @{[ $window->('30 min', '30m') ]}, d.w AS window_end
-		  FROM (SELECT DISTINCT user_id, date_trunc('minute', at + x) + interval '1 min' AS w
-		          FROM event, unnest('{0, 10 min, 30 min}'::interval[]) x WHERE $where) d
-		       LEFT JOIN (SELECT * FROM event WHERE $where) e
-		       ON e.user_id = d.user_id AND e.at < d.w AND e.at >= d.w - interval '30 min'
-		 WHERE d.w <= (SELECT frontier FROM feature_stream.stream_state)
-		 GROUP BY d.user_id, d.w);
 }
 
 sub is_history
@@ -130,7 +105,7 @@ sub is_history
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	wait_for_frontier($node, 'clicks', $node->safe_psql('postgres', "SELECT to_timestamp($midnight + $second - 60)"));
-	return is(rows_differ($node, "SELECT $columns FROM ${view}_history", expected_history($where)), '', $name);
+	return is(rows_differ($node, click_history($view), expected_click_history($where)), '', $name);
 }
 
 # Waits until a view's history is there.
@@ -138,7 +113,7 @@ sub is_filled
 {
 	my ($view) = @_;
 
-	wait_until("a history of $view", sub { (answer_of($node, "SELECT state FROM feature_stream.stat_progress_backfill WHERE view = '$view'::regclass") // '') eq 'done' });
+	wait_for_filled($node, $view);
 	ingest_pid($node, 'clicks');
 	return;
 }

@@ -5,28 +5,21 @@ use strict;
 use warnings;
 
 use FeatureStream;
-use FindBin;
+use FeatureStream::Lake;
+use FeatureStream::Outbox;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 plan skip_all => 'there is no object store: test/setup builds one where there is Go' unless defined FeatureStream::ObjectStore::program();
-$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
 
 my $store = new_object_store();
 my $node = new_node('lake_s3');
 
-$node->safe_psql('postgres', sprintf(q(
-	CREATE TABLE outbox (
-		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
-		PRIMARY KEY (x, n));
-	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
-	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://features/ware/house', endpoint '%s', request_timeout '2 s');
-	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, price float8, item text, clicked_at timestamptz NOT NULL)
-		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
-			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest', log_retention '1 day');
+create_lake($node, 's3://features/ware/house', endpoint => $store->endpoint, request_timeout => '2 s');
+create_outbox_stream($node, 'user_id text NOT NULL, price float8, item text');
+$node->safe_psql('postgres', q(
 	SELECT feature_stream.create_feature_view('sessions', 'SELECT user_id, count(*) AS n, sum(price) AS spent, max(item) AS item FROM clicks GROUP BY user_id',
-		windows => '{10 min}', slide => '1 min', offline => 'lake', offline_table => 'features.sessions', offline_interval => '1 s');
-	), $store->endpoint));
+		windows => '{10 min}', slide => '1 min', offline => 'lake', offline_table => 'features.sessions', offline_interval => '1 s')));
 
 my $minute = 0;
 
@@ -39,9 +32,7 @@ sub go_on
 		  FROM (SELECT i, '2024-01-15 22:00:00+00'::timestamptz + ($minute + 5 * i / 100.0) * interval '1 min' AS at FROM generate_series(0, 99) i) s));
 	$minute += 5;
 	hold_clock($node, "(timestamptz '2024-01-15 22:00:40+00' + $minute * interval '1 min')");
-	wait_until("the windows to be fired", sub {
-		(answer_of($node, "SELECT frontier >= timestamptz '2024-01-15 21:59+00' + $minute * interval '1 min' AND fire_window_end IS NULL
-			FROM feature_stream.stream_state") // '') eq 't' });
+	wait_for_fired($node, "timestamptz '2024-01-15 21:59+00' + $minute * interval '1 min'");
 	return;
 }
 
@@ -58,13 +49,11 @@ sub fails_with
 sub is_whole
 {
 	my ($name) = @_;
-	my ($out, $err) = ('', '');
+	my $out;
 
-	wait_until("the export", sub {
-		(answer_of($node, 'SELECT pending_rows = 0 AND commit_count > 0 AND last_error IS NULL FROM feature_stream.stat_offline') // '') eq 't' });
-	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'compare', $node->connstr('postgres'), 'lake', 'features.sessions', 'sessions_history',
-		's3.endpoint=' . $store->endpoint, 's3.access-key-id=lakekey', 's3.secret-access-key=lakesecret', 's3.region=us-east-1' ],
-		'>', \$out, '2>', \$err) or die "lake.py: $err";
+	wait_for_export($node, 'sessions');
+	$out = lake_py($node, 'compare', 'features.sessions', 'sessions_history', 's3.endpoint=' . $store->endpoint,
+		's3.access-key-id=lakekey', 's3.secret-access-key=lakesecret', 's3.region=us-east-1');
 	note($out);
 	return like($out, qr/^lake=(\d+) history=\1 missing=0 extra=0/, $name);
 }

@@ -7,28 +7,19 @@ use strict;
 use warnings;
 
 use File::Find ();
-use FindBin;
 use FeatureStream;
+use FeatureStream::Lake;
+use FeatureStream::Outbox;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $commits = $ENV{FS_COMMITS} || 60;
 
-$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
+my ($node, $lake) = new_lake_node('upkeep');
 
-my $lake = PostgreSQL::Test::Utils::tempdir('lake');
-chmod 0755, $lake;
-my $node = new_node('upkeep', 'feature_stream.lake_directory' => $lake);
-
-$node->safe_psql('postgres', qq(
-	CREATE TABLE outbox (
-		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
-		PRIMARY KEY (x, n));
-	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
-	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file://$lake/warehouse');
-	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, price float8, on_day date, big bool, clicked_at timestamptz NOT NULL)
-		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
-			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest');
+create_lake($node, "file://$lake/warehouse");
+create_outbox_stream($node, 'user_id text NOT NULL, item text, price float8, on_day date, big bool');
+$node->safe_psql('postgres', q(
 	SELECT feature_stream.create_feature_view('sessions', '
 		SELECT user_id, count(*) AS n, array_agg(item) AS items, sum(price) AS spent, bool_or(big) AS big, max(on_day) AS day
 		  FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min', offline => 'lake',
@@ -36,29 +27,30 @@ $node->safe_psql('postgres', qq(
 	CREATE TABLE sessions_history_all PARTITION OF sessions_history FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
 	-- What the history's writer does: rows and their chunk in one transaction.  Each says that it has so many rows that it
 	-- becomes a commit of its own.
-	CREATE PROCEDURE write(first int, last int) LANGUAGE plpgsql AS \$\$
+	CREATE PROCEDURE write(first int, last int, back interval) LANGUAGE plpgsql AS $$
 	BEGIN
 		FOR c IN first .. last LOOP
 			INSERT INTO sessions_history (user_id, n_10m, items_10m, spent_10m, big_10m, day_10m, window_end, computed_at, available_at, complete, backfilled)
 			SELECT 'ü' || (c * 7919) % 100003 || '-' || i, i, CASE WHEN i % 5 > 0 THEN array_fill('it' || NULLIF(i % 4, 2), ARRAY[i % 4]) END, NULLIF(random(), 0) * i,
-			       NULLIF(i % 3, 0) = 1, NULLIF('2024-01-01'::date + i, '2024-01-03'), '2024-01-30 00:00+00'::timestamptz + c * interval '1 min' * (i % 2),
+			       NULLIF(i % 3, 0) = 1, NULLIF('2024-01-01'::date + i, '2024-01-03'), '2024-01-30 00:00+00'::timestamptz - back + c * interval '1 min' * (i % 2),
 			       '2024-01-31 00:00+00'::timestamptz + c * interval '1 ms', '2024-01-31', true, false
 			  FROM generate_series(1, 7) i;
 			INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
-			VALUES ('sessions'::regclass, '2024-01-31 00:00+00'::timestamptz + c * interval '1 ms', '2024-01-30', '2024-01-31', 600000);
+			VALUES ('sessions'::regclass, '2024-01-31 00:00+00'::timestamptz + c * interval '1 ms', '2024-01-29', '2024-01-31', 600000);
 			COMMIT;
 		END LOOP;
-	END \$\$;
+	END $$;
 	));
 
 my $sent = 0;
 
-# That many more commits.
+# That many more commits, of rows of one day or of so long before.
 sub commit_more
 {
-	my ($n) = @_;
+	my ($n, $back) = @_;
 
-	psql_before_crash($node, "CALL write($sent + 1, $sent + $n)");
+	$back //= '0';
+	psql_before_crash($node, "CALL write($sent + 1, $sent + $n, '$back')");
 	$sent += $n;
 	return;
 }
@@ -70,14 +62,12 @@ sub is_exported
 	return;
 }
 
-# Does something with the table by a client of its own.
-sub lake_py
+# What a client of its own says of the table.
+sub ask_client
 {
 	my ($command, @arguments) = @_;
-	my ($out, $err) = ('', '');
+	my $out = lake_py($node, $command, 'features.sessions', @arguments);
 
-	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", $command, $node->connstr('postgres'), 'lake', 'features.sessions', @arguments ],
-		'>', \$out, '2>', \$err) or die "lake.py: $err";
 	note($out);
 	return $out;
 }
@@ -87,15 +77,22 @@ sub is_whole
 	my ($name, $more) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return like(lake_py('compare', 'sessions_history'), qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true $more/, $name);
+	return like(ask_client('compare', 'sessions_history'), qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true $more/, $name);
 }
 
 # Has upkeep done that a function asks for; what it was about.
 sub ask
 {
 	my ($function) = @_;
-	my $request = $node->safe_psql('postgres', "SELECT feature_stream.$function");
+	return await_request($function, $node->safe_psql('postgres', "SELECT feature_stream.$function"));
+}
 
+# Waits until that is done which was asked for; what it was about.
+sub await_request
+{
+	my ($function, $request) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 2;
 	wait_until($function, sub { (answer_of($node, "SELECT state FROM feature_stream.stat_lake_upkeep WHERE request = $request") // 'waiting') ne 'waiting' });
 	query_is($node, "SELECT state, error FROM feature_stream.stat_lake_upkeep WHERE request = $request", 'done|', $function);
 	return $node->safe_psql('postgres', "SELECT what || ' ' || count(*) FROM feature_stream.stat_lake_upkeep_file WHERE request = $request GROUP BY what ORDER BY what");
@@ -144,7 +141,7 @@ is(ask("merge_manifests('sessions')"), '', 'one manifest is merged with no other
 commit_more(1);
 is_exported();
 is_whole('appends go on', 'files=' . ($few + 1) . ' snapshots=' . ($few + 2) . ' manifests=2');
-lake_py('change', 'tagged', 'commit.manifest.min-count-to-merge=5');
+ask_client('change', 'tagged', 'commit.manifest.min-count-to-merge=5');
 commit_more(3);
 is_exported();
 keep_up();
@@ -154,7 +151,7 @@ is_whole('upkeep merges when there are enough', 'files=' . ($few + 4) . ' snapsh
 my $snapshots = $few + 6;
 is(ask("expire_snapshots('sessions', older_than => '0', keep => 2, dry_run => true)"),
 	"file $few\nmanifest list " . ($snapshots - 3), 'what would go: all but two snapshots and one with a name');
-like(lake_py('compare', 'sessions_history'), qr/ snapshots=$snapshots /, 'does not');
+like(ask_client('compare', 'sessions_history'), qr/ snapshots=$snapshots /, 'does not');
 is(ask("expire_snapshots('sessions', older_than => '0', keep => 2)"),
 	"file $few\nmanifest list " . ($snapshots - 3), 'what goes');
 is_whole('the rows stay', 'files=' . ($few + 4) . ' snapshots=3 manifests=1');
@@ -168,7 +165,7 @@ query_is($node, 'SELECT count(*) FROM feature_stream.lake_file WHERE is_unread',
 query_is($node, "SELECT bool_and(delete_after > now() + '23 hours') FROM feature_stream.lake_file WHERE delete_after > now()", 't', 'not for a day');
 sweep();
 is(files('snap-.*\.avro$'), 3, 'lists of expired snapshots are deleted');
-like(lake_py('travel'), qr/^snapshots=3 unreadable=0$/m, 'each snapshot that is left can be read');
+like(ask_client('travel'), qr/^snapshots=3 unreadable=0$/m, 'each snapshot that is left can be read');
 
 # --- Small files become larger ones, while others read; snapshots expire; and all of that may die anywhere.
 sub crash_in_upkeep
@@ -192,14 +189,13 @@ my $watched = "$lake/watched";
 my ($said, $failed) = ('', '');
 
 append_to_file($watched, '');
-my $watcher = IPC::Run::start([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'watch', $node->connstr('postgres'), 'lake', 'features.sessions', $watched ],
-	'>', \$said, '2>', \$failed);
+my $watcher = start_lake_py($node, \$said, \$failed, 'watch', 'features.sessions', $watched);
 commit_more($commits);
 is_exported();
 like(ask("compact_lake('sessions', dry_run => true)"), qr/^small file \d+$/, 'what would become one file');
 like(ask("compact_lake('sessions')"), qr/^small file \d+$/, 'what becomes one file');
 is_whole('all rows are in one file a partition', 'files=1 ');
-like(lake_py('sorted', 'user_id'), qr/^sorted=1 unsorted=0$/m, 'which is sorted');
+like(ask_client('sorted', 'user_id'), qr/^sorted=1 unsorted=0$/m, 'which is sorted');
 commit_more(20);
 is_exported();
 keep_up();
@@ -213,8 +209,7 @@ crash_in_upkeep($_) foreach qw(lake_compacted lake_named lake_data lake_manifest
 
 # --- Others commit all the time.
 my ($said_of_commits, $why) = ('', '');
-my $other = IPC::Run::start([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", 'contend', $node->connstr('postgres'), 'lake', 'features.sessions', 20 ],
-	'>', \$said_of_commits, '2>', \$why);
+my $other = start_lake_py($node, \$said_of_commits, \$why, 'contend', 'features.sessions', 20);
 for (1 .. 5)
 {
 	commit_more(2);
@@ -226,13 +221,48 @@ $other->finish;
 is("$said_of_commits$why", "commits=20\n", 'others can commit meanwhile');
 is_whole('and nothing is lost', 'files=1 ');
 
+# --- Another client's files come between a compaction's beginning and its commit.
+commit_more(2);
+is_exported();
+my $holder = new_session($node, 'postgres');
+my ($appended, $complaint) = ('', '');
+sub wait_for_waiting
+{
+	my ($n) = @_;
+
+	wait_until("$n that wait to move the pointer", sub {
+		(answer_of($node, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") // 0) eq $n });
+	return;
+}
+$holder->run('BEGIN; SELECT FROM feature_stream_catalog.iceberg_tables FOR UPDATE');
+my $client = start_lake_py($node, \$appended, \$complaint, 'append', 'features.sessions', 'other');
+wait_for_waiting(1);
+my $request = $node->safe_psql('postgres', "SELECT feature_stream.compact_lake('sessions')");
+wait_for_waiting(2);
+$holder->run('COMMIT');
+$holder->close;
+$client->finish;
+is("$appended$complaint", "appended\n", 'a client whose commit comes first');
+await_request('compaction behind it', $request);
+like(ask_client('compare', 'sessions_history'), qr/ missing=0 extra=1 duckdb=true files=2 /, 'the files of both are there');
+ask_client('remove', 'other');
+is_whole('and the others can go', 'files=1 ');
+
+# --- Each partition has a file of its own.
+commit_more(2);
+commit_more(3, '1 day');
+is_exported();
+ask("compact_lake('sessions')");
+is_whole('rows of two days are in two files', 'files=2 ');
+like(ask_client('sorted', 'user_id'), qr/^sorted=2 unsorted=0$/m, 'which are sorted');
+
 # --- Nothing dangles, nothing is left behind.
 ask("compact_lake('sessions')");
 ask("expire_snapshots('sessions', older_than => '0', keep => 1)");
 keep_up();
 sweep();
-like(lake_py('travel'), qr/ unreadable=0$/m, 'no snapshot needs what was deleted');
-my ($reachable) = lake_py('reachable') =~ /^reachable=(\d+)$/m;
+like(ask_client('travel'), qr/ unreadable=0$/m, 'no snapshot needs what was deleted');
+my ($reachable) = ask_client('reachable') =~ /^reachable=(\d+)$/m;
 is(files('\.(parquet|avro)$'), $reachable, 'no file is left that no snapshot needs');
 
 # --- A file whose pages somebody has spoilt stays as it is; the others become one.

@@ -5,15 +5,13 @@ use strict;
 use warnings;
 
 use FeatureStream;
+use FeatureStream::Lake;
+use FeatureStream::Outbox;
 use FindBin;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
-
-my $lake = PostgreSQL::Test::Utils::tempdir('lake');
-chmod 0755, $lake;
-my $node = new_node('lake_readers', 'feature_stream.lake_directory' => $lake, 'listen_addresses' => '127.0.0.1');
+my ($node, $lake) = new_lake_node('lake_readers', 'listen_addresses' => '127.0.0.1');
 my $address = '127.0.0.1:' . $node->port . '/postgres';
 my ($offline) = slurp_file("$ENV{FS_ROOT}/README.md") =~ /^### Offline\n(.*?)^##? /ms or die 'the README has no section "Offline"';
 
@@ -28,31 +26,14 @@ sub recipe
 	return $block;
 }
 
-# What a program of Python's says.
-sub run_python
-{
-	my (@arguments) = @_;
-	my ($out, $err) = ('', '');
-
-	IPC::Run::run([ '/usr/bin/python3', @arguments ], '>', \$out, '2>', \$err) or die "@arguments\n$err";
-	return $out;
-}
-
-$node->safe_psql('postgres', qq(
-	CREATE TABLE outbox (
-		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
-		PRIMARY KEY (x, n));
-	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
-	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file://$lake/warehouse');
-	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item text, price float8, small real, n int, yes bool, on_day date, uid uuid,
-			amount numeric, tag jsonb, clicked_at timestamptz NOT NULL)
-		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
-			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest', log_retention '1 day');
-	SELECT feature_stream.create_feature_view('session_features', \$\$
+create_lake($node, "file://$lake/warehouse");
+create_outbox_stream($node, 'user_id text NOT NULL, item text, price float8, small real, n int, yes bool, on_day date, uid uuid, amount numeric, tag jsonb');
+$node->safe_psql('postgres', q(
+	SELECT feature_stream.create_feature_view('session_features', $$
 		SELECT user_id, count(*) AS item_count, array_agg(item) AS items_clicked, array_agg(n) AS numbers, sum(price) AS spent, max(price) AS most,
 		       max(small) AS small, max(n) AS n, bool_or(yes) AS yes, max(on_day) AS on_day, (array_agg(uid))[1] AS uid, sum(amount) AS amount,
 		       (array_agg(decode(lpad(to_hex(n), 4, '0'), 'hex')))[1] AS raw, min(item) AS least, (array_agg(tag))[1] AS tag, max(clicked_at) AS seen
-		  FROM clicks GROUP BY user_id \$\$, windows => '{30 min}', slide => '1 min',
+		  FROM clicks GROUP BY user_id $$, windows => '{30 min}', slide => '1 min',
 		offline => 'lake', offline_table => 'features.session_features', offline_interval => '1 s')));
 
 my $minute = 0;
@@ -70,10 +51,8 @@ sub go_on
 		  FROM (SELECT i, '2024-01-15 22:00:00+00'::timestamptz + ($minute + $minutes * i / 600.0) * interval '1 min' AS at FROM generate_series(0, 599) i) s));
 	$minute += $minutes;
 	hold_clock($node, "(timestamptz '2024-01-15 22:00:40+00' + $minute * interval '1 min')");
-	wait_until('the windows to be fired', sub {
-		(answer_of($node, "SELECT frontier >= timestamptz '2024-01-15 21:59+00' + $minute * interval '1 min' AND fire_window_end IS NULL
-			FROM feature_stream.stream_state") // '') eq 't' });
-	wait_until('the export', sub { (answer_of($node, "SELECT pending_rows = 0 AND commit_count > 0 FROM feature_stream.stat_offline") // '') eq 't' });
+	wait_for_fired($node, "timestamptz '2024-01-15 21:59+00' + $minute * interval '1 min'");
+	wait_for_export($node, 'session_features');
 	return $node->safe_psql('postgres', 'SELECT count(*) FROM session_features_history');
 }
 
