@@ -230,7 +230,7 @@ wait_until('the crash', sub { crash_count($node) > $crashes });
 end_crashes($node);
 wait_for_server($node);
 $node->safe_psql('postgres', "SELECT feature_stream.replay_dead_letters('twin', corrections => true)");
-query_becomes($node, q(SELECT count(DISTINCT stream), bool_and(outcome = 'replayed' AND corrected_at IS NOT NULL), sum(corrected_rows) > 100
+query_becomes($node, q(SELECT count(DISTINCT stream), bool_and(outcome = 'replayed' AND corrected_at IS NOT NULL), min(corrected_rows) > 0
 	FROM feature_stream.dead_letter_outcome), '2|t|t', 'rows are corrected');
 agrees('after a correction');
 go_on_after_letter();
