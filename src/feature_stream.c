@@ -9,7 +9,7 @@
  *		pipeline.c			the loop of an ingest worker, in verbs
  *		shard.c				making a shard: definitions, arena, dictionaries, rings
  *		partitions.c		the partitions of a shard: where they stand, which is next
- *		contract.c			from record to event by the stream's data contract
+ *		contract.c, contract_expressions.c	from record to event by the stream's data contract
  *		inputs.c			what feature views evaluate of each event
  *		admit.c				which events count, judged by the data alone
  *		dead_letters.c		those that do not
