@@ -10,6 +10,7 @@ use strict;
 use warnings;
 
 use FeatureStream;
+use FeatureStream::DeadLetters;
 use Test::More;
 use Time::HiRes ();
 
@@ -152,19 +153,7 @@ ok(defined repair(), 'all are asked back again');
 $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM feature_stream.dead_letter_outcome WHERE outcome = 'requested')")
   or die 'requests are left';
 query_is($node, 'SELECT count(*) FROM session_features_history WHERE revision > 0', $rows, 'which corrects nothing');
-query_is($node, 'SELECT sum(read_count), sum(accepted_count) + sum(dead_letter_count) FROM feature_stream.partition_position',
-	"$events|$events", 'accepted + dead letters = produced');
-query_is($node, q(
-	SELECT count(*), bool_and(p.dead_letter_count = (
-	           SELECT count(*) FROM feature_stream.dead_letter d
-	                  LEFT JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at)
-	            WHERE d.partition = p.partition AND d.reason <> 'expression_error' AND o.outcome IS DISTINCT FROM 'replayed'))
-	  FROM feature_stream.partition_position p),
-	'6|t', 'what came back is no dead letter any more, in each partition');
-query_is($node, q(
-	SELECT count(*), bool_and(v.counted_count + v.filtered_count + v.late_count + v.expression_error_count = p.accepted)
-	  FROM feature_stream.view_state v, (SELECT sum(accepted_count) AS accepted FROM feature_stream.partition_position) p),
-	'3|t', 'each view counted, filtered or refused what was accepted');
+counters_agree($node, $events, 3);
 note(crash_count($node) . ' crashes in all');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC|has changed meanwhile/,
 	'nothing crashed but what was killed');

@@ -4,40 +4,21 @@
 use strict;
 use warnings;
 
-use FindBin;
 use FeatureStream;
+use FeatureStream::Lake;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
-
-my $lake = PostgreSQL::Test::Utils::tempdir('lake');
-chmod 0755, $lake;
-my $node = new_node('lake_decimals', 'feature_stream.lake_directory' => $lake);
+my ($node, $lake) = new_lake_node('lake_decimals');
 my $minute = 0;
 
+create_lake($node, "file://$lake/warehouse");
 $node->safe_psql('postgres', qq(
-	CREATE TABLE outbox (
-		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
-		PRIMARY KEY (x, n));
-	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
-	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file://$lake/warehouse');
 	CREATE FOREIGN TABLE payments (user_id text NOT NULL, amount numeric, paid_at timestamptz NOT NULL)
 		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'paid_at',
 			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest', log_retention '1 day');
 	CREATE DOMAIN share AS numeric(4,3);
 	));
-
-# Does something with a table by a client of its own.
-sub lake_py
-{
-	my ($command, @arguments) = @_;
-	my ($out, $err) = ('', '');
-
-	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", $command, $node->connstr('postgres'), 'lake', @arguments ],
-		'>', \$out, '2>', \$err) or die "lake.py: $err";
-	return $out;
-}
 
 # Payments of some minutes, read and fired.
 sub go_on
@@ -64,7 +45,7 @@ sub is_whole
 
 	wait_until("the export of $view", sub {
 		(answer_of($node, "SELECT pending_rows = 0 AND commit_count > 0 AND last_error IS NULL FROM feature_stream.stat_offline WHERE view = '$view'::regclass") // '') eq 't' });
-	my $said = lake_py('compare', "features.$view", "${view}_history");
+	my $said = lake_py($node, 'compare', "features.$view", "${view}_history");
 	note($said);
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	like($said, qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true/, $name);
@@ -91,7 +72,7 @@ query_is($node, q(SELECT string_agg(c.relkind::text || ' ' || format_type(atttyp
 	WHERE c.relname IN ('sums', 'sums_live', 'sums_history') AND a.attname = 'paid_10m'), 'f numeric(12,2), f numeric(12,2), p numeric(12,2)', 'relations have the type');
 go_on(20, 600);
 my $files = is_whole('sums', 'the lake has the history, NULL where a decimal is NaN');
-is(lake_py('types', 'features.sums', '-'), "user_id=string n_10m=long paid_10m=decimal(12,2) third_10m=decimal(38,20) amounts_10m=list<decimal(9,1)> "
+is(lake_py($node, 'types', 'features.sums', '-'), "user_id=string n_10m=long paid_10m=decimal(12,2) third_10m=decimal(38,20) amounts_10m=list<decimal(9,1)> "
 	. "known_10m=decimal(4,3) whole_10m=decimal(9,0) exact_10m=string all_of_them_10m=list<string> wide_10m=string tiny_10m=string tens_10m=string "
 	. "window_end=timestamptz computed_at=timestamptz available_at=timestamptz complete=boolean backfilled=boolean revision=int\n", 'as decimals where there is one');
 cmp_ok($files, '>', 2, 'in several partitions');
@@ -100,10 +81,10 @@ cmp_ok($node->safe_psql('postgres', $nans), '>', 10, 'there are values that are 
 query_is($node, "SELECT nan_count = ($nans) FROM feature_stream.stat_offline", 't', 'which are counted');
 
 # --- A client gives a decimal more digits: what comes is of that type, what is there is read as it, by compaction, too.
-lake_py('widen', 'features.sums', 'paid_10m', '30=2');
+lake_py($node, 'widen', 'features.sums', 'paid_10m', '30=2');
 go_on(10, 300);
 $files = is_whole('sums', 'the lake goes on with more digits');
-like(lake_py('types', 'features.sums', '-'), qr/ paid_10m=decimal\(30,2\) /, 'that the table has');
+like(lake_py($node, 'types', 'features.sums', '-'), qr/ paid_10m=decimal\(30,2\) /, 'that the table has');
 for (1 .. 20)
 {
 	my $request = $node->safe_psql('postgres', "SELECT feature_stream.compact_lake('sums')");
@@ -119,11 +100,11 @@ $node->safe_psql('postgres', 'BEGIN; ' . create_view('older', 'sum(amount)::nume
 go_on(10, 300);
 wait_until('a backfill', sub { (answer_of($node, "SELECT state FROM feature_stream.stat_progress_backfill WHERE view = 'older'::regclass") // '') eq 'done' });
 is_whole('older', 'a history without modifiers');
-like(lake_py('types', 'features.older', '-'), qr/ paid_10m=string /, 'has strings in the lake');
+like(lake_py($node, 'types', 'features.older', '-'), qr/ paid_10m=string /, 'has strings in the lake');
 $node->safe_psql('postgres', 'ALTER TABLE older_history ALTER paid_10m TYPE numeric(12,2)');
 go_on(10, 300);
 is_whole('older', 'and goes on having them when it gets one');
-like(lake_py('types', 'features.older', '-'), qr/ paid_10m=string /, 'in the same column');
+like(lake_py($node, 'types', 'features.older', '-'), qr/ paid_10m=string /, 'in the same column');
 my (undef, undef, $err) = try_psql($node, 'ALTER TABLE older_history ALTER paid_10m TYPE numeric(12,1)');
 like($err, qr/cannot change the columns of .*older_history/, 'values are stored as computed: another scale is refused');
 

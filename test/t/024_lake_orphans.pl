@@ -7,23 +7,15 @@ use warnings;
 use File::Basename ();
 use File::Copy ();
 use File::Find ();
-use FindBin;
 use FeatureStream;
+use FeatureStream::Lake;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-$ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
+my ($node, $lake) = new_lake_node('orphans', 'restart_after_crash' => 'off');
 
-my $lake = PostgreSQL::Test::Utils::tempdir('lake');
-chmod 0755, $lake;
-my $node = new_node('orphans', 'feature_stream.lake_directory' => $lake, 'restart_after_crash' => 'off');
-
+create_lake($node, "file://$lake/warehouse");
 $node->safe_psql('postgres', qq(
-	CREATE TABLE outbox (
-		n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz, v jsonb,
-		PRIMARY KEY (x, n));
-	CREATE SERVER here FOREIGN DATA WRAPPER feature_stream_table;
-	CREATE SERVER lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file://$lake/warehouse');
 	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, clicked_at timestamptz NOT NULL)
 		SERVER here OPTIONS ("table" 'outbox', order_by 'n', xid 'x', value 'v', arrival 'at', event_time 'clicked_at',
 			slice '1 min', watermark_delay '30 s', idle_after '1 h', start 'earliest');
@@ -58,13 +50,11 @@ sub is_exported
 }
 
 # Does something with the table by a client of its own.
-sub lake_py
+sub ask_client
 {
 	my ($command, @arguments) = @_;
-	my ($out, $err) = ('', '');
+	my $out = lake_py($node, $command, 'features.sessions', @arguments);
 
-	IPC::Run::run([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", $command, $node->connstr('postgres'), 'lake', 'features.sessions', @arguments ],
-		'>', \$out, '2>', \$err) or die "lake.py: $err";
 	note($out);
 	return $out;
 }
@@ -175,8 +165,8 @@ is(ask(''), '', 'it is found once');
 sweep();
 my %gone = map { $_ => 1 } keys %orphans, @temporary;
 is_deeply([ files("$lake/warehouse") ], [ grep { !$gone{$_} } @all ], 'and is deleted, and nothing else');
-like(lake_py('compare', 'sessions_history'), qr/^lake=(\d+) history=\1 missing=0 extra=0 /, 'the table is whole');
-like(lake_py('travel'), qr/^snapshots=3 unreadable=0$/m, 'as is each of its snapshots');
+like(ask_client('compare', 'sessions_history'), qr/^lake=(\d+) history=\1 missing=0 extra=0 /, 'the table is whole');
+like(ask_client('travel'), qr/^snapshots=3 unreadable=0$/m, 'as is each of its snapshots');
 
 # --- Upkeep looks for such files by itself.
 append_to_file("$lake/warehouse/$_", 'x') foreach (@temporary);
@@ -190,9 +180,9 @@ query_is($node, "SELECT string_agg(location, ' ' ORDER BY location) FROM feature
 sweep();
 append_to_file("$lake/warehouse/$_", 'x') foreach (@temporary);
 age(4, @temporary);
-lake_py('change', 'kept', 'write.metadata.delete-after-commit.enabled=false');
+ask_client('change', 'kept', 'write.metadata.delete-after-commit.enabled=false');
 is(ask(', dry_run => true'), "orphan $temporary[0]", 'metadata stays where the table keeps it');
-lake_py('change', 'forbidden', 'gc.enabled=false');
+ask_client('change', 'forbidden', 'gc.enabled=false');
 my $request = $node->safe_psql('postgres', "SELECT feature_stream.remove_orphan_files('sessions')");
 wait_until('the request', sub { (answer_of($node, "SELECT state FROM feature_stream.stat_lake_upkeep WHERE request = $request") // 'waiting') ne 'waiting' });
 query_is($node, "SELECT state, error FROM feature_stream.stat_lake_upkeep WHERE request = $request", 'failed|files of table "features.sessions" must not be deleted',
