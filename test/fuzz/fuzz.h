@@ -95,6 +95,8 @@ is_same(FsType type, const FsValue *a, const FsValue *b)
 
 #ifdef FS_FUZZ_MAIN
 
+#include <dirent.h>
+
 #define LENGTH_OF(array) ((uint32_t) (sizeof(array) / sizeof((array)[0])))
 
 static uint64_t random_state;
@@ -109,33 +111,95 @@ next_random(uint32_t bound)
 	return (uint32_t) ((random_state * UINT64_C(2685821657736338717)) >> 33) % bound;
 }
 
+/* One input, in memory of exactly its size, so that reading on is seen. */
+static inline void
+run_input(const uint8_t *data, size_t size)
+{
+	uint8_t    *copy = malloc(size > 0 ? size : 1);
+
+	require(copy != NULL, "memory");
+	memcpy(copy, data, size);
+	LLVMFuzzerTestOneInput(copy, size);
+	free(copy);
+}
+
+/* Every file of a directory as an input; returns how many. */
+static inline long
+run_corpus(const char *directory)
+{
+	static uint8_t data[1 << 16];
+	DIR		   *dir = opendir(directory);
+	struct dirent *entry;
+	long		n = 0;
+
+	require(dir != NULL, "corpus");
+	while ((entry = readdir(dir)) != NULL)
+	{
+		char		path[4096];
+		FILE	   *file;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+		file = fopen(path, "rb");
+		require(file != NULL, "file of the corpus");
+		run_input(data, fread(data, 1, sizeof(data), file));
+		fclose(file);
+		n++;
+	}
+	closedir(dir);
+	return n;
+}
+
+/* The n-th input as a file of a directory. */
+static inline void
+write_input(const char *directory, long n, const uint8_t *data, size_t size)
+{
+	char		path[4096];
+	FILE	   *file;
+
+	snprintf(path, sizeof(path), "%s/made-%ld", directory, n);
+	file = fopen(path, "wb");
+	require(file != NULL && fwrite(data, 1, size, file) == size && fclose(file) == 0, "file of the corpus");
+}
+
 /*
- * The driver, [seed [rounds]]: 'make' writes an input of at most max_size bytes,
- * by next_random(), and returns its size.  The input is copied to memory of
- * exactly that size, so that reading on is seen.
+ * The driver.  'make' writes an input of at most max_size bytes, by
+ * next_random(), and returns its size.
+ *
+ *	TARGET [SEED [ROUNDS]]		so many of these
+ *	TARGET --read DIRECTORY		the inputs of a directory before them
+ *	TARGET --write DIRECTORY	a thousand, only written there, as far as they have at most 4096 bytes
  */
 static inline int
 run_mutations(int argc, char **argv, const char *name, long rounds,
 			  size_t (*make) (uint8_t *data), size_t max_size)
 {
-	unsigned long seed = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+	const char *writes = argc == 3 && strcmp(argv[1], "--write") == 0 ? argv[2] : NULL;
+	const char *reads = argc == 3 && strcmp(argv[1], "--read") == 0 ? argv[2] : NULL;
+	bool		numbers = argc > 1 && writes == NULL && reads == NULL;
+	unsigned long seed = numbers ? strtoul(argv[1], NULL, 10) : 1;
+	long		kept = reads != NULL ? run_corpus(reads) : 0;
 	uint8_t    *data = malloc(max_size);
 
-	if (argc > 2)
+	require(data != NULL, "memory");
+	if (writes != NULL)
+		rounds = 1000;
+	else if (numbers && argc > 2)
 		rounds = atol(argv[2]);
 	random_state = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
 	for (long i = 0; i < rounds; i++)
 	{
 		size_t		size = make(data);
-		uint8_t    *copy = malloc(size > 0 ? size : 1);
 
-		require(copy != NULL && size <= max_size, "memory");
-		memcpy(copy, data, size);
-		LLVMFuzzerTestOneInput(copy, size);
-		free(copy);
+		require(size <= max_size, "size");
+		if (writes == NULL)
+			run_input(data, size);
+		else if (size <= 4096)
+			write_input(writes, i, data, size);
 	}
 	free(data);
-	printf("%s: %ld inputs, seed %lu\n", name, rounds, seed);
+	printf("%s: %ld inputs, seed %lu, %ld kept ones\n", name, rounds, seed, kept);
 	return 0;
 }
 

@@ -4,21 +4,11 @@
  *
  * Each input is signed first, since else the CRC would stop it at the door.
  * What can be read to its end is written again, and must then read the same.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -DFS_ENABLE_ASSERTS -Isrc \
- *		test/fuzz/fuzz_segment.c src/core/segment_*.c src/core/buffer.c src/core/crc32c.c
- *
- * With -DFS_FUZZ_MAIN and any compiler it is a program of its own:
- * "fuzz_segment [seconds [seed]]" damages valid segments for so long, and
- * "fuzz_segment --corpus DIRECTORY" writes those segments as seeds for libFuzzer.
+ * The driver damages valid segments of several shapes.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/segment_format.h"
 
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 /* Mixes a value into a checksum of all that was read. */
 static uint64_t
@@ -124,19 +114,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FS_FUZZ_MAIN
 
-#include <time.h>
-
 #define SAMPLES 12
+#define MAX_SIZE (1 << 20)
 
-static uint64_t seed = 1;
-
-static uint64_t
+static uint32_t
 draw(void)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed >> 8;
+	return next_random(UINT32_MAX);
 }
 
 /* A value of a shape that depends on the sample. */
@@ -154,7 +138,7 @@ make_value(FsValue *value, FsType type, int shape, int i, char *text)
 	}
 	else if (fs_type_is_bytes(type))
 	{
-		const char *format = formats[draw() % 10 == 0 ? draw() % 6 : (uint64_t) shape % 6];
+		const char *format = formats[draw() % 10 == 0 ? draw() % 6 : (uint32_t) shape % 6];
 
 		value->len = (uint32_t) sprintf(text, format, (int) (draw() % (shape % 3 ? 30 : 1000000)));
 		value->data = text;
@@ -215,66 +199,35 @@ mutate(char *bytes, size_t len)
 	while (hits-- > 0)
 	{
 		at = draw() % (draw() % 3 == 0 && len > 150 ? 150 : len);
-		bytes[at] = (char) (draw() % 2 ? (uint64_t) (uint8_t) bytes[at] ^ 1 << draw() % 8 : draw());
+		bytes[at] = (char) (draw() % 2 ? (uint8_t) bytes[at] ^ 1u << draw() % 8 : draw());
 	}
 	return len;
 }
 
-static int
-write_corpus(const char *directory)
+/* A valid segment, and then a hundred times the same one damaged. */
+static size_t
+make_input(uint8_t *data)
 {
-	int			n;
+	static FsSegmentWriter *writer;
+	static const char *bytes;
+	static size_t len;
+	static int	made;
+	bool		is_new = made % 100 == 0;
 
-	for (n = 0; n < SAMPLES; n++)
+	if (is_new)
 	{
-		const char *bytes;
-		size_t		len;
-		char		path[1000];
-		FsSegmentWriter *writer = make_segment(n, &bytes, &len);
-		FILE	   *file;
-
-		snprintf(path, sizeof(path), "%s/segment-%d", directory, n);
-		file = fopen(path, "wb");
-		if (file == NULL || fwrite(bytes, 1, len, file) != len || fclose(file) != 0)
-		{
-			perror(path);
-			return 1;
-		}
 		fs_segment_writer_free(writer);
+		writer = make_segment(made / 100 % SAMPLES, &bytes, &len);
 	}
-	return 0;
+	made++;
+	memcpy(data, bytes, len);
+	return is_new ? len : mutate((char *) data, len);
 }
 
 int
 main(int argc, char **argv)
 {
-	time_t		end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 10);
-	long		rounds = 0;
-	int			n = 0;
-
-	if (argc == 3 && strcmp(argv[1], "--corpus") == 0)
-		return write_corpus(argv[2]);
-	if (argc > 2)
-		seed = strtoull(argv[2], NULL, 10) * 2 + 1;
-	while (time(NULL) < end)
-	{
-		const char *bytes;
-		size_t		len;
-		FsSegmentWriter *writer = make_segment(n++ % SAMPLES, &bytes, &len);
-		char	   *copy = malloc(len);
-		int			i;
-
-		for (i = 0; i < 100; i++)
-		{
-			memcpy(copy, bytes, len);
-			LLVMFuzzerTestOneInput((const uint8_t *) copy, i > 0 ? mutate(copy, len) : len);
-			rounds++;
-		}
-		free(copy);
-		fs_segment_writer_free(writer);
-	}
-	printf("%ld damaged segments read\n", rounds);
-	return 0;
+	return run_mutations(argc, argv, "fuzz_segment", 50000, make_input, MAX_SIZE);
 }
 
 #endif							/* FS_FUZZ_MAIN */

@@ -23,7 +23,7 @@ import sys
 
 import psycopg2
 
-from random_views import connect, create, events, read_expected, read_rows, send
+from random_views import connect, count_late, create, events, read_expected, read_rows, send
 
 EVENTS = 220
 VIEWS = 15                      # made at first, twice each; a stream can have 32
@@ -190,14 +190,15 @@ def main():
     parser.add_argument("--dsn", required=True)
     parser.add_argument("--extra", action="store_true")
     args = parser.parse_args()
-    cursor = connect(args.dsn, events(random.Random(4), EVENTS))
+    rows = events(random.Random(4), EVENTS)
+    cursor = connect(args.dsn, rows)
     cursor.execute("CREATE TYPE level AS ENUM ('low', 'high')")
     if args.extra:
         cursor.execute(EXTRA_FUNCTIONS + EXTRA_SETUP)
     aggregates = [(call, [call], "") for call in EXTRA] if args.extra else catalog_calls(cursor)
     made, refused = make_views(cursor, [call for _, calls, _ in aggregates for call in calls])
     native = native_calls(cursor, made)
-    frontier = send(cursor, EVENTS)
+    frontier = send(cursor, EVENTS, count_late(rows, [query for _, query in made]))
     wrong = {}
     for names, query in made:
         expected = read_expected(cursor, query, frontier)

@@ -6,7 +6,7 @@
 Makes a table stream and N random feature views, lets the engine compute their
 history, and compares every row of it with the same query run by PostgreSQL
 over the events of each window: which rows there are, every value, and what
-becomes NULL because it raises.  The view is read too and compared with the
+becomes NULL because it raises.  Some events are late: for some windows, or for all of them.  The view is read too and compared with the
 newest row, verify_feature_view() has to find nothing, and <view>_live at some
 point on the way is compared as well.  With --both each view is made twice, the
 second time with feature_stream.force_replay, so that native = replay = executor.
@@ -23,11 +23,14 @@ import psycopg2
 START = 1705320000          # 2024-01-15 12:00:00 UTC
 NUMBERS = ["qty", "big", "small", "price", "score", "score4"]
 INTEGERS = ["qty", "big", "small"]
-ANY = NUMBERS + ["item", "flag", "at", "day", "uid"]
-SORTABLE = NUMBERS + ["item", "at", "day", "uid"]
+ANY = NUMBERS + ["item", "flag", "at", "day", "uid", "word"]
+SORTABLE = NUMBERS + ["item", "at", "day", "uid", "word"]
+DELAY = 30                  # of the watermark, in seconds
 
+# The words sort as a language does, the names are equal whatever their case.
 COLUMNS = """user_id text NOT NULL, shop int NOT NULL, item text, price numeric, qty int, big bigint, small smallint,
- score float8, score4 real, flag boolean, day date, uid uuid, doc jsonb, at timestamptz NOT NULL"""
+ score float8, score4 real, flag boolean, day date, uid uuid, doc jsonb, word text COLLATE "und-x-icu", name text COLLATE no_case,
+ at timestamptz NOT NULL"""
 
 
 class Query:
@@ -44,7 +47,7 @@ class Query:
         if self.entity[0] == "(100 / shop)":
             self.raises.append("shop = 0")
         self.where = rnd.choice([None, None, None, "qty > 3", "item IS NOT NULL AND flag", "price < 80 OR score > 0",
-                                 "user_id <> 'u1'", "at::date = '2024-01-15'"])
+                                 "user_id <> 'u1'", "at::date = '2024-01-15'", "name < 'BB'"])
         if rnd.random() < 0.1:
             self.where = "100 / qty > 20"
             self.raises.append("qty = 0")
@@ -53,7 +56,7 @@ class Query:
         kind = rnd.random()
         sliced = kind < partials        # all of them of the kind that needs no events
         condensed = own and not sliced and kind > 0.8       # all of them of the kind whose states can be combined
-        self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide] + [86400] * (sliced or condensed), rnd.randint(1, 3)))
+        self.windows = sorted(rnd.sample([slide, 2 * slide, 5 * slide, 30 * slide] + [86400, 2 * 86400] * (sliced or condensed), rnd.randint(1, 3)))
         if condensed and self.windows[-1] < 3600:
             self.windows[-1] = 86400
         self.keeps = "partials" if sliced or condensed else "events"
@@ -63,7 +66,7 @@ class Query:
     def filter(self):
         if self.rnd.random() < 0.7:
             return "", None
-        f = self.rnd.choice(["flag", "qty > 4", "score < 0", "item LIKE 'i1%'", "shop = 1 AND flag IS NOT TRUE"])
+        f = self.rnd.choice(["flag", "qty > 4", "score < 0", "item LIKE 'i1%'", "shop = 1 AND flag IS NOT TRUE", "name = 'AB'"])
         if self.rnd.random() < 0.1:
             f = "10 / qty > 2"
             self.raises.append("qty = 0")
@@ -100,10 +103,10 @@ class Query:
         kind = r.random()
         if kind < 0.45:                 # those with native forms, mostly
             text = r.choice([
-                lambda: "count(*)", lambda: f"count({arg(ANY)})", lambda: f"count(DISTINCT {arg(SORTABLE)})",
+                lambda: "count(*)", lambda: f"count({arg(ANY)})", lambda: f"count(DISTINCT {arg(SORTABLE + ['name'])})",
                 lambda: f"sum({arg(NUMBERS)})", lambda: f"avg({arg(NUMBERS)})",
-                lambda: f"min({arg(NUMBERS + ['item', 'at', 'day'])})",
-                lambda: f"max({arg(NUMBERS + ['item', 'at', 'day'])})",
+                lambda: f"min({arg(NUMBERS + ['item', 'at', 'day', 'word', 'name'])})",
+                lambda: f"max({arg(NUMBERS + ['item', 'at', 'day', 'word', 'name'])})",
                 lambda: f"array_agg({arg(ANY)})", lambda: f"mode() WITHIN GROUP (ORDER BY {arg(SORTABLE)})",
                 lambda: f"{r.choice(['stddev', 'stddev_samp', 'stddev_pop'])}({arg(NUMBERS)})",
                 lambda: f"{r.choice(['variance', 'var_samp', 'var_pop'])}({arg(NUMBERS)})",
@@ -176,9 +179,9 @@ class Query:
         """An aggregate that can be put together from partial ones."""
         r = self.rnd
         clause, condition = self.filter()
-        text, raises = self.argument(r.choice([INTEGERS, INTEGERS, ["price"], ["price"], ["at", "day"], ["item"], ["score", "score4"]]))
+        text, raises = self.argument(r.choice([INTEGERS, INTEGERS, ["price"], ["price"], ["at", "day"], ["item"], ["word"], ["score", "score4"]]))
         over = [f"count({text})", f"min({text})", f"max({text})"]
-        if not any(c in text for c in ("at", "day", "item", "score")):
+        if not any(c in text for c in ("at", "day", "item", "word", "score")):
             over += [f"{f}({text})" for f in ("sum", "avg", "sum", "avg", "stddev", "stddev_pop", "variance", "var_pop", "var_samp")]
         if self.windows[-1] >= 3600:
             over += [f"count(DISTINCT {text})"] * 2
@@ -260,7 +263,11 @@ class Query:
 
 
 def events(rnd, n):
-    """Rows of truth, and one far behind that lets all windows fire: disorder up to 20 s, which is within the watermark delay, and nulls."""
+    """Rows of truth, and one far behind that lets all windows fire.
+
+    With nulls, and disorder: up to 20 s, which is within the watermark's delay, and now and then far more.  The last but one column is
+    the watermark that an event finds: it counts in windows that end after it.
+    """
     def maybe(v):
         return None if rnd.random() < 0.08 else v
 
@@ -280,16 +287,20 @@ def events(rnd, n):
 
     wild = rnd.random() < 0.3
     rows = []
+    watermark = 0
     for i in range(n):
-        t = START + i * 2 - rnd.random() * 20
+        t = START + i * 2 - rnd.random() * (20 if rnd.random() < 0.93 else rnd.choice([200, 1500]))
         rows.append((i + 1, f"U{rnd.randint(0, 5)}" if rnd.random() < 0.1 else f"u{int(8 * rnd.random() ** 2)}",
                      rnd.randint(0, 3), maybe(f"i{rnd.randint(0, 25)}"), maybe(price()),
                      maybe(rnd.randint(0, 9)), maybe(rnd.randint(-10**12, 10**12) if rnd.random() < .5 else rnd.randint(-3, 3)),
                      maybe(rnd.randint(-3, 3)), maybe(wildly(round(rnd.gauss(0, 50), rnd.choice([0, 1, 6])), [8e307, -8e307, 1e200])),
                      maybe(wildly(rnd.randint(-40, 40) / 8, [3e38, -3e38])), maybe(rnd.random() < 0.5), maybe(f"2024-01-{rnd.randint(1, 28):02d}"),
                      maybe(f"00000000-0000-4000-8000-{rnd.randint(0, 12):012d}"),
-                     maybe('{"a": "%s", "n": %d}' % (rnd.choice("xyz"), rnd.randint(0, 9))), round(t, 3)))
-    rows.append((10**6, "zz", 0) + (None,) * 11 + (START + n * 2 + 160 * 60,))
+                     maybe('{"a": "%s", "n": %d}' % (rnd.choice("xyz"), rnd.randint(0, 9))),
+                     maybe(rnd.choice(["cote", "Cote", "coté", "côte", "Zoë", "zoe", "a b", "ab", "Ab", "ß", "ss", ""])),
+                     maybe(rnd.choice(["ab", "Ab", "AB", "b", "B", "ba"])), watermark, round(t, 3)))
+        watermark = max(watermark, round(t, 3) - DELAY)
+    rows.append((10**6, "zz", 0) + (None,) * 13 + (watermark, START + n * 2 + 160 * 60))
     return rows
 
 
@@ -297,7 +308,8 @@ SETUP = """
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS feature_stream;
 SELECT feature_stream.set_test_clock('2024-01-15 15:00:00+00');
-CREATE TABLE truth (id bigint PRIMARY KEY, %s);
+CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE truth (id bigint PRIMARY KEY, %s, watermark timestamptz);
 CREATE TABLE outbox (id bigint NOT NULL, xid xid8 NOT NULL DEFAULT pg_current_xact_id(), value text, PRIMARY KEY (xid, id));
 CREATE SERVER random_tables FOREIGN DATA WRAPPER feature_stream_table;
 CREATE FOREIGN TABLE events (%s) SERVER random_tables
@@ -338,15 +350,20 @@ def quote(text):
 def make_expected(q, frontier, live_end=None, whole_slides=False):
     """SQL for (entity values, window_end, feature texts window by window): the executor's answer.
 
+    An event counts in the windows that end after the watermark that it found.
+
     With live_end: of the windows that end there, it included, of each entity that has events in the longest one;
     with whole_slides they begin with the slide that their beginning is in.
     """
     n = len(q.entity)
     keys = ", ".join(f"k{i}" for i in range(n))
-    counted = f"SELECT {', '.join(f'{e} AS k{i}' for i, e in enumerate(q.entity))}, at FROM truth WHERE {q.condition()}"
     slide = q.slide
-    nexts = [f"to_timestamp((floor(extract(epoch FROM at + interval '{w} s') / {slide}) + 1) * {slide})" for w in [0] + q.windows]
-    due = " UNION ".join(f"SELECT {keys}, {x} AS window_end FROM counted" for x in nexts)
+    in_time = f"to_timestamp(floor(extract(epoch FROM at + interval '{q.windows[-1]} s') / {slide}) * {slide}) > watermark"
+    counted = (f"SELECT {', '.join(f'{e} AS k{i}' for i, e in enumerate(q.entity))}, at, watermark FROM truth"
+               f" WHERE {in_time} AND {q.condition()}")
+    nexts = [f"to_timestamp((floor(extract(epoch FROM {t}) / {slide}) + 1) * {slide})"
+             for t in ["greatest(at, watermark)"] + [f"at + interval '{w} s'" for w in q.windows]]
+    due = " UNION ".join(f"SELECT {keys}, {x} AS window_end FROM counted WHERE {x} > watermark" for x in nexts)
     if live_end:
         first = f"'{live_end}'::timestamptz + interval '1 us' - interval '{q.windows[-1]} s'"
         if whole_slides:
@@ -358,11 +375,11 @@ def make_expected(q, frontier, live_end=None, whole_slides=False):
         start = "%L::timestamptz - interval ''{w} s''"
         if whole_slides:
             start = f"to_timestamp(floor(extract(epoch FROM {start}) / {slide}) * {slide})"
-        source = (" FROM (SELECT * FROM truth WHERE at >= " + start + " AND at < %L"
+        source = (" FROM (SELECT * FROM truth WHERE at >= " + start + " AND at < %L AND watermark < %L AND {in_time}"
                   " AND CASE WHEN {cond} THEN {match} ELSE false END ORDER BY at, id) truth").format(
-                      w=w, cond=q.condition().replace("'", "''").replace("%", "%%"),
+                      w=w, in_time=in_time.replace("'", "''"), cond=q.condition().replace("'", "''").replace("%", "%%"),
                       match=" AND ".join(f"({e.replace(chr(39), chr(39) * 2).replace('%', '%%')}) = %L" for e in q.entity))
-        args = ", ".join(["window_end", "window_end"] + [f"k{i}" for i in range(n)])
+        args = ", ".join(["window_end"] * 3 + [f"k{i}" for i in range(n)])
         features = [quote(f.replace("%", "%%")) for f in q.features]
         literal = "quote_literal(k0)"
         texts = "ARRAY[" + ", ".join(f"replace({f}, '{{e0}}', {literal})" for f in features) + "]"
@@ -452,7 +469,8 @@ def names(args, number):
 
 
 def insert(cursor, rows):
-    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 14) + ", to_timestamp(%s))", rows)
+    cursor.executemany("INSERT INTO truth VALUES (" + ", ".join(["%s"] * 16) + ", to_timestamp(%s), to_timestamp(%s))",
+                       [r[:-2] + (r[-1], r[-2]) for r in rows])
 
 
 def connect(dsn, rows):
@@ -481,20 +499,27 @@ def send_new(cursor, n):
     cursor.execute("""INSERT INTO outbox (id, value)
         SELECT id, json_strip_nulls(json_build_object('user_id', user_id, 'shop', shop, 'item', item, 'price', price, 'qty', qty,
                'big', big, 'small', small, 'score', score, 'score4', score4, 'flag', flag, 'day', day, 'uid', uid, 'doc', doc,
-               'at', extract(epoch FROM at)))::text FROM truth
+               'word', word, 'name', name, 'at', extract(epoch FROM at)))::text FROM truth
          WHERE id > (SELECT coalesce(max(id), 0) FROM outbox) ORDER BY id""")
     wait(cursor, f"SELECT coalesce(sum(read_count), 0) = {n} FROM feature_stream.stat_partition")
 
 
-def send(cursor, n):
-    """Sends the rows of truth, n and one far behind; returns the frontier when all their windows have fired."""
+def count_late(rows, queries):
+    """How many events have no window to count in, in any view."""
+    return sum(all((r[-1] + q.windows[-1]) // q.slide * q.slide <= r[-2] for q in queries) for r in rows)
+
+
+def send(cursor, n, late):
+    """Sends the rows of truth, n and one far behind; returns the frontier when all their windows have fired, and 'late' events were refused."""
     send_new(cursor, n + 1)
     cursor.execute("SELECT feature_stream.checkpoint_stream('events')")
     wait(cursor, "SELECT durable_frontier >= to_timestamp(%d) FROM feature_stream.stat_stream" % (START + n * 2 + 43 * 60))
     cursor.execute("SELECT durable_frontier FROM feature_stream.stat_stream")
     frontier = cursor.fetchone()[0]
-    cursor.execute("SELECT sum(dead_letter_count) FROM feature_stream.stat_partition")
-    assert cursor.fetchone()[0] == 0, "dead letters"
+    cursor.execute("SELECT (SELECT sum(dead_letter_count) FROM feature_stream.stat_partition), count(*) FILTER (WHERE reason = 'late'), count(*)"
+                   " FROM feature_stream.dead_letter")
+    counts = cursor.fetchone()
+    assert counts == (late, late, late), f"{counts} dead letters, late ones, rows; not {late}"
     return frontier
 
 
@@ -526,7 +551,7 @@ def main():
     send_new(cursor, args.events)
     live = {v: [line for name in names(args, v) for line in compare_live(cursor, name, q)] for v, q in queries}
     insert(cursor, rows[-1:])
-    frontier = send(cursor, args.events)
+    frontier = send(cursor, args.events, count_late(rows, [q for _, q in queries]))
     for v, q in queries:
         expected = read_expected(cursor, q, frontier)
         lines = live[v] + [line for name in names(args, v) for line in compare(cursor, name, q, expected)]
