@@ -34,10 +34,10 @@ query_is($node, q(SELECT DISTINCT keeps FROM feature_stream.explain_feature_view
 	'a view keeps partial aggregates alone');
 query_is($node, 'SHOW feature_stream.partial_log_ratio', 4, 'by default they are stored where they stand for four events');
 
-# So many clicks of each user in each minute of a phase, some of them late; waits until all are read, and windows fired.
-sub send_clicks
+# So many clicks of each user in each of some minutes, some of them late; waits until all are read, and windows fired.
+sub send_some
 {
-	my ($each) = @_;
+	my ($each, $more) = @_;
 
 	$node->safe_psql('postgres', sprintf(q(
 		SELECT setseed(%s);
@@ -45,12 +45,22 @@ sub send_clicks
 		SELECT json_build_object('user_id', u, 'price', round((random() * 30)::numeric, 2), 'at', timestamptz '2024-01-15 00:00:00+00'
 			+ interval '1 min' * m + CASE WHEN random() < 0.02 THEN - random() * interval '4 min' ELSE random() * interval '59 s' END)
 		  FROM generate_series(%d, %d) m, generate_series(1, %d) u, generate_series(1, %d) e ORDER BY m),
-		$random->(), $minute, $minute + $minutes - 1, $users, $each));
-	$minute += $minutes;
-	$inserted += $minutes * $users * $each;
+		$random->(), $minute, $minute + $more - 1, $users, $each));
+	$minute += $more;
+	$inserted += $more * $users * $each;
 	wait_for_read($node, 'clicks', $inserted);
 	$node->safe_psql('postgres', "SELECT feature_stream.checkpoint_stream('clicks')");
 	wait_for_frontier($node, 'clicks', $node->safe_psql('postgres', "SELECT timestamptz '2024-01-15 00:00:00+00' + interval '1 min' * ($minute - 2)"));
+	return;
+}
+
+# A phase: what decides, and then as much as a window has, so that all of it is stored if it has been decided so.
+sub send_clicks
+{
+	my ($each) = @_;
+
+	send_some($each, $minutes);
+	send_some($each, 8);
 	return;
 }
 
