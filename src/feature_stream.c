@@ -91,7 +91,7 @@
  *		parquet*.c, thrift.c, compress.c, unscaled.c (decimals)	data files of the lake
  *		iceberg*.c, avro_file.c, avro_walk.c, json_tree.c	its metadata, manifests, partitions
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
- *	ground/		settings.c, clock.c, transaction.c, http.c (libcurl), deadline.c (users' code in workers is bounded), fault.c
+ *	ground/		settings.c, clock.c, transaction.c, identity.c, http.c (libcurl), deadline.c (users' code in workers is bounded), fault.c
  */
 #include "postgres.h"
 

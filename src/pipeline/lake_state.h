@@ -54,6 +54,7 @@ typedef struct FsLakeExport
 	FsLakeKnown *known;			/* what the table follows */
 	int			nknown;
 	char	   *uuid;			/* of the table; NULL: it was not made yet */
+	char	   *writer;			/* which database writes it (ground/identity.h), as this one is told; NULL likewise */
 	char	   *location;		/* of its metadata; NULL: it is not in the catalog */
 
 	/* What is exported */
@@ -85,6 +86,7 @@ extern Datum fs_lake_state_array(List *locations);
 /* Has the export to itself until the transaction ends; false: it is not exported any more. */
 extern bool fs_lake_state_lock(const FsLakeExport *export);
 
+/* The table was made, by this database. */
 extern void fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid);
 
 /* The table in the lake follows the history's columns, as they were loaded. */

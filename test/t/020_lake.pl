@@ -241,8 +241,9 @@ is_whole('features.sessions', 'sessions_history', "once and all after $kills kil
 wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE delete_after <= now()") // 1) eq '0' });
 append_to_file("$lake/warehouse/orphan", 'nobody needs it');
 mkdir "$lake/warehouse/directory" or die "mkdir: $!";
-$node->safe_psql('postgres', qq(INSERT INTO feature_stream.lake_file (view, server, "user", delete_after, location)
-	SELECT 0, s.oid, c.relowner, f.at::timestamptz, 'file://$lake/warehouse/' || f.name FROM pg_foreign_server s, pg_class c,
+$node->safe_psql('postgres', qq(INSERT INTO feature_stream.lake_file (view, server, "user", delete_after, location, writer)
+	SELECT 0, s.oid, c.relowner, f.at::timestamptz, 'file://$lake/warehouse/' || f.name,
+	       (SELECT writer FROM feature_stream.lake_export WHERE view = c.oid) FROM pg_foreign_server s, pg_class c,
 	       (VALUES ('-infinity', 'directory'), ('2024-01-01', 'orphan')) f (at, name) WHERE s.srvname = 'lake' AND c.oid = 'sessions'::regclass));
 wait_until('a file behind one that cannot be deleted', sub { !-e "$lake/warehouse/orphan" });
 query_is($node, "SELECT string_agg(location || ' ' || failure_count || ' ' || (delete_after > now()), ',') FROM feature_stream.lake_file WHERE failure_count > 0",
