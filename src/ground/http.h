@@ -70,8 +70,9 @@ extern FsHttp *fs_http_open(const FsHttpConfig *config);
 extern void fs_http_close(FsHttp *http);
 
 /*
- * Begins a request; none is under way.  What its body needs must be there until
- * it is answered, the rest is copied.  Throws nothing but for lack of memory.
+ * Begins a request; one that was under way, since an error kept its sender from
+ * waiting, is given up.  What its body needs must be there until it is answered,
+ * the rest is copied.  Throws nothing but for lack of memory.
  */
 extern void fs_http_send(FsHttp *http, const FsHttpRequest *request);
 

@@ -153,6 +153,30 @@ query_is($node, "SELECT string_agg(action || ' ' || state || ' ' || (file_count 
 	'compact_lake done true,expire_snapshots done true,merge_manifests done true', 'files and manifests become few, and old snapshots go');
 is_whole('and the rows stay');
 
+# --- A request that is cancelled while the store keeps it waiting ends what it was for, and nothing else.
+my $worker = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'feature_stream lake worker'";
+my $pid = $node->safe_psql('postgres', $worker);
+
+$node->safe_psql('postgres', "ALTER SERVER lake OPTIONS (SET request_timeout '10 min'); UPDATE feature_stream.lake_export SET next_upkeep_time = 'infinity'");
+go_on();
+is_whole('one more export');
+$node->safe_psql('postgres', "SELECT feature_stream.expire_snapshots('sessions', older_than => '0', keep => 1)");
+wait_until('upkeep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_lake_upkeep WHERE state = 'waiting'") // 1) eq '0' });
+query_is($node, 'SELECT count(*) > 0 FROM feature_stream.lake_file WHERE is_unread', 't', 'there are lists to be read');
+$store->break_next(qw(get:pass get:hang));
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
+wait_until('a list that is waited for', sub { $store->orders == 0 });
+is($node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)"), 't', 'the worker is cancelled');
+wait_until('upkeep to fail', sub { (answer_of($node, 'SELECT last_upkeep_error FROM feature_stream.stat_offline') // '') =~ /^canceling statement/ });
+pass('which is told');
+query_is($node, 'SELECT count(*) > 0 FROM feature_stream.lake_file WHERE is_unread', 't', 'the lists are still to be read');
+go_on();
+is_whole('and the worker goes on');
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity'");
+wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 AND last_upkeep_error IS NULL FROM feature_stream.stat_offline") // '') eq 't' });
+query_is($node, $worker, $pid, 'it is the same worker');
+$node->safe_psql('postgres', "ALTER SERVER lake OPTIONS (SET request_timeout '2 s')");
+
 # --- What nothing leads to is found by listing the store, some at a time: objects, and an upload whose name was forgotten.
 my ($table) = $node->safe_psql('postgres', "SELECT feature_stream.iceberg_metadata_location('sessions')") =~ m,^s3://(.*)/metadata/,;
 my @objects = map { sprintf("$store->{data}/$table/data/0a1b2c3d-0000-4000-8000-%012d.parquet", $_) } 1 .. 1100;
