@@ -488,7 +488,10 @@ explain_failure(FsHttp *http)
 	else if (http->is_link_local)
 		strlcpy(http->answer.error, "has a link-local address, which is not allowed", FS_HTTP_ERROR_SIZE);
 	else if (http->result == CURLE_OPERATION_TIMEDOUT)
+	{
+		http->answer.is_late = true;
 		strlcpy(http->answer.error, "does not answer in time", FS_HTTP_ERROR_SIZE);
+	}
 	else
 		snprintf(http->answer.error, FS_HTTP_ERROR_SIZE, "cannot be asked: %s",
 				 http->result == CURLE_PEER_FAILED_VERIFICATION ? explain_distrust(http) : curl_easy_strerror(http->result));

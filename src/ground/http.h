@@ -47,6 +47,7 @@ typedef struct FsHttpRequest
 typedef struct FsHttpAnswer
 {
 	int			status;			/* 0: there is no answer, 'error' says why */
+	bool		is_late;		/* there is none, or not all of it, because time ran out */
 	bool		has_connected;	/* for this request: it may have been sent over an older connection before, in vain or not */
 	const char *body;			/* valid until the next request; NULL when there is none */
 	size_t		len;

@@ -64,6 +64,11 @@ typedef struct FsLakeExport
 	int64		nans;			/* values that became NULL because decimals have no NaN */
 } FsLakeExport;
 
+/* SQL: is a view exported to one of these servers? */
+#define FS_LAKE_IS_ON(servers, view) \
+	"EXISTS (SELECT FROM feature_stream.feature_view v, pg_catalog.pg_foreign_server s" \
+	" WHERE v.view = " view " AND s.srvname = v.offline AND s.oid = ANY (" servers "))"
+
 /* Functions that have transactions of their own */
 
 /* What is known of a view's export, in the current memory context; NULL when it is not exported. */
