@@ -12,7 +12,7 @@
 
 #include "offline/lake_silence.h"
 
-#define MOST_MS		INT64CONST(300000)	/* for which a server is left alone */
+#define MOST_MS		INT64CONST(300000)	/* for which a server is left alone, unless one request may take longer */
 #define MAX_SHIFT	16
 
 /* A server whose last request was not answered in time. */
@@ -54,7 +54,7 @@ fs_lake_silence_note(Oid server, int timeout)
 		MemoryContextSwitchTo(old);
 	}
 	silence->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												 Min((int64) timeout << Min(silence->count, MAX_SHIFT), MOST_MS));
+												 Min((int64) timeout << Min(silence->count, MAX_SHIFT), Max(MOST_MS, timeout)));
 	silence->count++;
 }
 

@@ -153,6 +153,9 @@ is_whole('features.sessions', 'sessions_history', 'the lake has the history');
 go_on(150, 6000);
 is_exported('sessions');
 is_whole('features.sessions', 'sessions_history', 'and what came since, of two days');
+my $chunks = $node->safe_psql('postgres', q(SELECT 'first=' || min_value || ' last=' || last_value
+	FROM pg_sequences WHERE schemaname || '.' || sequencename = pg_get_serial_sequence('feature_stream.lake_chunk', 'id')));
+like(lake_py('marks', 'features.sessions'), qr/^appends=\d+ ordered=true $chunks$/, 'snapshots say which chunks of the history they have: all, once, in order');
 
 # --- Dead letters that come back correct rows of both days; corrections are exported, too, and once.
 $node->safe_psql('postgres', q(INSERT INTO outbox (at, v)

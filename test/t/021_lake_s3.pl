@@ -38,10 +38,11 @@ sub go_on
 
 sub fails_with
 {
-	my ($pattern, $name) = @_;
+	my ($pattern, $name, $view) = @_;
 	my $error = '';
 
-	wait_until($name, sub { ($error = answer_of($node, 'SELECT last_error FROM feature_stream.stat_offline') // '') =~ $pattern });
+	$view //= 'sessions';
+	wait_until($name, sub { ($error = answer_of($node, "SELECT last_error FROM feature_stream.stat_offline WHERE view = '$view'::regclass") // '') =~ $pattern });
 	note($error);
 	return pass($name);
 }
@@ -61,10 +62,12 @@ sub is_whole
 # The owner of the view has a mapping with these keys.
 sub use_keys
 {
-	my ($key, $secret) = @_;
+	my ($key, $secret, $more) = @_;
+
+	$more //= '';
 
 	$node->safe_psql('postgres', qq(DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER lake;
-		CREATE USER MAPPING FOR CURRENT_USER SERVER lake OPTIONS (access_key_id '$key', secret_access_key '$secret')));
+		CREATE USER MAPPING FOR CURRENT_USER SERVER lake OPTIONS (access_key_id '$key', secret_access_key '$secret'$more)));
 	return;
 }
 
@@ -90,6 +93,17 @@ is($store->orders, 0, 'which there were');
 $store->break_next(map { 'cut' } 1 .. 8);
 go_on();
 is_whole('and after an outage');
+
+use_keys('lakekey', 'lakesecret', ", session_token 'laketoken'");
+go_on();
+fails_with(qr/^could not get "s3:.*": the object store answers 400 InvalidToken$/, 'a session token is sent, which this store knows none of');
+use_keys('lakekey', 'lakesecret');
+is_whole('without it all goes on');
+
+$store->break_next('get:slow');
+go_on();
+fails_with(qr/^could not get "s3:.*": the object store does not answer in time$/, 'an answer that comes too slowly is told');
+is_whole('and asked for again');
 
 $store->{proxy}->stop;
 go_on();
@@ -219,9 +233,19 @@ wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_st
 is(scalar(grep { -e } @objects), 0, 'and the objects are deleted');
 is_whole('but none that the table needs');
 
+# --- A bucket that is not there.
+my $endpoint = $store->endpoint;
+
+$node->safe_psql('postgres', qq(
+	CREATE SERVER nowhere FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://nowhere/lake', endpoint '$endpoint');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER nowhere OPTIONS (access_key_id 'lakekey', secret_access_key 'lakesecret');
+	SELECT feature_stream.create_feature_view('lost', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min',
+		offline => 'nowhere', offline_table => 'features.lost')));
+fails_with(qr/^could not put "s3:.*": the object store answers 404 NoSuchBucket$/, 'a bucket that is not there is told', 'lost');
+
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 my $tables = $node->safe_psql('postgres', 'TABLE feature_stream.lake_export; TABLE feature_stream.stat_offline; TABLE feature_stream.lake_file');
-unlike($log =~ s/^.*(STATEMENT|statement):.*$//mgr, qr/lakesecret|wrongsecret/, 'no secret is in the log');
-unlike($tables, qr/lakesecret|wrongsecret/, 'nor in a table');
+unlike($log =~ s/^.*(STATEMENT|statement):.*$//mgr, qr/lakesecret|wrongsecret|laketoken/, 'no secret is in the log');
+unlike($tables, qr/lakesecret|wrongsecret|laketoken/, 'nor in a table');
 
 done_testing();
