@@ -276,7 +276,8 @@ CREATE TABLE feature_stream.backfill (
 -- Feature views that are exported to a lake, and how far that is.  The counts, times and errors are the lake
 -- worker's; table_uuid is null until it has made the table.  id: another one when an export ended and began again.
 -- column_numbers, column_names: attributes of the history that the table has followed.  orphan_position: where
--- the search for files that nobody needs goes on.
+-- the search for files that nobody needs goes on.  writer: which database the table is this one's by (ground/identity.h);
+-- in a copy of that database it is another one, and nothing is done until take_over_lake().
 CREATE TABLE feature_stream.lake_export (
     view               oid PRIMARY KEY,
     id                 bigint GENERATED ALWAYS AS IDENTITY,
@@ -284,6 +285,7 @@ CREATE TABLE feature_stream.lake_export (
     table_namespace    text NOT NULL,
     table_name         text NOT NULL,
     table_uuid         text,
+    writer             text,
     column_numbers     smallint[],
     column_names       name[],
     row_count          bigint NOT NULL DEFAULT 0,
@@ -329,6 +331,7 @@ CREATE INDEX ON feature_stream.lake_chunk (view, id);
 -- taken out in the transaction that makes it part of a table: what a crash leaves behind is here.
 -- is_unread: a list of manifests; before it goes, what only it leads to is looked for and entered, too.
 -- is_named: it was entered before it was made, so an upload of it may have been begun.
+-- writer: as of lake_export; no other database deletes it.
 CREATE TABLE feature_stream.lake_file (
     location      text PRIMARY KEY,
     view          oid NOT NULL,
@@ -337,7 +340,8 @@ CREATE TABLE feature_stream.lake_file (
     delete_after  timestamptz NOT NULL,
     failure_count int NOT NULL DEFAULT 0,
     is_unread     boolean NOT NULL DEFAULT false,
-    is_named      boolean NOT NULL DEFAULT false
+    is_named      boolean NOT NULL DEFAULT false,
+    writer        text NOT NULL
 );
 
 -- Upkeep of tables in lakes that was asked for by functions (the action is their name), for the lake worker,
@@ -1223,6 +1227,13 @@ AS 'MODULE_PATHNAME', 'fs_remove_orphan_files' LANGUAGE C VOLATILE STRICT PARALL
 REVOKE ALL ON FUNCTION feature_stream.remove_orphan_files(regclass, interval, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.remove_orphan_files(regclass, interval, boolean) IS
     'asks for files to go that are where those of the feature view''s table in the lake are, have names like ours, are older, and that nothing leads to any more; they are deleted a day later; the number of its row in stat_lake_upkeep';
+
+CREATE FUNCTION feature_stream.take_over_lake(view regclass)
+RETURNS void
+AS 'MODULE_PATHNAME', 'fs_take_over_lake' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.take_over_lake(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.take_over_lake(regclass) IS
+    'makes the feature view''s table in the lake this database''s own, which is a copy of the one that wrote it (a failover, an upgrade, a restored backup, a database made from a template), and must be the only one that goes on';
 
 --
 -- statistics

@@ -81,6 +81,7 @@ GRANT USAGE ON SCHEMA fs_lake TO fs_lake_reader;
 SET ROLE fs_lake_reader;
 SELECT feature_stream.iceberg_metadata_location('fs_lake.v');
 SELECT feature_stream.merge_manifests('fs_lake.v');
+SELECT feature_stream.take_over_lake('fs_lake.v');
 RESET ROLE;
 DROP OWNED BY fs_lake_reader;
 DROP ROLE fs_lake_reader;
@@ -102,6 +103,8 @@ SELECT feature_stream.compact_lake('x');
 SELECT feature_stream.expire_snapshots('v', keep => 0);
 SELECT feature_stream.expire_snapshots('v', older_than => '-1 day');
 SELECT feature_stream.expire_snapshots(NULL);
+SELECT feature_stream.take_over_lake('v');
+SELECT feature_stream.take_over_lake('x');
 RESET ROLE;
 
 -- Alterations.

@@ -68,6 +68,7 @@
  *		partition.c			create ahead, drop after retention
  *		table_writer.c		fast inserts, as COPY does them
  *		object_store.c, object_*.c	where files of a lake are
+ *		lake_silence.c		servers that have not answered in time
  *		lake_table.c, lake_rows.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
  *	catalog/	From catalog rows to structs, and back.
  *		stream*.c, contract_version.c, payload.c, *_schema*.c, start.c, server.c, options.c, *_options.c, option_hint.c
@@ -91,7 +92,7 @@
  *		parquet*.c, thrift.c, compress.c, unscaled.c (decimals)	data files of the lake
  *		iceberg*.c, avro_file.c, avro_walk.c, json_tree.c	its metadata, manifests, partitions
  *		resp.c, percent.c, buffer.c, scratch.c, reason.c, and value.h, slice.h, watermark.h
- *	ground/		settings.c, clock.c, transaction.c, http.c (libcurl), deadline.c (users' code in workers is bounded), fault.c
+ *	ground/		settings.c, clock.c, transaction.c, identity.c, http.c (libcurl), deadline.c (users' code in workers is bounded), fault.c
  */
 #include "postgres.h"
 

@@ -284,6 +284,7 @@ fs_lake_config_load(Oid server, Oid user)
 	FsLakeConfig *config = palloc0(sizeof(FsLakeConfig));
 	ForeignServer *definition = GetForeignServer(server);
 
+	config->oid = server;
 	config->server = pstrdup(definition->servername);
 	config->catalog_name = config->server;
 	fs_lake_server_check(definition->options);

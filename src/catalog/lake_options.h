@@ -33,6 +33,7 @@ extern void fs_lake_server_check(List *options);
 typedef struct FsLakeConfig
 {
 	/* Server */
+	Oid			oid;
 	char	   *server;			/* its name */
 	char	   *warehouse;		/* "file:///..." or "s3://bucket/...", without a slash at the end */
 	char	   *catalog_name;

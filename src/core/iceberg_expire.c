@@ -195,9 +195,9 @@ shorten_log(const Expiry *expiry)
 	}
 }
 
-/* Takes out what is known of snapshots that go under this key, and notes its files. */
+/* Takes out what is known of snapshots that go under this key, and notes its files that no other snapshot has. */
 static void
-drop_statistics(const Expiry *expiry, const char *key, FsIcebergTexts *files)
+drop_statistics(const Expiry *expiry, const char *key, const FsIcebergPaths *kept, FsIcebergTexts *files)
 {
 	FsJsonNode *array = fs_json_get_array(expiry->metadata->root, key);
 	FsJsonNode *next;
@@ -209,7 +209,7 @@ drop_statistics(const Expiry *expiry, const char *key, FsIcebergTexts *files)
 		next = node->next;
 		if (!is_gone(expiry, node))
 			continue;
-		if (file != NULL)
+		if (file != NULL && !fs_iceberg_paths_has(kept, file))
 			files->texts[files->n++] = file;
 		fs_json_remove(array, node);
 	}
@@ -224,15 +224,31 @@ count_parts(const Expiry *expiry, const char *key)
 	return array == NULL ? 0 : array->count;
 }
 
+/* Files of statistics, under this key, of what stays; false when memory is out. */
+static bool
+collect_statistics(const Expiry *expiry, const char *key, FsIcebergPaths *kept)
+{
+	const FsJsonNode *array = fs_json_get_array(expiry->metadata->root, key);
+
+	for (const FsJsonNode *node = array == NULL ? NULL : array->first; node != NULL; node = node->next)
+	{
+		const char *file = fs_json_get_text(node, "statistics-path");
+
+		if (file != NULL && !is_gone(expiry, node) && !fs_iceberg_paths_add(kept, file))
+			return false;
+	}
+	return true;
+}
+
 /* The lists of snapshots that stay; false when memory is out. */
 static bool
-collect_lists(const Expiry *expiry, FsIcebergPaths *lists)
+collect_lists(const Expiry *expiry, FsIcebergPaths *kept)
 {
 	for (int i = 0; i < expiry->n; i++)
 	{
 		const char *list = fs_json_get_text(expiry->snapshots[i].node, "manifest-list");
 
-		if (expiry->snapshots[i].stays && list != NULL && !fs_iceberg_paths_add(lists, list))
+		if (expiry->snapshots[i].stays && list != NULL && !fs_iceberg_paths_add(kept, list))
 			return false;
 	}
 	return true;
@@ -251,8 +267,8 @@ drop_snapshots(const Expiry *expiry, const FsIcebergPaths *kept, FsIcebergExpire
 		!fs_iceberg_texts_make(metadata, &expired->statistics, nstatistics))
 		return false;
 	shorten_log(expiry);
-	drop_statistics(expiry, "statistics", &expired->statistics);
-	drop_statistics(expiry, "partition-statistics", &expired->statistics);
+	drop_statistics(expiry, "statistics", kept, &expired->statistics);
+	drop_statistics(expiry, "partition-statistics", kept, &expired->statistics);
 	for (int i = 0; i < expiry->n; i++)
 	{
 		const Snapshot *snapshot = &expiry->snapshots[i];
@@ -285,7 +301,8 @@ fs_iceberg_expire(FsIcebergMetadata *metadata, int64_t now_ms, int64_t keep_ms, 
 	if (!collect(&expiry, message))
 		return false;
 	decide(&expiry);
-	done = collect_lists(&expiry, &kept) && drop_snapshots(&expiry, &kept, expired);
+	done = collect_lists(&expiry, &kept) && collect_statistics(&expiry, "statistics", &kept) &&
+		collect_statistics(&expiry, "partition-statistics", &kept) && drop_snapshots(&expiry, &kept, expired);
 	fs_iceberg_paths_free(&kept);
 	return fs_iceberg_done(done, message);
 }

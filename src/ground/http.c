@@ -345,12 +345,24 @@ fs_http_open(const FsHttpConfig *config)
 	return http;
 }
 
+/* Takes the request out that is under way, if there is one, with its connection. */
+static void
+give_up(FsHttp *http)
+{
+	sigset_t	saved;
+
+	block_signals(&saved);
+	if (http->is_busy && !http->has_failed)
+		curl_multi_remove_handle(http->multi, http->easy);
+	restore_signals(&saved);
+	http->is_busy = false;
+}
+
 /* See http.h. */
 void
 fs_http_close(FsHttp *http)
 {
-	if (http->is_busy && !http->has_failed)
-		curl_multi_remove_handle(http->multi, http->easy);
+	give_up(http);
 	curl_easy_cleanup(http->easy);
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->headers);
@@ -410,7 +422,8 @@ fs_http_send(FsHttp *http, const FsHttpRequest *request)
 {
 	sigset_t	saved;
 
-	Assert(!http->is_busy && request->path[0] == '/');
+	Assert(request->path[0] == '/');
+	give_up(http);
 	http->len = 0;
 	http->header_bytes = 0;
 	http->etag[0] = '\0';
@@ -475,7 +488,10 @@ explain_failure(FsHttp *http)
 	else if (http->is_link_local)
 		strlcpy(http->answer.error, "has a link-local address, which is not allowed", FS_HTTP_ERROR_SIZE);
 	else if (http->result == CURLE_OPERATION_TIMEDOUT)
+	{
+		http->answer.is_late = true;
 		strlcpy(http->answer.error, "does not answer in time", FS_HTTP_ERROR_SIZE);
+	}
 	else
 		snprintf(http->answer.error, FS_HTTP_ERROR_SIZE, "cannot be asked: %s",
 				 http->result == CURLE_PEER_FAILED_VERIFICATION ? explain_distrust(http) : curl_easy_strerror(http->result));

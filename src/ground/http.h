@@ -47,6 +47,7 @@ typedef struct FsHttpRequest
 typedef struct FsHttpAnswer
 {
 	int			status;			/* 0: there is no answer, 'error' says why */
+	bool		is_late;		/* there is none, or not all of it, because time ran out */
 	bool		has_connected;	/* for this request: it may have been sent over an older connection before, in vain or not */
 	const char *body;			/* valid until the next request; NULL when there is none */
 	size_t		len;
@@ -70,8 +71,9 @@ extern FsHttp *fs_http_open(const FsHttpConfig *config);
 extern void fs_http_close(FsHttp *http);
 
 /*
- * Begins a request; none is under way.  What its body needs must be there until
- * it is answered, the rest is copied.  Throws nothing but for lack of memory.
+ * Begins a request; one that was under way, since an error kept its sender from
+ * waiting, is given up.  What its body needs must be there until it is answered,
+ * the rest is copied.  Throws nothing but for lack of memory.
  */
 extern void fs_http_send(FsHttp *http, const FsHttpRequest *request);
 

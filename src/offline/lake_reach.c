@@ -112,7 +112,11 @@ add_list(Reach *reach, const void *what)
 	}
 }
 
-/* Does something of that kind; false, with a line in the server's log, where a file cannot be read. */
+/*
+ * Does something of that kind; false, with a line in the server's log, where a
+ * file cannot be read.  Throws when no other could be, either: it is cancelled, or
+ * the store does not answer.
+ */
 static bool
 attempt(Reach *reach, void (*read) (Reach *reach, const void *what), const void *what)
 {
@@ -127,6 +131,8 @@ attempt(Reach *reach, void (*read) (Reach *reach, const void *what), const void 
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller);
+		if (geterrcode() == ERRCODE_QUERY_CANCELED || reach->table->store->silence != NULL)
+			PG_RE_THROW();
 		EmitErrorReport();
 		FlushErrorState();
 	}

@@ -11,12 +11,14 @@
 #include "catalog/lake.h"
 #include "core/value.h"
 #include "ground/fault.h"
+#include "ground/identity.h"
 #include "offline/lake_rows.h"
 #include "offline/lake_table.h"
 
 #define KEEP_AGE_MS		(INT64CONST(5) * 24 * 60 * 60 * 1000)	/* of snapshots, where the table does not say */
 #define KEEP_COUNT		10			/* likewise */
 #define MAX_SNAPSHOTS	2000		/* whatever the table says */
+#define WRITER			"feature_stream.writer"	/* property: which database it is */
 #define MAX_WRITTEN		(FS_ICEBERG_MAX_METADATA / 2)	/* bytes of metadata */
 
 /* Now, as metadata has it: milliseconds since 1970, of the real clock. */
@@ -75,6 +77,7 @@ make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, Array
 	FsParquetColumn *fields = palloc(sizeof(FsParquetColumn) * Max(ncolumns, 1));
 	const FsIcebergProperty properties[] = {
 		{"feature_stream.view", view},
+		{WRITER, fs_identity_writer()},
 		{"write.parquet.compression-codec", "zstd"},
 		{"commit.retry.num-retries", "20"},
 		{FS_ICEBERG_KEEP_LOG, "20"},
@@ -449,7 +452,10 @@ static void
 put_changed(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 {
 	FsObjectBody body = {0};
+	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
+	if (!fs_iceberg_set_property(base->metadata, WRITER, fs_identity_writer(), message))
+		fs_lake_throw("change table metadata", message);
 	supersede(commit, base, now);
 	write_metadata(base->metadata, &body);
 	check_length(base, body.len);

@@ -73,6 +73,7 @@ struct FsObjectStore
 	/* Of stores that are spoken to by HTTP */
 	FsHttpConfig peer;
 	FsHttp	   *http;			/* NULL: nothing was asked yet */
+	const FsHttpAnswer *silence;	/* to a request that was not answered in time: no more is asked; or NULL */
 	bool		no_conditions;	/* it does not know If-None-Match */
 	bool		no_uploads;		/* it takes objects in one piece only */
 	MemoryContextCallback callback;

@@ -17,6 +17,7 @@
 
 #include "core/percent.h"
 #include "core/sigv4.h"
+#include "offline/lake_silence.h"
 #include "offline/s3_request.h"
 
 #define PIECE			(64 * 1024)
@@ -270,14 +271,44 @@ drop_condition(const FsS3Request *request)
 	return true;
 }
 
+/* Notes whether the store answers at all; false when it does not, and so will not be asked any more. */
+static bool
+note_silence(const FsS3Request *request)
+{
+	FsObjectStore *store = request->store;
+
+	if (request->answer->is_late)
+	{
+		store->silence = request->answer;
+		fs_lake_silence_note(store->config->oid, store->config->timeout);
+	}
+	else if (request->answer->status != 0)
+		fs_lake_silence_over(store->config->oid);
+	return store->silence == NULL;
+}
+
+/* What comes of requests to a store that does not answer. */
+static int
+answer_silence(FsS3Request *request)
+{
+	request->answer = request->store->silence;
+	request->status = request->answer->status;
+	Assert(request->status == 0);
+	return request->status;
+}
+
 /* See s3_request.h. */
 int
 fs_s3_ask(FsS3Request *request)
 {
+	if (request->store->silence != NULL)
+		return answer_silence(request);
 	open_store(request->store);
 	for (;;)
 	{
 		ask_once(request);
+		if (!note_silence(request))
+			return request->status;
 		if (drop_condition(request))
 			continue;
 		if (!is_passing(request) || ++request->attempt >= request->most_attempts)

@@ -4,7 +4,9 @@
  *
  * A request is begun, changed where it is not an ordinary one, and asked.  What
  * may be better in a moment (no connection, 429, 5xx) is asked again, with longer
- * and longer pauses; what comes of it in the end is the caller's to judge.
+ * and longer pauses; what comes of it in the end is the caller's to judge.  Once a
+ * request was not answered in time, that is what comes of all others, too, and
+ * none of them is sent (offline/lake_silence.h).
  */
 #ifndef FS_OFFLINE_S3_REQUEST_H
 #define FS_OFFLINE_S3_REQUEST_H

@@ -8,14 +8,35 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "utils/builtins.h"
 
 #include "ground/fault.h"
+#include "ground/identity.h"
 #include "ground/transaction.h"
 #include "offline/lake_rewrite.h"
 #include "pipeline/lake_commit.h"
 
 #define MAX_ATTEMPTS	20		/* of a commit that somebody else is faster than */
 #define MAX_WAIT_MS		1000	/* between two of them */
+
+/*
+ * Throws in a copy of the database that writes the table: each of the two would
+ * delete files that only the other one knows to be needed.
+ */
+static void
+check_writer(const FsLakeExport *export)
+{
+	if (export->writer != NULL && strcmp(export->writer, fs_identity_writer()) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("this database is a copy of the one that writes table \"%s.%s\": see take_over_lake()",
+					export->name.namespace, export->name.table),
+			 errdetail("The table is written by database \"%s\", and this one is \"%s\" (system identifier, OID, timeline).",
+					   export->writer != NULL ? export->writer : "", fs_identity_writer()),
+			 errhint("Once that one writes no more, call feature_stream.take_over_lake(%s).  While it does, end the export here with alter_feature_view(..., reset => '{offline}').",
+					 quote_literal_cstr(export->view_name))));
+}
 
 /* See lake_commit.h. */
 FsLakeTable *
@@ -29,6 +50,7 @@ fs_lake_open(FsLakeExport *export)
 				 errmsg("table \"%s.%s\" is no longer in catalog \"%s\"",
 						export->name.namespace, export->name.table, export->name.catalog),
 				 errhint("End the export with alter_feature_view(..., reset => '{offline}'), and begin it again.")));
+	check_writer(export);
 	table = fs_lake_table_load(export->store, export->location);
 	if (export->uuid == NULL || strcmp(fs_iceberg_uuid(table->metadata), export->uuid) != 0)
 		ereport(ERROR,

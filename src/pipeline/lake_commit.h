@@ -15,7 +15,7 @@
 #include "offline/lake_table.h"
 #include "pipeline/lake_state.h"
 
-/* Reads the table as the pointer has it; throws when it is not there, or another one than was exported to. */
+/* Reads the table as the pointer has it; throws when it is not there, another one than was exported to, or another database's. */
 extern FsLakeTable *fs_lake_open(FsLakeExport *export);
 
 /*

@@ -13,9 +13,12 @@
 #include "utils/memutils.h"
 
 #include "ground/fault.h"
+#include "ground/identity.h"
 #include "ground/transaction.h"
+#include "offline/lake_silence.h"
 #include "offline/object_store.h"
 #include "pipeline/lake_export.h"
+#include "pipeline/lake_state.h"
 #include "state/query.h"
 
 #define SWEEP_FILES		100		/* at once */
@@ -35,8 +38,11 @@ typedef struct Orphan
 bool
 fs_lake_export_is_wanted(void)
 {
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(fs_identity_writer())};
+
 	fs_query_read("SELECT EXISTS (SELECT FROM feature_stream.lake_export)"
-				  " OR EXISTS (SELECT FROM feature_stream.lake_file)", 0, NULL, NULL);
+				  " OR EXISTS (SELECT FROM feature_stream.lake_file WHERE writer = $1)", 1, types, values);
 	return fs_query_bool(0, 1);
 }
 
@@ -60,14 +66,19 @@ Oid
 fs_lake_export_next(void)
 {
 	MemoryContext context = CurrentMemoryContext;
+	Oid			types[2] = {TEXTOID, OIDARRAYOID};
+	Datum		values[2];
 	Oid			view;
 
 	fs_transaction_begin();
+	values[0] = CStringGetTextDatum(fs_identity_writer());
+	values[1] = fs_lake_silent_servers();
 	SPI_connect();
 	fs_query_read("SELECT view FROM feature_stream.lake_export e WHERE next_export_time <= pg_catalog.now()"
-				  " AND (table_uuid IS NULL OR failure_count > 0"
+				  " AND (table_uuid IS NULL OR failure_count > 0 OR writer <> $1"
 				  " OR EXISTS (SELECT FROM feature_stream.lake_chunk c WHERE c.view = e.view))"
-				  " ORDER BY next_export_time, view LIMIT 1", 0, NULL, NULL);
+				  " AND NOT " FS_LAKE_IS_ON("$2", "e.view")
+				  " ORDER BY next_export_time, view LIMIT 1", 2, types, values);
 	view = SPI_processed > 0 ? fs_query_oid(0, 1) : InvalidOid;
 	SPI_finish();
 	fs_transaction_end(context);
@@ -95,21 +106,27 @@ fs_lake_export_note_error(Oid view, const char *message)
 	fs_transaction_end(context);
 }
 
-/* Lists files that are to be deleted now, those that are due for longest first, in 'context'. */
+/*
+ * Lists files that are to be deleted now, those that are due for longest first, in
+ * 'context'.  None of a database that this one is a copy of: what was no table's
+ * when the copy was made can be one's by now.
+ */
 static List *
 list_orphans(MemoryContext context)
 {
-	Oid			types[1] = {INT8OID};
-	Datum		values[1] = {Int64GetDatum(SWEEP_FILES)};
+	Oid			types[3] = {INT8OID, TEXTOID, OIDARRAYOID};
+	Datum		values[3] = {Int64GetDatum(SWEEP_FILES)};
 	List	   *orphans = NIL;
 
 	fs_transaction_begin();
+	values[1] = CStringGetTextDatum(fs_identity_writer());
+	values[2] = fs_lake_silent_servers();
 	SPI_connect();
 	fs_query_read("SELECT f.location, f.server, f.\"user\", f.is_named FROM feature_stream.lake_file f"
-				  " WHERE f.delete_after <= pg_catalog.now() AND (NOT f.is_unread"
+				  " WHERE f.delete_after <= pg_catalog.now() AND f.writer = $2 AND f.server <> ALL ($3) AND (NOT f.is_unread"
 				  " OR f.delete_after <= pg_catalog.now() - '" UNREAD_LIFE "'::interval"
 				  " OR NOT EXISTS (SELECT FROM feature_stream.lake_export e WHERE e.view = f.view))"
-				  " ORDER BY f.delete_after, f.location LIMIT $1", 1, types, values);
+				  " ORDER BY f.delete_after, f.location LIMIT $1", 3, types, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);

@@ -6,6 +6,7 @@
 
 #include "catalog/feature_view.h"
 #include "ground/fault.h"
+#include "ground/identity.h"
 #include "ground/transaction.h"
 #include "offline/lake_table.h"
 #include "pipeline/lake_commit.h"
@@ -70,6 +71,7 @@ create_table(FsLakeExport *export)
 						export->name.namespace, export->name.table, export->name.catalog),
 				 errhint("Export the feature view to another table.")));
 	export->uuid = table.uuid;
+	export->writer = fs_identity_writer();
 	export->location = table.location;
 }
 

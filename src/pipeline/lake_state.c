@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "ground/identity.h"
 #include "ground/transaction.h"
 #include "pipeline/lake_state.h"
 #include "state/query.h"
@@ -65,7 +66,8 @@ read_export(FsLakeExport *export)
 	MemoryContext old;
 
 	fs_query_read("SELECT e.catalog_name, e.table_namespace, e.table_name, e.table_uuid, v.offline,"
-				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id, e.column_numbers, e.column_names"
+				  " v.history::oid, c.relowner, v.offline_partition_by, v.view::text, e.id, e.column_numbers, e.column_names,"
+				  " e.writer"
 				  " FROM feature_stream.lake_export e JOIN feature_stream.feature_view v ON v.view = e.view"
 				  " JOIN pg_catalog.pg_class c ON c.oid = v.view WHERE e.view = $1 AND v.offline IS NOT NULL",
 				  1, types, values);
@@ -75,6 +77,7 @@ read_export(FsLakeExport *export)
 	export->name.namespace = copy_text(2, export->context);
 	export->name.table = copy_text(3, export->context);
 	export->uuid = copy_text(4, export->context);
+	export->writer = copy_text(13, export->context);
 	server = copy_text(5, export->context);
 	export->server = get_foreign_server_oid(server, false);
 	export->history = fs_query_oid(0, 6);
@@ -162,17 +165,18 @@ fs_lake_state_array(List *locations)
 static void
 enter_files(const FsLakeExport *export, List *locations, const char *life, bool unread)
 {
-	Oid			types[7] = {TEXTARRAYOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, BOOLOID};
-	Datum		values[7] = {fs_lake_state_array(locations), ObjectIdGetDatum(export->view), ObjectIdGetDatum(export->server),
-		ObjectIdGetDatum(export->owner), CStringGetTextDatum(life != NULL ? life : "0"), BoolGetDatum(unread), BoolGetDatum(life == NULL)};
+	Oid			types[8] = {TEXTARRAYOID, OIDOID, OIDOID, OIDOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID};
+	Datum		values[8] = {fs_lake_state_array(locations), ObjectIdGetDatum(export->view), ObjectIdGetDatum(export->server),
+		ObjectIdGetDatum(export->owner), CStringGetTextDatum(life != NULL ? life : "0"), BoolGetDatum(unread), BoolGetDatum(life == NULL),
+	CStringGetTextDatum(fs_identity_writer())};
 
 	if (locations == NIL)
 		return;
 	SPI_connect();
-	fs_query_run("INSERT INTO feature_stream.lake_file (location, view, server, \"user\", delete_after, is_unread, is_named)"
-				 " SELECT l, $2, $3, $4, pg_catalog.now() + $5::interval, $6, $7 FROM pg_catalog.unnest($1) l"
+	fs_query_run("INSERT INTO feature_stream.lake_file (location, view, server, \"user\", delete_after, is_unread, is_named, writer)"
+				 " SELECT l, $2, $3, $4, pg_catalog.now() + $5::interval, $6, $7, $8 FROM pg_catalog.unnest($1) l"
 				 " ON CONFLICT (location) DO NOTHING",
-				 SPI_OK_INSERT, 7, types, values, NULL);
+				 SPI_OK_INSERT, 8, types, values, NULL);
 	SPI_finish();
 }
 
@@ -205,12 +209,13 @@ fs_lake_state_lock(const FsLakeExport *export)
 void
 fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid)
 {
-	Oid			types[3] = {OIDOID, TEXTOID, INT8OID};
-	Datum		values[3] = {ObjectIdGetDatum(export->view), CStringGetTextDatum(uuid), Int64GetDatum(export->id)};
+	Oid			types[4] = {OIDOID, TEXTOID, INT8OID, TEXTOID};
+	Datum		values[4] = {ObjectIdGetDatum(export->view), CStringGetTextDatum(uuid), Int64GetDatum(export->id),
+	CStringGetTextDatum(fs_identity_writer())};
 
 	SPI_connect();
-	fs_query_run("UPDATE feature_stream.lake_export SET table_uuid = $2 WHERE view = $1 AND id = $3",
-				 SPI_OK_UPDATE, 3, types, values, NULL);
+	fs_query_run("UPDATE feature_stream.lake_export SET table_uuid = $2, writer = $4 WHERE view = $1 AND id = $3",
+				 SPI_OK_UPDATE, 4, types, values, NULL);
 	SPI_finish();
 }
 

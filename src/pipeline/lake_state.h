@@ -54,6 +54,7 @@ typedef struct FsLakeExport
 	FsLakeKnown *known;			/* what the table follows */
 	int			nknown;
 	char	   *uuid;			/* of the table; NULL: it was not made yet */
+	char	   *writer;			/* which database writes it (ground/identity.h), as this one is told; NULL likewise */
 	char	   *location;		/* of its metadata; NULL: it is not in the catalog */
 
 	/* What is exported */
@@ -62,6 +63,11 @@ typedef struct FsLakeExport
 	FsTime		newest;			/* window end of a row */
 	int64		nans;			/* values that became NULL because decimals have no NaN */
 } FsLakeExport;
+
+/* SQL: is a view exported to one of these servers? */
+#define FS_LAKE_IS_ON(servers, view) \
+	"EXISTS (SELECT FROM feature_stream.feature_view v, pg_catalog.pg_foreign_server s" \
+	" WHERE v.view = " view " AND s.srvname = v.offline AND s.oid = ANY (" servers "))"
 
 /* Functions that have transactions of their own */
 
@@ -85,6 +91,7 @@ extern Datum fs_lake_state_array(List *locations);
 /* Has the export to itself until the transaction ends; false: it is not exported any more. */
 extern bool fs_lake_state_lock(const FsLakeExport *export);
 
+/* The table was made, by this database. */
 extern void fs_lake_state_set_uuid(const FsLakeExport *export, const char *uuid);
 
 /* The table in the lake follows the history's columns, as they were loaded. */

@@ -14,6 +14,7 @@
 #include "offline/lake_compact.h"
 #include "offline/lake_reach.h"
 #include "offline/lake_rewrite.h"
+#include "offline/lake_silence.h"
 #include "pipeline/lake_commit.h"
 #include "pipeline/lake_orphans.h"
 #include "pipeline/lake_request.h"
@@ -44,16 +45,20 @@ bool
 fs_lake_upkeep_next(FsLakeDuty *duty)
 {
 	MemoryContext context = CurrentMemoryContext;
+	Oid			types[1] = {OIDARRAYOID};
+	Datum		values[1];
 
 	fs_transaction_begin();
+	values[0] = fs_lake_silent_servers();
 	SPI_connect();
-	fs_query_read("(SELECT u.view, u.id FROM feature_stream.lake_upkeep u WHERE u.state = 'waiting' ORDER BY u.id LIMIT 1)"
+	fs_query_read("(SELECT u.view, u.id FROM feature_stream.lake_upkeep u WHERE u.state = 'waiting'"
+				  " AND NOT " FS_LAKE_IS_ON("$1", "u.view") " ORDER BY u.id LIMIT 1)"
 				  " UNION ALL (SELECT e.view, 0 FROM feature_stream.lake_export e"
 				  " WHERE e.next_upkeep_time <= pg_catalog.now() AND e.commit_count > 0"
 				  " AND (e.commit_count > e.upkeep_commit_count OR e.upkeep_failure_count > 0"
 				  " OR e.next_orphan_time <= pg_catalog.now()"
 				  " OR EXISTS (SELECT FROM feature_stream.lake_file f WHERE f.view = e.view AND f.is_unread))"
-				  " ORDER BY e.next_upkeep_time, e.view LIMIT 1)", 0, NULL, NULL);
+				  " AND NOT " FS_LAKE_IS_ON("$1", "e.view") " ORDER BY e.next_upkeep_time, e.view LIMIT 1)", 1, types, values);
 	if (SPI_processed > 0)
 	{
 		duty->view = fs_query_oid(0, 1);

@@ -19,6 +19,7 @@
 #include "catalog/run_as.h"
 #include "core/slice.h"
 #include "ground/clock.h"
+#include "ground/identity.h"
 #include "pipeline/online_key.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
@@ -45,7 +46,7 @@ fs_publish_open(FsShard *shard)
 
 		if (!OidIsValid(view->def->online_server) || view->paused)
 			continue;
-		fence = psprintf(UINT64_FORMAT ":%u:%u", GetSystemIdentifier(), MyDatabaseId, view->def->relid);
+		fence = psprintf("%s:%u", fs_identity_database(), view->def->relid);
 		view->online = fs_online_redis_ops.open(view->def->online_server, view->def->owner, fence, epoch);
 		view->resync = true;
 		view->queue_max = 1024;

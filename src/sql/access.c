@@ -61,7 +61,8 @@ PG_FUNCTION_INFO_V1(fs_iceberg_metadata_location);
 	"   AND p.proname IN ('create_feature_view', 'alter_feature_view', 'drop_feature_view', 'set_feature_tags'," \
 	"       'pause_feature_view', 'resume_feature_view', 'pause_stream', 'resume_stream', 'checkpoint_stream'," \
 	"       'replay_dead_letters', 'discard_dead_letters', 'read_event_log', 'register_schema', 'check_schema', 'set_compatibility'," \
-	"       'import_schemas', 'publish_schema', 'compact_lake', 'expire_snapshots', 'merge_manifests', 'remove_orphan_files')" \
+	"       'import_schemas', 'publish_schema', 'compact_lake', 'expire_snapshots', 'merge_manifests', 'remove_orphan_files'," \
+	"       'take_over_lake')" \
 	"   AND NOT pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')"
 
 /* The commands that 'select' makes for the role; in the context of SPI. */

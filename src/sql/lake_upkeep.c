@@ -1,9 +1,11 @@
 /*
  * lake_upkeep.c
- *		compact_lake, expire_snapshots, merge_manifests, remove_orphan_files: upkeep of tables in a lake, asked for by their owners.
+ *		compact_lake, expire_snapshots, merge_manifests, remove_orphan_files: upkeep of tables in a lake, asked for by their owners;
+ *		take_over_lake: whose tables they are.
  *
- * No backend speaks to a store: each makes a row of feature_stream.lake_upkeep,
- * which the lake worker sees at commit (pipeline/lake_upkeep.h).
+ * No backend speaks to a store: each but the last makes a row of
+ * feature_stream.lake_upkeep, which the lake worker sees at commit
+ * (pipeline/lake_upkeep.h).
  */
 #include "postgres.h"
 
@@ -19,12 +21,14 @@
 #include "catalog/extension.h"
 #include "catalog/feature_view.h"
 #include "catalog/window.h"
+#include "ground/identity.h"
 #include "state/shared.h"
 
 PG_FUNCTION_INFO_V1(fs_compact_lake);
 PG_FUNCTION_INFO_V1(fs_expire_snapshots);
 PG_FUNCTION_INFO_V1(fs_merge_manifests);
 PG_FUNCTION_INFO_V1(fs_remove_orphan_files);
+PG_FUNCTION_INFO_V1(fs_take_over_lake);
 
 #define LEAST_AGE	FS_USEC_PER_DAY	/* of files that may be removed: others may take so long to make them part of the table */
 
@@ -139,4 +143,30 @@ fs_remove_orphan_files(PG_FUNCTION_ARGS)
 				 errdetail("Younger files may be about to become part of the table."),
 				 errhint("With dry_run => true any age is possible.")));
 	PG_RETURN_DATUM(enter(&request));
+}
+
+/*
+ * take_over_lake(view regclass) returns void
+ *
+ * From now on the table is this database's, with the files that are to be deleted:
+ * also those of the owner's views that are exported no more, which nobody else
+ * could ask for.
+ */
+Datum
+fs_take_over_lake(PG_FUNCTION_ARGS)
+{
+	Oid			types[2] = {OIDOID, TEXTOID};
+	Datum		values[2] = {PG_GETARG_DATUM(0)};
+
+	PreventCommandDuringRecovery("take_over_lake()");
+	check_view(PG_GETARG_OID(0));
+	values[1] = CStringGetTextDatum(fs_identity_writer());
+	fs_owner_execute("UPDATE feature_stream.lake_export SET writer = $2, next_export_time = '-infinity',"
+					 " next_upkeep_time = '-infinity' WHERE view = $1 AND writer <> $2",
+					 SPI_OK_UPDATE, 2, types, values, NULL);
+	fs_owner_execute("UPDATE feature_stream.lake_file f SET writer = $2 WHERE f.writer <> $2 AND (f.view = $1"
+					 " OR (f.\"user\" = (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = $1)"
+					 " AND NOT EXISTS (SELECT FROM feature_stream.lake_export e WHERE e.view = f.view)))",
+					 SPI_OK_UPDATE, 2, types, values, NULL);
+	PG_RETURN_VOID();
 }

@@ -5,8 +5,10 @@
  * The launcher starts one in a database whose export worker says that a feature
  * view is exported (pipeline/lake_export.h); it ends when none is any more and
  * its files are cleaned up.  One export after the other, those that are due for
- * longest first; one that fails is put off and does not hold up the others.
- * Between them tables are kept up (pipeline/lake_upkeep.h).
+ * longest first; one that fails is put off and does not hold up the others.  A
+ * store that does not answer holds them up by one request's time-out, and is then
+ * left alone for at least as long (offline/lake_silence.h).  Between them tables
+ * are kept up (pipeline/lake_upkeep.h).
  *
  * It is a process of its own, since stores can be slow: neither ingestion nor
  * the upkeep of partitions waits for it.

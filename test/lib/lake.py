@@ -11,6 +11,7 @@ that share no code with the extension.
     lake.py watch URI CATALOG TABLE FILE
     lake.py sorted URI CATALOG TABLE COLUMN
     lake.py reachable URI CATALOG TABLE
+    lake.py marks URI CATALOG TABLE
     lake.py contend URI CATALOG TABLE COUNT
     lake.py append URI CATALOG TABLE USER
     lake.py remove URI CATALOG TABLE USER
@@ -28,7 +29,8 @@ PyIceberg plans, or where these are of several schemas, by its own Iceberg reade
 "travel" reads each snapshot, and "watch" the newest again and again until FILE
 is gone: the rows never become fewer.  "sorted" tells of the files that say that
 they are sorted whether they are, by that column and window_end; "reachable" how many
-manifest lists, manifests and data files all snapshots have.  "contend" commits so many
+manifest lists, manifests and data files all snapshots have; "marks" how many chunks of the
+history snapshots say that they have, whether each but the first begins behind the one before, and the last chunk.  "contend" commits so many
 times, each as soon as it can.  "append" adds a row of a user, and "remove" takes out all of that user.
 """
 import collections
@@ -227,6 +229,15 @@ def reachable(uri, catalog, name, _, properties):
     print("reachable=%d" % len(paths))
 
 
+def marks(uri, catalog, name, _, properties):
+    snapshots = load_table(uri, catalog, name, properties).metadata.snapshots
+    marked = [s for s in snapshots if s.summary.additional_properties.get("feature_stream.export")]
+    assert all((s in marked) == (s.summary.operation.value == "append") for s in snapshots), "marks are of appends"
+    chunks = [tuple(map(int, s.summary["feature_stream.export"].split("-"))) for s in sorted(marked, key=lambda s: s.sequence_number)]
+    ordered = all(first <= last for first, last in chunks) and all(a[1] < b[0] for a, b in zip(chunks, chunks[1:]))
+    print("appends=%d ordered=%s first=%d last=%d" % (len(chunks), str(ordered).lower(), chunks[0][0], chunks[-1][1]))
+
+
 def contend(uri, catalog, name, count, properties):
     commits = 0
     while commits < int(count):
@@ -255,7 +266,7 @@ def remove(uri, catalog, name, user, properties):
 def main():
     command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
     commands = {"compare": compare, "files": files, "change": change, "schema": schema, "types": types, "widen": widen, "travel": travel, "watch": watch,
-                "sorted": sorted_files, "reachable": reachable, "contend": contend,
+                "sorted": sorted_files, "reachable": reachable, "marks": marks, "contend": contend,
                 "append": append, "remove": remove}
     commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 

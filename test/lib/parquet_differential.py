@@ -8,7 +8,8 @@ come back as it was (floating-point numbers bit by bit), from both readers, page
 checksums verified; statistics of every row group have to bound its values, and
 equal the least and greatest where they say they are exact; bounds and counts
 for a manifest are computed again from the values; readers that skip by
-statistics have to find what they would find without.
+statistics have to find what they would find without.  The index of pages, which
+no reader shows, is decoded here and compared with the values of each page.
 """
 import decimal
 import math
@@ -27,6 +28,7 @@ WIDTH = {INT: 32, DATE: 32, LONG: 64, TIMESTAMP: 64, TIMESTAMPTZ: 64}
 ARROW = {BOOLEAN: pa.bool_(), INT: pa.int32(), LONG: pa.int64(), FLOAT: pa.float32(), DOUBLE: pa.float64(),
          DATE: pa.date32(), TIMESTAMP: pa.timestamp("us"), TIMESTAMPTZ: pa.timestamp("us", tz="UTC"),
          STRING: pa.string(), BINARY: pa.binary()}
+SHORT = 64                      # characters, or bytes, of a bound in an index
 EXACT = decimal.Context(prec=80)
 LETTERS = "abcé€😀\u00ff\uffff\U0010ffff\ud7ff\x01z"
 
@@ -220,6 +222,114 @@ def check_statistics(path, columns, table):
         first += group.num_rows
 
 
+class Thrift:
+    """Thrift's compact protocol: structs as {field number: value}."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def byte(self):
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def varint(self):
+        n = shift = 0
+        while True:
+            b = self.byte()
+            n |= (b & 127) << shift
+            shift += 7
+            if b < 128:
+                return n
+
+    def value(self, kind):
+        if kind in (1, 2):
+            return kind == 1
+        if kind == 3:
+            return self.byte()
+        if kind in (4, 5, 6):
+            n = self.varint()
+            return (n >> 1) ^ -(n & 1)
+        if kind == 8:
+            n = self.varint()
+            self.at += n
+            return self.data[self.at - n:self.at]
+        if kind in (9, 10):
+            head = self.byte()
+            n = self.varint() if head >> 4 == 15 else head >> 4
+            return [self.value(self.byte() if head & 15 in (1, 2) else head & 15) for _ in range(n)]
+        assert kind == 12, kind
+        fields, number = {}, 0
+        while (head := self.byte()) != 0:
+            number = number + (head >> 4) if head >> 4 else self.value(4)
+            fields[number] = self.value(head & 15)
+        return fields
+
+
+def read_bound(column, b):
+    """A bound of a page, as ordered() has values."""
+    if column.type in (STRING, BINARY):
+        return b
+    if column.type == DECIMAL:
+        n = int.from_bytes(b, "little" if column.precision <= 18 else "big", signed=True)
+        assert len(b) == (4 if column.precision <= 9 else 8) or column.precision > 18
+        return EXACT.scaleb(decimal.Decimal(n), -column.scale)
+    form = {BOOLEAN: "<B", INT: "<i", DATE: "<i", FLOAT: "<f", DOUBLE: "<d"}.get(column.type, "<q")
+    return struct.unpack(form, b)[0]
+
+
+def check_page(column, values, is_null, least, greatest, nulls):
+    """What the index says of a page; its bounds, None where it has none."""
+    assert nulls == sum(v is None for v in values), ("nulls of a page", column.name, nulls)
+    expected = ordered(values, column.type)
+    assert is_null == (expected is None), ("null page", column.name)
+    if expected is None:
+        assert least == greatest == b""
+        return None
+    least, greatest = read_bound(column, least), read_bound(column, greatest)
+    if column.type not in (STRING, BINARY):
+        assert (least, greatest) == expected, ("bounds of a page", column.name, least, greatest, expected)
+        if column.type in (FLOAT, DOUBLE):
+            assert least != 0 or math.copysign(1, least) < 0, "-0.0"
+            assert greatest != 0 or math.copysign(1, greatest) > 0, "+0.0"
+        return least, greatest
+    assert expected[0].startswith(least) and greatest >= expected[1], ("bounds of a page", column.name, least, greatest, expected)
+    assert least == expected[0] or len(least) >= SHORT, ("bounds of a page", column.name, least, expected)
+    assert greatest == expected[1] or SHORT < len(expected[1]) >= len(greatest) - 3, ("bounds of a page", column.name, greatest, expected)
+    if column.type == STRING:
+        least.decode(), greatest.decode()
+    return least, greatest
+
+
+def check_page_index(path, columns, table):
+    """The index over the pages of each chunk, which no reader at hand shows."""
+    with open(path, "rb") as f:
+        data = f.read()
+    footer = Thrift(data[-8 - struct.unpack("<I", data[-8:-4])[0]:-8]).value(12)
+    first = 0
+    for group in footer.get(4, []):
+        for c, column in enumerate(columns):
+            chunk = group[1][c]
+            pages = Thrift(data[chunk[4]:chunk[4] + chunk[5]]).value(12)[1]
+            starts = [page[3] for page in pages] + [group[3]]
+            assert starts[0] == 0 and starts == sorted(starts), ("rows of pages", column.name, starts)
+            assert all(a[1] + a[2] == b[1] for a, b in zip(pages, pages[1:])), ("offsets of pages", column.name)
+            values = [list(leaves(table[c][first + a:first + b])) for a, b in zip(starts, starts[1:])]
+            is_whole = not any(v is not None and (column.type == UUID or v != v) for page in values for v in page)
+            assert (6 in chunk) == is_whole, ("index", column.name)
+            if not is_whole:
+                continue
+            index = Thrift(data[chunk[6]:chunk[6] + chunk[7]]).value(12)
+            assert all(len(index[i]) == len(pages) for i in (1, 2, 3, 5)), ("index", column.name)
+            bounds = [check_page(column, *page) for page in zip(values, index[1], index[2], index[3], index[5])]
+            bounds = [b for b in bounds if b is not None]
+            rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(bounds, bounds[1:]))
+            falling = all(a[0] >= b[0] and a[1] >= b[1] for a, b in zip(bounds, bounds[1:]))
+            assert index[4] != 1 or rising, ("order of pages", column.name, bounds)
+            assert index[4] != 2 or falling, ("order of pages", column.name, bounds)
+            assert index[4] != 0 or column.type in (STRING, BINARY) or not (rising or falling), ("order of pages", column.name, bounds)
+        first += group[3]
+
+
 def check_filters(path, columns, table, rnd):
     """DuckDB skips row groups and pages by their statistics: it has to find what is there."""
     for c, column in enumerate(columns):
@@ -268,6 +378,7 @@ def run_case(program, path, seed):
         assert cells == [bits(c, column.type) for c in table[i]], ("cells", column.name, column.type)
         check_bounds(column, leaves(table[i]), lines[i])
     check_statistics(path, columns, table)
+    check_page_index(path, columns, table)
     there = duckdb.execute("SELECT count(*)%s FROM read_parquet(?)" %
                            "".join(f', count("{c.name}")' for c in columns), [path]).fetchone()
     assert list(there) == [nrows] + [sum(c is not None for c in cells) for cells in table], there

@@ -5,14 +5,16 @@
 FILE says what becomes of the next requests, one word each, taken from its front:
 "503" answers SlowDown, "500" InternalError, "cut" closes the connection without an
 answer, "lost" passes the request on and then closes the connection, "200" answers
-200 with an error of the kind that comes after that.  Without a word requests are
+200 with an error of the kind that comes after that, "hang" never answers, "slow"
+answers a byte at a time, "pass" passes the request on.  Without a word requests are
 passed on as they are.  "part:503" waits for a request of that kind: begin, part or
-complete (an upload), abort (one), list, uploads.
+complete (an upload), abort (one), list, uploads, get (an object).
 """
 import fcntl
 import http.client
 import http.server
 import sys
+import time
 
 port, store, orders = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
@@ -23,6 +25,8 @@ def kind_of(method, path):
         return "begin" if query.startswith("uploads") else "complete"
     if "uploadId=" in query:
         return {"PUT": "part", "DELETE": "abort"}.get(method, "")
+    if method == "GET" and not query:
+        return "get"
     return "list" if "list-type=" in query else "uploads" if "uploads=" in query else ""
 
 
@@ -48,6 +52,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if order == "cut":
             self.close_connection = True
             return
+        if order == "hang":
+            self.connection.recv(1)  # the other end closes it some day
+            self.close_connection = True
+            return
         if order in ("500", "503"):
             self.answer(int(order), b"<Error><Code>%s</Code></Error>" % (b"SlowDown" if order == "503" else b"InternalError"))
             return
@@ -64,9 +72,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if order == "lost":
             self.close_connection = True
             return
-        self.answer(response.status, data, response.getheaders())
+        self.answer(response.status, data, response.getheaders(), 0.1 if order == "slow" else 0)
 
-    def answer(self, status, body, headers=()):
+    def answer(self, status, body, headers=(), pause=0):
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in ("content-length", "transfer-encoding", "connection"):
@@ -74,8 +82,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         length = dict((k.lower(), v) for k, v in headers).get("content-length", "0") if self.command == "HEAD" else str(len(body))
         self.send_header("Content-Length", length)
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        if not pause:
             self.wfile.write(body)
+            return
+        try:
+            for i in range(len(body)):
+                self.wfile.write(body[i:i + 1])
+                time.sleep(pause)
+        except OSError:
+            self.close_connection = True  # the other end would not wait
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST = handle_any
 

@@ -153,6 +153,9 @@ is_whole('features.sessions', 'sessions_history', 'the lake has the history');
 go_on(150, 6000);
 is_exported('sessions');
 is_whole('features.sessions', 'sessions_history', 'and what came since, of two days');
+my $chunks = $node->safe_psql('postgres', q(SELECT 'first=' || min_value || ' last=' || last_value
+	FROM pg_sequences WHERE schemaname || '.' || sequencename = pg_get_serial_sequence('feature_stream.lake_chunk', 'id')));
+like(lake_py('marks', 'features.sessions'), qr/^appends=\d+ ordered=true $chunks$/, 'snapshots say which chunks of the history they have: all, once, in order');
 
 # --- Dead letters that come back correct rows of both days; corrections are exported, too, and once.
 $node->safe_psql('postgres', q(INSERT INTO outbox (at, v)
@@ -241,8 +244,9 @@ is_whole('features.sessions', 'sessions_history', "once and all after $kills kil
 wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.lake_file WHERE delete_after <= now()") // 1) eq '0' });
 append_to_file("$lake/warehouse/orphan", 'nobody needs it');
 mkdir "$lake/warehouse/directory" or die "mkdir: $!";
-$node->safe_psql('postgres', qq(INSERT INTO feature_stream.lake_file (view, server, "user", delete_after, location)
-	SELECT 0, s.oid, c.relowner, f.at::timestamptz, 'file://$lake/warehouse/' || f.name FROM pg_foreign_server s, pg_class c,
+$node->safe_psql('postgres', qq(INSERT INTO feature_stream.lake_file (view, server, "user", delete_after, location, writer)
+	SELECT 0, s.oid, c.relowner, f.at::timestamptz, 'file://$lake/warehouse/' || f.name,
+	       (SELECT writer FROM feature_stream.lake_export WHERE view = c.oid) FROM pg_foreign_server s, pg_class c,
 	       (VALUES ('-infinity', 'directory'), ('2024-01-01', 'orphan')) f (at, name) WHERE s.srvname = 'lake' AND c.oid = 'sessions'::regclass));
 wait_until('a file behind one that cannot be deleted', sub { !-e "$lake/warehouse/orphan" });
 query_is($node, "SELECT string_agg(location || ' ' || failure_count || ' ' || (delete_after > now()), ',') FROM feature_stream.lake_file WHERE failure_count > 0",

@@ -38,10 +38,11 @@ sub go_on
 
 sub fails_with
 {
-	my ($pattern, $name) = @_;
+	my ($pattern, $name, $view) = @_;
 	my $error = '';
 
-	wait_until($name, sub { ($error = answer_of($node, 'SELECT last_error FROM feature_stream.stat_offline') // '') =~ $pattern });
+	$view //= 'sessions';
+	wait_until($name, sub { ($error = answer_of($node, "SELECT last_error FROM feature_stream.stat_offline WHERE view = '$view'::regclass") // '') =~ $pattern });
 	note($error);
 	return pass($name);
 }
@@ -61,10 +62,12 @@ sub is_whole
 # The owner of the view has a mapping with these keys.
 sub use_keys
 {
-	my ($key, $secret) = @_;
+	my ($key, $secret, $more) = @_;
+
+	$more //= '';
 
 	$node->safe_psql('postgres', qq(DROP USER MAPPING IF EXISTS FOR CURRENT_USER SERVER lake;
-		CREATE USER MAPPING FOR CURRENT_USER SERVER lake OPTIONS (access_key_id '$key', secret_access_key '$secret')));
+		CREATE USER MAPPING FOR CURRENT_USER SERVER lake OPTIONS (access_key_id '$key', secret_access_key '$secret'$more)));
 	return;
 }
 
@@ -90,6 +93,17 @@ is($store->orders, 0, 'which there were');
 $store->break_next(map { 'cut' } 1 .. 8);
 go_on();
 is_whole('and after an outage');
+
+use_keys('lakekey', 'lakesecret', ", session_token 'laketoken'");
+go_on();
+fails_with(qr/^could not get "s3:.*": the object store answers 400 InvalidToken$/, 'a session token is sent, which this store knows none of');
+use_keys('lakekey', 'lakesecret');
+is_whole('without it all goes on');
+
+$store->break_next('get:slow');
+go_on();
+fails_with(qr/^could not get "s3:.*": the object store does not answer in time$/, 'an answer that comes too slowly is told');
+is_whole('and asked for again');
 
 $store->{proxy}->stop;
 go_on();
@@ -153,6 +167,30 @@ query_is($node, "SELECT string_agg(action || ' ' || state || ' ' || (file_count 
 	'compact_lake done true,expire_snapshots done true,merge_manifests done true', 'files and manifests become few, and old snapshots go');
 is_whole('and the rows stay');
 
+# --- A request that is cancelled while the store keeps it waiting ends what it was for, and nothing else.
+my $worker = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'feature_stream lake worker'";
+my $pid = $node->safe_psql('postgres', $worker);
+
+$node->safe_psql('postgres', "ALTER SERVER lake OPTIONS (SET request_timeout '10 min'); UPDATE feature_stream.lake_export SET next_upkeep_time = 'infinity'");
+go_on();
+is_whole('one more export');
+$node->safe_psql('postgres', "SELECT feature_stream.expire_snapshots('sessions', older_than => '0', keep => 1)");
+wait_until('upkeep', sub { (answer_of($node, "SELECT count(*) FROM feature_stream.stat_lake_upkeep WHERE state = 'waiting'") // 1) eq '0' });
+query_is($node, 'SELECT count(*) > 0 FROM feature_stream.lake_file WHERE is_unread', 't', 'there are lists to be read');
+$store->break_next(qw(get:pass get:hang));
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity', upkeep_failure_count = 1");
+wait_until('a list that is waited for', sub { $store->orders == 0 });
+is($node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)"), 't', 'the worker is cancelled');
+wait_until('upkeep to fail', sub { (answer_of($node, 'SELECT last_upkeep_error FROM feature_stream.stat_offline') // '') =~ /^canceling statement/ });
+pass('which is told');
+query_is($node, 'SELECT count(*) > 0 FROM feature_stream.lake_file WHERE is_unread', 't', 'the lists are still to be read');
+go_on();
+is_whole('and the worker goes on');
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_export SET next_upkeep_time = '-infinity'");
+wait_until('upkeep', sub { (answer_of($node, "SELECT upkeep_failure_count = 0 AND last_upkeep_error IS NULL FROM feature_stream.stat_offline") // '') eq 't' });
+query_is($node, $worker, $pid, 'it is the same worker');
+$node->safe_psql('postgres', "ALTER SERVER lake OPTIONS (SET request_timeout '2 s')");
+
 # --- What nothing leads to is found by listing the store, some at a time: objects, and an upload whose name was forgotten.
 my ($table) = $node->safe_psql('postgres', "SELECT feature_stream.iceberg_metadata_location('sessions')") =~ m,^s3://(.*)/metadata/,;
 my @objects = map { sprintf("$store->{data}/$table/data/0a1b2c3d-0000-4000-8000-%012d.parquet", $_) } 1 .. 1100;
@@ -195,9 +233,19 @@ wait_until('the sweep', sub { (answer_of($node, "SELECT count(*) FROM feature_st
 is(scalar(grep { -e } @objects), 0, 'and the objects are deleted');
 is_whole('but none that the table needs');
 
+# --- A bucket that is not there.
+my $endpoint = $store->endpoint;
+
+$node->safe_psql('postgres', qq(
+	CREATE SERVER nowhere FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://nowhere/lake', endpoint '$endpoint');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER nowhere OPTIONS (access_key_id 'lakekey', secret_access_key 'lakesecret');
+	SELECT feature_stream.create_feature_view('lost', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min',
+		offline => 'nowhere', offline_table => 'features.lost')));
+fails_with(qr/^could not put "s3:.*": the object store answers 404 NoSuchBucket$/, 'a bucket that is not there is told', 'lost');
+
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 my $tables = $node->safe_psql('postgres', 'TABLE feature_stream.lake_export; TABLE feature_stream.stat_offline; TABLE feature_stream.lake_file');
-unlike($log =~ s/^.*(STATEMENT|statement):.*$//mgr, qr/lakesecret|wrongsecret/, 'no secret is in the log');
-unlike($tables, qr/lakesecret|wrongsecret/, 'nor in a table');
+unlike($log =~ s/^.*(STATEMENT|statement):.*$//mgr, qr/lakesecret|wrongsecret|laketoken/, 'no secret is in the log');
+unlike($tables, qr/lakesecret|wrongsecret|laketoken/, 'nor in a table');
 
 done_testing();

@@ -514,7 +514,10 @@ with_refs(const char *refs, const char *properties)
 										"\"last-updated-ms\":18000000,\"last-column-id\":1,\"current-schema-id\":0,\"schemas\":[],"
 										"\"partition-specs\":[],\"default-spec-id\":0,\"last-partition-id\":999,\"sort-orders\":[],"
 										"\"default-sort-order-id\":0,\"properties\":%s,\"current-snapshot-id\":5,\"refs\":%s,"
-										"\"statistics\":[{\"snapshot-id\":2,\"statistics-path\":\"/s2\"},{\"snapshot-id\":5,\"statistics-path\":\"/s5\"}],"
+										"\"statistics\":[{\"snapshot-id\":2,\"statistics-path\":\"/s2\"},{\"snapshot-id\":4,\"statistics-path\":\"/s45\"},"
+										"{\"snapshot-id\":5,\"statistics-path\":\"/s45\"}],"
+										"\"partition-statistics\":[{\"snapshot-id\":3,\"statistics-path\":\"/p35\"},{\"snapshot-id\":4,\"statistics-path\":\"/p4\"},"
+										"{\"snapshot-id\":5,\"statistics-path\":\"/p35\"}],"
 										"\"snapshots\":[", properties, refs);
 
 	for (int i = 1; i <= 5; i++)
@@ -552,7 +555,9 @@ check_expiry(void)
 	FsIcebergExpired expired;
 
 	CHECK(strcmp(left(plain, "{}", 0, 1, &expired), "5") == 0 && expired.nsnapshots == 4 && expired.lists.n == 3 + 1);
-	CHECK(expired.statistics.n == 1 && strcmp(expired.statistics.texts[0], "/s2") == 0);
+	/* not what another snapshot has, too */
+	CHECK(expired.statistics.n == 2 && strcmp(expired.statistics.texts[0], "/s2") == 0 && strcmp(expired.statistics.texts[1], "/p4") == 0);
+	CHECK(strcmp(left("{\"main\":{\"snapshot-id\":2,\"type\":\"branch\"}}", "{}", -1, 1, &expired), "2") == 0 && expired.statistics.n == 5);
 	CHECK(strcmp(left(plain, "{}", 0, 3, &expired), "345") == 0 && strcmp(left(plain, "{}", 2, 1, &expired), "345") == 0);
 	CHECK(strcmp(left(plain, "{}", 9, 1, &expired), "12345") == 0 && expired.nsnapshots == 0 && expired.lists.n == 0);
 	CHECK(strcmp(left("{}", "{}", 0, 0, &expired), "5") == 0);
