@@ -21,8 +21,8 @@
 #include "offline/lake_compact.h"
 #include "offline/lake_compact_plan.h"
 #include "offline/lake_rows.h"
+#include "offline/lake_spill.h"
 
-#define SORT_KB			(64 * 1024)
 #define PIECE			(1024 * 1024)
 
 struct FsLakeCompaction
@@ -383,7 +383,7 @@ List *
 fs_lake_compact_make(FsLakeCompaction *compaction)
 {
 	TypeCacheEntry *type = lookup_type_cache(BYTEAOID, TYPECACHE_LT_OPR);
-	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, type->lt_opr, InvalidOid, false, SORT_KB, NULL, TUPLESORT_NONE);
+	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, type->lt_opr, InvalidOid, false, FS_LAKE_SORT_KB, NULL, TUPLESORT_NONE);
 
 	Assert(IsTransactionState() && compaction->ninputs > 1 && compaction->files == NIL);
 	if (!sort_inputs(compaction, sort))

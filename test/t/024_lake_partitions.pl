@@ -1,0 +1,75 @@
+# What exports make of rows that lie there in no order of the table's partitions, and of a table that others partition
+# otherwise meanwhile.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use FeatureStream::Lake;
+use FeatureStream::Outbox;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my ($node, $lake) = new_lake_node('lake_partitions');
+
+create_lake($node, "file://$lake/warehouse");
+create_outbox_stream($node, 'user_id text NOT NULL, item text, amount numeric');
+
+# A history that others have written: of 40 users a row an hour, user by user, some with a long text that is stored
+# elsewhere; and of 3000 users one.  Its partition is not analyzed.
+$node->safe_psql('postgres', q(
+	SELECT feature_stream.create_feature_view('sessions', '
+		SELECT user_id, count(*) AS n, array_agg(item) AS items, max(item) AS note, sum(amount)::numeric(12,2) AS paid
+		  FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min');
+	CREATE TABLE sessions_history_all PARTITION OF sessions_history FOR VALUES FROM ('2024-01-01') TO ('2024-02-01') PARTITION BY RANGE (window_end);
+	CREATE TABLE sessions_history_first PARTITION OF sessions_history_all FOR VALUES FROM ('2024-01-01') TO ('2024-01-20') WITH (autovacuum_enabled = off);
+	CREATE TABLE sessions_history_last PARTITION OF sessions_history_all FOR VALUES FROM ('2024-01-20') TO ('2024-02-01') WITH (autovacuum_enabled = off);
+	CREATE FUNCTION sentence(seed int, n int) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+		SELECT string_agg('word' || abs(hashint4(seed * 1000 + k)) % 2000, ' ' ORDER BY k) FROM generate_series(1, n) k $$;
+	INSERT INTO sessions_history (user_id, n_10m, items_10m, note_10m, paid_10m, window_end, computed_at, available_at, complete, backfilled)
+	SELECT 'ü' || u, h, ARRAY['it' || h, NULL], CASE WHEN u < 5 THEN (SELECT string_agg(md5(u || ' ' || h || ' ' || k), '') FROM generate_series(1, 150) k) END,
+	       CASE WHEN u % 3 = 0 THEN 'NaN' ELSE u * 1.25 END, '2024-01-15 00:01+00'::timestamptz + h * interval '1 hour', '2024-01-16', '2024-01-16', true, true
+	  FROM generate_series(0, 39) u, generate_series(0, 23) h ORDER BY u, h;
+	INSERT INTO sessions_history (user_id, n_10m, items_10m, note_10m, paid_10m, window_end, computed_at, available_at, complete, backfilled)
+	SELECT 'v' || u, u, NULL, sentence(u, 3), u, '2024-01-25', '2024-01-26', '2024-01-26', true, true FROM generate_series(1, 3000) u ORDER BY u;
+	));
+query_is($node, q(SELECT pg_relation_size(reltoastrelid) > 0 FROM pg_class WHERE relname = 'sessions_history_first'), 't', 'some texts are stored elsewhere');
+
+my $exports = 0;
+
+# Has the history exported to a table of its own, from its beginning; with what else is to be done in the same transaction.
+sub export_to
+{
+	my ($table, $options, $more) = @_;
+
+	$node->safe_psql('postgres', q(SELECT feature_stream.alter_feature_view('sessions', reset => '{offline}'))) if $exports++;
+	$node->safe_psql('postgres', qq(
+		BEGIN;
+		SELECT feature_stream.alter_feature_view('sessions', offline => 'lake', offline_table => 'features.$table', offline_interval => '1 s' $options);
+		UPDATE feature_stream.lake_export SET next_upkeep_time = 'infinity';
+		$more;
+		COMMIT));
+	return;
+}
+
+sub is_whole
+{
+	my ($table, $name) = @_;
+
+	wait_for_export($node, 'sessions');
+	my $said = lake_py($node, 'compare', "features.$table", 'sessions_history');
+	note($said);
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return like($said, qr/^lake=(\d+) history=\1 missing=0 extra=0 duckdb=true/, $name);
+}
+
+# --- A partition gets one file in a commit, however rows of others lie between its own.
+my $nans = q((SELECT count(*) FROM sessions_history WHERE paid_10m = 'NaN'));
+export_to('hourly', q(, offline_partition_by => '{hour(window_end)}'), '');
+is_whole('hourly', 'rows of hours, user by user');
+query_is($node, "SELECT commit_count, file_count, nan_count = $nans FROM feature_stream.stat_offline", '1|25|t', 'are in a file for each hour, and each NaN is counted once');
+export_to('buckets', q(, offline_partition_by => '{"bucket(64, user_id)"}'), '');
+is_whole('buckets', 'rows of users in buckets');
+query_is($node, "SELECT commit_count, file_count, nan_count = $nans FROM feature_stream.stat_offline", '1|64|t', 'are in a file for each bucket');
+
+done_testing();
