@@ -184,7 +184,30 @@ fs_lake_table_name_manifest(const FsLakeTable *table)
 	return take_text(&path);
 }
 
-/* Makes the manifest of a commit's files. */
+/* How many partitions the files are in, which are of this spec. */
+static int
+count_partitions(const FsLakeCommit *commit, const FsIcebergSpec *spec)
+{
+	FsIcebergPaths seen = {0};
+	ListCell   *lc;
+	int			n;
+
+	Assert(commit->files != NIL);
+	foreach(lc, commit->files)
+	{
+		FsBuffer	path = {0};
+		const FsLakeFile *file = lfirst(lc);
+
+		(void) (fs_iceberg_partition_path(spec, file->entry.partition, &path) &&
+				fs_buffer_append_byte(&path, 0) && fs_iceberg_paths_add(&seen, path.data));
+		fs_buffer_free(&path);
+	}
+	n = (int) seen.count;
+	fs_iceberg_paths_free(&seen);
+	return Max(n, 1);			/* without a field there is one partition */
+}
+
+/* Makes the manifest of a commit's files: of the spec that the table has now, whatever others make of that until the commit. */
 static void
 make_manifest(FsLakeCommit *commit, FsLakeTable *table)
 {
@@ -195,6 +218,7 @@ make_manifest(FsLakeCommit *commit, FsLakeTable *table)
 	commit->manifest = fs_lake_table_name_manifest(table);
 	if (!fs_iceberg_spec(table->metadata, &spec, message))
 		fs_lake_throw("read the partitions of the table in the lake", message);
+	commit->npartitions = count_partitions(commit, &spec);
 	writer = fs_iceberg_manifest_create(table->metadata, spec.spec_id, false, commit->snapshot_id, message);
 	if (writer == NULL)
 		fs_lake_throw("begin a manifest", message);
@@ -318,32 +342,6 @@ put_list(FsLakeCommit *commit, FsLakeTable *base)
 	fs_object_store_put(base->store, commit->list, &body);
 }
 
-/* How many partitions the files are in. */
-static int
-count_partitions(const FsLakeCommit *commit, FsLakeTable *base)
-{
-	FsIcebergPaths seen = {0};
-	FsIcebergSpec spec;
-	char		message[FS_ICEBERG_MESSAGE_SIZE];
-	ListCell   *lc;
-	int			n;
-
-	if (!fs_iceberg_spec(base->metadata, &spec, message))
-		fs_lake_throw("read the partitions of the table in the lake", message);
-	foreach(lc, commit->files)
-	{
-		FsBuffer	path = {0};
-		const FsLakeFile *file = lfirst(lc);
-
-		(void) (fs_iceberg_partition_path(&spec, file->entry.partition, &path) &&
-				fs_buffer_append_byte(&path, 0) && fs_iceberg_paths_add(&seen, path.data));
-		fs_buffer_free(&path);
-	}
-	n = (int) seen.count;
-	fs_iceberg_paths_free(&seen);
-	return commit->files == NIL ? 0 : Max(n, 1);	/* without a field there is one partition */
-}
-
 /* See lake_table.h. */
 bool
 fs_lake_table_holds(const FsLakeTable *table, const char *location)
@@ -430,11 +428,11 @@ add_snapshot(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 {
 	const FsIcebergProperty mark = {"feature_stream.export", commit->mark};
 	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = now,
-		.operation = commit->operation, .manifest_list = commit->list, .added_files = list_length(commit->files),
+		.operation = commit->operation, .manifest_list = commit->list, .changed_partitions = commit->npartitions,
+		.added_files = list_length(commit->files),
 		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = commit->mark != NULL};
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
-	change.changed_partitions = count_partitions(commit, base);
 	change.removed_files = commit->removed.files;
 	change.removed_rows = commit->removed.rows;
 	change.removed_bytes = commit->removed.bytes;

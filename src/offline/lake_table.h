@@ -52,6 +52,7 @@ typedef struct FsLakeCommit
 	List	   *files;			/* FsLakeFiles; a replacing commit may have none */
 	int64		rows;
 	int64		bytes;
+	int			npartitions;	/* that the files are in */
 	const char *mark;			/* of the snapshot's summary, under feature_stream.export; NULL: none */
 	int64		keep_age;		/* of snapshots, in ms; -1: as the table says */
 	int			keep_count;		/* likewise */

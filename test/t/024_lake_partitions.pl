@@ -72,4 +72,63 @@ export_to('buckets', q(, offline_partition_by => '{"bucket(64, user_id)"}'), '')
 is_whole('buckets', 'rows of users in buckets');
 query_is($node, "SELECT commit_count, file_count, nan_count = $nans FROM feature_stream.stat_offline", '1|64|t', 'are in a file for each bucket');
 
+# --- A client partitions the table otherwise, while an export has files of what it was partitioned by.
+my $written = 0;
+
+# What the history's writer does: rows of two days and two users, and their chunk, in one transaction.
+sub write_rows
+{
+	$written++;
+	$node->safe_psql('postgres', qq(BEGIN;
+		INSERT INTO sessions_history (user_id, n_10m, note_10m, window_end, computed_at, available_at, complete, backfilled)
+		SELECT 'w' || i % 2, i, sentence(i, 3), '2024-01-29'::timestamptz + i / 2 * interval '1 day', '2024-01-31'::timestamptz + $written * interval '1 ms',
+		       '2024-01-31', true, false FROM generate_series(0, 3) i;
+		INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
+		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-29', '2024-01-30', 4);
+		COMMIT));
+	return;
+}
+
+sub wait_for_waiting
+{
+	my ($n) = @_;
+
+	wait_until("$n that wait to move the pointer", sub {
+		(answer_of($node, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") // 0) eq $n });
+	return;
+}
+
+# The client's commit comes between the making of the export's files and its commit.
+sub repartition_meanwhile
+{
+	my ($partitions, $name, @fields) = @_;
+	my $holder = new_session($node, 'postgres');
+	my ($said, $failed) = ('', '');
+
+	$holder->run('BEGIN; SELECT FROM feature_stream_catalog.iceberg_tables FOR UPDATE');
+	my $client = start_lake_py($node, \$said, \$failed, 'repartition', 'features.daily', '-', @fields);
+	wait_for_waiting(1);
+	write_rows();
+	wait_for_waiting(2);
+	$holder->run('COMMIT');
+	$holder->close;
+	$client->finish;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is("$said$failed", "repartitioned\n", $name);
+	is_whole('daily', 'the export behind that is whole');
+	return is(lake_py($node, 'summary', 'features.daily', 'changed-partition-count'), "$partitions\n", 'and counts the partitions that its files have');
+}
+
+export_to('daily', '', '');
+is_whole('daily', 'rows of days');
+repartition_meanwhile(2, 'a client has it partitioned by more', qw(user_id=add note_10m=add));
+write_rows();
+is_whole('daily', 'exports go on by that');
+repartition_meanwhile(4, 'a client has it partitioned no more', qw(user_id=remove note_10m=remove window_end_day=remove));
+write_rows();
+is_whole('daily', 'exports go on without');
+is(lake_py($node, 'summary', 'features.daily', 'changed-partition-count'), "1\n", 'as one partition');
+query_is($node, 'SELECT failure_count FROM feature_stream.stat_offline', '0', 'none of them has failed');
+unlike(slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
+
 done_testing();
