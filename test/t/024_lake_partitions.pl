@@ -129,6 +129,30 @@ write_rows();
 is_whole('daily', 'exports go on without');
 is(lake_py($node, 'summary', 'features.daily', 'changed-partition-count'), "1\n", 'as one partition');
 query_is($node, 'SELECT failure_count FROM feature_stream.stat_offline', '0', 'none of them has failed');
+
+# --- A history that is large is exported part by part.  How large it is, is estimated where nobody has analyzed it.
+export_to('parts', '', "UPDATE feature_stream.lake_export SET next_export_time = 'infinity'");
+query_is($node, q(SELECT state, rows_done, chunks_done, chunks_total > 0,
+	rows_total > n / 2 AND rows_total < 2 * n FROM feature_stream.stat_progress_export, (SELECT count(*) AS n FROM sessions_history) h),
+	'waiting|0|0|t|t', 'before it begins: rows are estimated');
+$node->safe_psql('postgres', 'ANALYZE sessions_history');
+export_to('analyzed', '', "UPDATE feature_stream.lake_export SET next_export_time = 'infinity'");
+query_is($node, q(SELECT rows_total = (SELECT count(*) FROM sessions_history) FROM feature_stream.stat_progress_export), 't', 'as they are where they were counted');
+
+# As if there were two million rows: the first commit has half of the time that the partition spans, up to 2024-01-16 12:00.
+# The second one waits for a lock.
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_chunk SET row_count = 2000000 WHERE first_window_end = '2024-01-01'");
+my $holder = new_session($node, 'postgres');
+$holder->run('BEGIN; LOCK TABLE sessions_history_last IN ACCESS EXCLUSIVE MODE');
+$node->safe_psql('postgres', 'UPDATE feature_stream.lake_export SET next_export_time = now()');
+query_becomes($node, q(SELECT state, rows_done, rows_total BETWEEN 1000960 AND 1001000, chunks_done, next_window_end BETWEEN '2024-01-16 11:00' AND '2024-01-16 13:00'
+	FROM feature_stream.stat_progress_export), 'running|960|t|0|t', 'half of the first partition is exported');
+$holder->run('COMMIT');
+$holder->close;
+is_whole('analyzed', 'then the rest is, too');
+query_is($node, 'SELECT count(*) FROM feature_stream.stat_progress_export', '0', 'and there is nothing left to be told of');
+query_is($node, 'SELECT commit_count FROM feature_stream.stat_offline', '2', 'in two commits');
+
 unlike(slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
 
 done_testing();
