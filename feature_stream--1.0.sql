@@ -1467,8 +1467,8 @@ COMMENT ON COLUMN feature_stream.stat_offline.last_upkeep_error IS 'why that las
 
 CREATE VIEW feature_stream.stat_progress_export AS
 SELECT f.view,
-       CASE WHEN e.existing_chunks_done OPERATOR(pg_catalog.=) 0 AND e.last_error IS NULL THEN 'waiting'
-            WHEN e.last_error IS NOT NULL THEN 'failed'
+       CASE WHEN e.last_error IS NOT NULL THEN 'failed'
+            WHEN e.existing_chunks_done OPERATOR(pg_catalog.=) 0 AND e.existing_rows_done OPERATOR(pg_catalog.=) 0 THEN 'waiting'
             ELSE 'running' END AS state,
        e.started_at,
        e.existing_rows_done AS rows_done,
