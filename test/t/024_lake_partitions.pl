@@ -135,6 +135,11 @@ export_to('parts', '', "UPDATE feature_stream.lake_export SET next_export_time =
 query_is($node, q(SELECT state, rows_done, chunks_done, chunks_total > 0,
 	rows_total > n / 2 AND rows_total < 2 * n FROM feature_stream.stat_progress_export, (SELECT count(*) AS n FROM sessions_history) h),
 	'waiting|0|0|t|t', 'before it begins: rows are estimated');
+query_is($node, q(SELECT lag_seconds > 0 AND lag_seconds <= extract(epoch FROM clock_timestamp() - started_at) + 60
+	FROM feature_stream.stat_offline, feature_stream.lake_export), 't', 'the lake lags behind since the export began');
+$node->safe_psql('postgres', "UPDATE feature_stream.lake_chunk SET entered_at = entered_at - interval '1 hour' WHERE first_window_end = '2024-01-01'");
+write_rows();
+query_is($node, 'SELECT lag_seconds BETWEEN 3600 AND 7200 FROM feature_stream.stat_offline', 't', 'for as long as it lacks the oldest row');
 $node->safe_psql('postgres', 'ANALYZE sessions_history');
 export_to('analyzed', '', "UPDATE feature_stream.lake_export SET next_export_time = 'infinity'");
 query_is($node, q(SELECT rows_total = (SELECT count(*) FROM sessions_history) FROM feature_stream.stat_progress_export), 't', 'as they are where they were counted');
@@ -151,7 +156,7 @@ $holder->run('COMMIT');
 $holder->close;
 is_whole('analyzed', 'then the rest is, too');
 query_is($node, 'SELECT count(*) FROM feature_stream.stat_progress_export', '0', 'and there is nothing left to be told of');
-query_is($node, 'SELECT commit_count FROM feature_stream.stat_offline', '2', 'in two commits');
+query_is($node, 'SELECT commit_count, lag_seconds FROM feature_stream.stat_offline', '2|0', 'in two commits, and the lake lags behind no more');
 
 unlike(slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
 
