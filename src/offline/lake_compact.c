@@ -41,6 +41,7 @@ struct FsLakeCompaction
 	int			ninputs;
 	FsIcebergPaths replaced;	/* those that could be read */
 	int64		rows;			/* of these */
+	FsParquetOptions options;	/* of the files that are written */
 
 	/* The inputs' bytes, one behind the other */
 	File		stage;
@@ -109,6 +110,7 @@ fs_lake_compact_plan(FsLakeTable *table, bool forced, int *nsmall)
 
 	compaction->context = CurrentMemoryContext;
 	compaction->table = table;
+	compaction->options = fs_lake_parquet_options(table->metadata);
 	compaction->callback.func = release;
 	compaction->callback.arg = compaction;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &compaction->callback);
@@ -331,7 +333,7 @@ put_row(FsLakeCompaction *compaction, const char *bytes, size_t len)
 
 		compaction->written = 0;
 		compaction->file = file;
-		compaction->writer = fs_parquet_create(compaction->columns, compaction->ncolumns, &fs_parquet_defaults, write_cb,
+		compaction->writer = fs_parquet_create(compaction->columns, compaction->ncolumns, &compaction->options, write_cb,
 											   compaction);
 		if (compaction->writer == NULL)
 		{

@@ -87,6 +87,19 @@ fs_lake_uuid(void)
 	return DatumGetCString(DirectFunctionCall1(uuid_out, DirectFunctionCall1(gen_random_uuid, (Datum) 0)));
 }
 
+/* See lake_rows.h.  A level of another codec says nothing of ours. */
+FsParquetOptions
+fs_lake_parquet_options(const FsIcebergMetadata *metadata)
+{
+	FsParquetOptions options = fs_parquet_defaults;
+	const char *codec = fs_iceberg_property(metadata, FS_LAKE_CODEC);
+	int64		level = fs_iceberg_property_number(metadata, FS_LAKE_LEVEL, 0);
+
+	if ((codec == NULL || pg_strcasecmp(codec, "zstd") == 0) && level >= 1 && level <= FS_PARQUET_MAX_LEVEL)
+		options.zstd_level = (int) level;
+	return options;
+}
+
 /* Lets go of what the context does not hold. */
 static void
 free_output(Output *output)
@@ -213,7 +226,7 @@ fs_lake_rows_open(FsIcebergMetadata *metadata, const FsLakeColumn *columns, int 
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &rows->callback);
 	match_columns(rows, columns, ncolumns);
 	match_fields(rows);
-	rows->options = fs_parquet_defaults;
+	rows->options = fs_lake_parquet_options(metadata);
 	rows->options.group_bytes = ALL_GROUPS / rows->max_outputs;
 	return rows;
 }

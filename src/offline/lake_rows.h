@@ -21,6 +21,10 @@
 #include "core/iceberg.h"
 #include "core/iceberg_manifest.h"
 
+/* Properties of a table: how its data files are compressed */
+#define FS_LAKE_CODEC	"write.parquet.compression-codec"
+#define FS_LAKE_LEVEL	"write.parquet.compression-level"
+
 typedef struct FsLakeRows FsLakeRows;
 
 /* A file that is finished. */
@@ -49,6 +53,9 @@ extern int64 fs_lake_rows_nans(const FsLakeRows *rows);
 
 /* How many rows were put. */
 extern int64 fs_lake_rows_count(const FsLakeRows *rows);
+
+/* How data files of the table are written: with zstd, at the level that the table says. */
+extern FsParquetOptions fs_lake_parquet_options(const FsIcebergMetadata *metadata);
 
 /* A random uuid as text, palloc'd: names of files are of fresh ones. */
 extern char *fs_lake_uuid(void);

@@ -68,20 +68,21 @@ take_text(FsBuffer *buffer)
 /* Makes the metadata of a new table; throws what is wrong with it. */
 static FsIcebergMetadata *
 make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, ArrayType *partition_by,
-			  List *sort_by, const char *view, const char *uuid)
+			  List *sort_by, const char *view, int level, const char *uuid)
 {
 	FsIcebergSort *sorts = palloc0(sizeof(FsIcebergSort) * (list_length(sort_by) + 1));
 	ListCell   *lc;
 	FsParquetColumn *fields = palloc(sizeof(FsParquetColumn) * Max(ncolumns, 1));
 	const FsIcebergProperty properties[] = {
 		{"feature_stream.view", view},
-		{"write.parquet.compression-codec", "zstd"},
+		{FS_LAKE_CODEC, "zstd"},
 		{"commit.retry.num-retries", "20"},
 		{FS_ICEBERG_KEEP_LOG, "20"},
-		{FS_ICEBERG_DELETE_LOG, "true"}
+		{FS_ICEBERG_DELETE_LOG, "true"},
+		{FS_LAKE_LEVEL, psprintf("%d", level)}
 	};
 	FsIcebergTable table = {.location = base, .columns = fields, .ncolumns = ncolumns, .sorts = sorts,
-	.properties = properties, .nproperties = lengthof(properties)};
+	.properties = properties, .nproperties = lengthof(properties) - (level == 0)};
 	FsScratch	memory = {0};
 	FsIcebergMetadata *volatile metadata = NULL;
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
@@ -124,7 +125,7 @@ write_metadata(const FsIcebergMetadata *metadata, FsObjectBody *body)
 /* See lake_table.h. */
 void
 fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn *columns, int ncolumns,
-					 ArrayType *partition_by, List *sort_by, const char *view)
+					 ArrayType *partition_by, List *sort_by, const char *view, int level)
 {
 	FsIcebergMetadata *metadata;
 	FsBuffer	path = {0};
@@ -133,7 +134,7 @@ fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn
 	table->uuid = fs_lake_uuid();
 	/* the name is some catalog's alone: others, of other databases too, can have the same in this warehouse */
 	base = psprintf("%s-%.8s", base, table->uuid);
-	metadata = make_metadata(base, columns, ncolumns, partition_by, sort_by, view, table->uuid);
+	metadata = make_metadata(base, columns, ncolumns, partition_by, sort_by, view, level, table->uuid);
 	ok = fs_iceberg_metadata_path(metadata, 0, fs_lake_uuid(), &path);
 	if (ok)
 		write_metadata(metadata, &table->body);

@@ -12,7 +12,7 @@ use Test::More;
 
 my ($node, $lake) = new_lake_node('lake_partitions');
 
-create_lake($node, "file://$lake/warehouse");
+create_lake($node, "file://$lake/warehouse", compression_level => 19);
 create_outbox_stream($node, 'user_id text NOT NULL, item text, amount numeric');
 
 # A history that others have written: of 40 users a row an hour, user by user, some with a long text that is stored
@@ -157,6 +157,32 @@ $holder->close;
 is_whole('analyzed', 'then the rest is, too');
 query_is($node, 'SELECT count(*) FROM feature_stream.stat_progress_export', '0', 'and there is nothing left to be told of');
 query_is($node, 'SELECT commit_count, lag_seconds FROM feature_stream.stat_offline', '2|0', 'in two commits, and the lake lags behind no more');
+
+# --- Files are compressed as the table says, which says at first what the server does.
+sub bytes_of_sentences
+{
+	$written++;
+	my $before = $node->safe_psql('postgres', 'SELECT byte_count FROM feature_stream.stat_offline');
+	$node->safe_psql('postgres', qq(BEGIN;
+		INSERT INTO sessions_history (user_id, n_10m, note_10m, window_end, computed_at, available_at, complete, backfilled)
+		SELECT 's' || i, i, sentence(i, 40), '2024-01-30', '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-31', true, false
+		  FROM generate_series(1, 2000) i;
+		INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
+		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-30', '2024-01-30', 2000);
+		COMMIT));
+	wait_for_export($node, 'sessions');
+	return $node->safe_psql('postgres', "SELECT byte_count - $before FROM feature_stream.stat_offline");
+}
+
+my ($metadata) = $node->safe_psql('postgres', "SELECT feature_stream.iceberg_metadata_location('sessions')") =~ m,^file://(.*),;
+like(slurp_file($metadata), qr/"write\.parquet\.compression-level"\s*:\s*"19"/, 'the table has the level that the server gives');
+my $small = bytes_of_sentences();
+lake_py($node, 'change', 'features.analyzed', 'fast', 'write.parquet.compression-level=1');
+my $large = bytes_of_sentences();
+lake_py($node, 'change', 'features.analyzed', 'slow', 'write.parquet.compression-level=19');
+cmp_ok($large, '>', 1.03 * $small, "files are larger ($large bytes, not $small) while a client has it otherwise");
+cmp_ok(bytes_of_sentences(), '<', 1.01 * $small, 'and as small as before after that');
+is_whole('analyzed', 'readers need not know');
 
 unlike(slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
 
