@@ -81,10 +81,10 @@ sub write_rows
 	$written++;
 	$node->safe_psql('postgres', qq(BEGIN;
 		INSERT INTO sessions_history (user_id, n_10m, note_10m, window_end, computed_at, available_at, complete, backfilled)
-		SELECT 'w' || i % 2, i, sentence(i, 3), '2024-01-29'::timestamptz + i / 2 * interval '1 day', '2024-01-31'::timestamptz + $written * interval '1 ms',
+		SELECT 'w' || i % 2, i, sentence(i, 3), '2024-01-29'::timestamptz + i / 2 * interval '1 day' + $written * interval '1 min', '2024-01-31'::timestamptz + $written * interval '1 ms',
 		       '2024-01-31', true, false FROM generate_series(0, 3) i;
 		INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
-		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-29', '2024-01-30', 4);
+		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-29', '2024-01-31', 4);
 		COMMIT));
 	return;
 }
@@ -165,10 +165,10 @@ sub bytes_of_sentences
 	my $before = $node->safe_psql('postgres', 'SELECT byte_count FROM feature_stream.stat_offline');
 	$node->safe_psql('postgres', qq(BEGIN;
 		INSERT INTO sessions_history (user_id, n_10m, note_10m, window_end, computed_at, available_at, complete, backfilled)
-		SELECT 's' || i, i, sentence(i, 40), '2024-01-30', '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-31', true, false
+		SELECT 's' || i, i, sentence(i, 40), '2024-01-30'::timestamptz + $written * interval '1 min', '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-31', true, false
 		  FROM generate_series(1, 2000) i;
 		INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
-		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-30', '2024-01-30', 2000);
+		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $written * interval '1 ms', '2024-01-30', '2024-01-31', 2000);
 		COMMIT));
 	wait_for_export($node, 'sessions');
 	return $node->safe_psql('postgres', "SELECT byte_count - $before FROM feature_stream.stat_offline");
