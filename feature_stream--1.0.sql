@@ -316,14 +316,15 @@ CREATE TABLE feature_stream.lake_export (
 
 -- Rows of histories that the lake does not have yet: those of these window ends that were computed at that
 -- time, as one transaction wrote them and their chunk; or, without a time, those that were there when the
--- export began: all that are in no chunk with one.
+-- export began: all that are in no chunk with one.  entered_at: since when the lake lacks them, by the real clock.
 CREATE TABLE feature_stream.lake_chunk (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     view              oid NOT NULL,
     computed_at       timestamptz,
     first_window_end  timestamptz NOT NULL,
     last_window_end   timestamptz NOT NULL,
-    row_count         bigint NOT NULL
+    row_count         bigint NOT NULL,
+    entered_at        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 CREATE INDEX ON feature_stream.lake_chunk (view, id);
 
@@ -1442,6 +1443,9 @@ SELECT f.view,
        e.commit_count,
        e.window_end,
        e.last_commit_time,
+       CASE WHEN e.view IS NOT NULL
+            THEN coalesce(greatest(EXTRACT(epoch FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) c.entered_at), 0), 0)::pg_catalog.float8
+            END AS lag_seconds,
        coalesce(c.row_count, 0) AS pending_rows,
        c.window_end AS pending_window_end,
        EXISTS (SELECT FROM feature_stream.view_alteration a
@@ -1458,7 +1462,7 @@ SELECT f.view,
   FROM feature_stream.feature_view f
        LEFT JOIN feature_stream.lake_export e ON e.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN (SELECT k.view, pg_catalog.sum(k.row_count)::pg_catalog.int8 AS row_count,
-                         pg_catalog.min(k.first_window_end) AS window_end
+                         pg_catalog.min(k.first_window_end) AS window_end, pg_catalog.min(k.entered_at) AS entered_at
                     FROM feature_stream.lake_chunk k GROUP BY k.view) c
        ON c.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
  WHERE f.offline IS NOT NULL;
@@ -1466,6 +1470,7 @@ COMMENT ON VIEW feature_stream.stat_offline IS 'one row a feature view that is e
 COMMENT ON COLUMN feature_stream.stat_offline.row_count IS 'rows that were exported';
 COMMENT ON COLUMN feature_stream.stat_offline.nan_count IS 'values that are NaN in the history, and NULL in the lake because they are decimals there';
 COMMENT ON COLUMN feature_stream.stat_offline.window_end IS 'newest window end in the lake';
+COMMENT ON COLUMN feature_stream.stat_offline.lag_seconds IS 'for how long the lake lacks the row that it lacks for longest: since that was written, or since the export began if it was there before; 0 when the lake has all of the history';
 COMMENT ON COLUMN feature_stream.stat_offline.pending_rows IS 'rows of the history that are not exported yet; of those that were there when the export began, an estimate';
 COMMENT ON COLUMN feature_stream.stat_offline.pending_window_end IS 'oldest window end that can have such rows';
 COMMENT ON COLUMN feature_stream.stat_offline.awaits_backfill IS 'added features are not computed for all rows yet, and nothing is exported until they are: see stat_progress_backfill';
@@ -1478,8 +1483,8 @@ COMMENT ON COLUMN feature_stream.stat_offline.last_upkeep_error IS 'why that las
 
 CREATE VIEW feature_stream.stat_progress_export AS
 SELECT f.view,
-       CASE WHEN e.existing_chunks_done OPERATOR(pg_catalog.=) 0 AND e.last_error IS NULL THEN 'waiting'
-            WHEN e.last_error IS NOT NULL THEN 'failed'
+       CASE WHEN e.last_error IS NOT NULL THEN 'failed'
+            WHEN e.existing_chunks_done OPERATOR(pg_catalog.=) 0 AND e.existing_rows_done OPERATOR(pg_catalog.=) 0 THEN 'waiting'
             ELSE 'running' END AS state,
        e.started_at,
        e.existing_rows_done AS rows_done,

@@ -18,6 +18,7 @@ CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (wareh
 CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file:///srv/lake', warehose 'x');
 CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file:///srv/lake', catalog_name 'a b');
 CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file:///srv/lake', region 'x');
+CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file:///srv/lake', compression_level '23');
 CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://');
 CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://b', endpoint 'localhost:9000');
 CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 's3://b', endpoint 'http://me:secret@localhost');
@@ -27,7 +28,7 @@ CREATE SERVER fs_lake_s3 FOREIGN DATA WRAPPER feature_stream_iceberg
 CREATE USER MAPPING FOR fs_lake_owner SERVER fs_lake_s3 OPTIONS (access_key_id 'a', secret_access_key E'top\nsecret');
 CREATE USER MAPPING FOR fs_lake_owner SERVER fs_lake_s3 OPTIONS (access_key_id 'a', secret_access_key 'b', session_token 'c');
 DROP SERVER fs_lake_s3 CASCADE;
-CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file:///srv/lake');
+CREATE SERVER fs_lake FOREIGN DATA WRAPPER feature_stream_iceberg OPTIONS (warehouse 'file:///srv/lake', compression_level '9');
 CREATE FOREIGN TABLE fs_lake.t (a int) SERVER fs_lake;
 CREATE USER MAPPING FOR fs_lake_owner SERVER fs_lake OPTIONS (password 'x');
 

@@ -69,7 +69,7 @@
  *		table_writer.c		fast inserts, as COPY does them
  *		object_store.c, object_*.c	where files of a lake are
  *		lake_silence.c		servers that have not answered in time
- *		lake_table.c, lake_rows.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
+ *		lake_table.c, lake_rows.c, lake_spill.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
  *	catalog/	From catalog rows to structs, and back.
  *		stream*.c, contract_version.c, payload.c, *_schema*.c, start.c, server.c, options.c, *_options.c, option_hint.c
  *		feature_view.c, compile*.c, definition*.c, as_of.c, lineage.c, view_columns.c,

@@ -19,6 +19,7 @@
 
 #include "catalog/lake_options.h"
 #include "catalog/user_mapping.h"
+#include "core/parquet_types.h"
 
 #define MAX_LOCATION	500		/* the catalog's tables have 1,000 characters for a file's */
 #define MAX_CREDENTIAL	4096
@@ -148,6 +149,23 @@ check_timeout(const char *name, const char *value)
 	(void) read_timeout(name, value);
 }
 
+/* A level of zstd. */
+static int
+read_level(const char *name, const char *value)
+{
+	int			level;
+
+	if (!parse_int(value, &level, 0, NULL) || level < 1 || level > FS_PARQUET_MAX_LEVEL)
+		throw_value(name, psprintf("It must be a number from 1 to %d.", FS_PARQUET_MAX_LEVEL));
+	return level;
+}
+
+static void
+check_level(const char *name, const char *value)
+{
+	(void) read_level(name, value);
+}
+
 /* A part of a header: nothing that could be more than that. */
 static void
 check_credential(const char *name, const char *value)
@@ -180,6 +198,7 @@ check_catalog_name(const char *name, const char *value)
 const FsLakeOption fs_lake_options[] = {
 	{"warehouse", ForeignServerRelationId, check_warehouse},
 	{"catalog_name", ForeignServerRelationId, check_catalog_name},
+	{"compression_level", ForeignServerRelationId, check_level},
 	{"endpoint", ForeignServerRelationId, check_endpoint},
 	{"region", ForeignServerRelationId, check_region},
 	{"request_timeout", ForeignServerRelationId, check_timeout},
@@ -217,7 +236,7 @@ fs_lake_server_check(List *options)
 
 		if (strcmp(def->defname, "warehouse") == 0)
 			warehouse = defGetString(def);
-		else if (strcmp(def->defname, "catalog_name") != 0)
+		else if (strcmp(def->defname, "catalog_name") != 0 && strcmp(def->defname, "compression_level") != 0)
 			remote = def->defname;
 	}
 	if (warehouse == NULL)
@@ -240,6 +259,8 @@ apply_option(FsLakeConfig *config, const char *name, const char *value)
 		config->warehouse = pstrdup(value);
 	else if (strcmp(name, "catalog_name") == 0)
 		config->catalog_name = pstrdup(value);
+	else if (strcmp(name, "compression_level") == 0)
+		config->compression_level = read_level(name, value);
 	else if (strcmp(name, "endpoint") == 0)
 		config->endpoint = pstrdup(value);
 	else if (strcmp(name, "region") == 0)

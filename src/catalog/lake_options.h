@@ -37,6 +37,7 @@ typedef struct FsLakeConfig
 	char	   *server;			/* its name */
 	char	   *warehouse;		/* "file:///..." or "s3://bucket/...", without a slash at the end */
 	char	   *catalog_name;
+	int			compression_level;	/* of zstd, for tables that are made; 0: it was not given */
 
 	/* Object stores that are spoken to by HTTP */
 	char	   *endpoint;		/* "https://host:port"; never NULL for "s3://" */

@@ -40,9 +40,11 @@ typedef struct FsParquetColumn
 /* Of parquet_read.h */
 typedef struct FsParquetReader FsParquetReader;
 
+#define FS_PARQUET_MAX_LEVEL 22	/* of zstd */
+
 typedef struct FsParquetOptions
 {
-	int			zstd_level;		/* 0: not compressed */
+	int			zstd_level;		/* 1 to that; 0: not compressed */
 	size_t		group_bytes;	/* uncompressed, of a row group; about */
 	int64_t		group_rows;
 	size_t		page_bytes;		/* uncompressed; about */

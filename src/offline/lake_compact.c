@@ -21,8 +21,8 @@
 #include "offline/lake_compact.h"
 #include "offline/lake_compact_plan.h"
 #include "offline/lake_rows.h"
+#include "offline/lake_spill.h"
 
-#define SORT_KB			(64 * 1024)
 #define PIECE			(1024 * 1024)
 
 struct FsLakeCompaction
@@ -41,6 +41,7 @@ struct FsLakeCompaction
 	int			ninputs;
 	FsIcebergPaths replaced;	/* those that could be read */
 	int64		rows;			/* of these */
+	FsParquetOptions options;	/* of the files that are written */
 
 	/* The inputs' bytes, one behind the other */
 	File		stage;
@@ -109,6 +110,7 @@ fs_lake_compact_plan(FsLakeTable *table, bool forced, int *nsmall)
 
 	compaction->context = CurrentMemoryContext;
 	compaction->table = table;
+	compaction->options = fs_lake_parquet_options(table->metadata);
 	compaction->callback.func = release;
 	compaction->callback.arg = compaction;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &compaction->callback);
@@ -331,7 +333,7 @@ put_row(FsLakeCompaction *compaction, const char *bytes, size_t len)
 
 		compaction->written = 0;
 		compaction->file = file;
-		compaction->writer = fs_parquet_create(compaction->columns, compaction->ncolumns, &fs_parquet_defaults, write_cb,
+		compaction->writer = fs_parquet_create(compaction->columns, compaction->ncolumns, &compaction->options, write_cb,
 											   compaction);
 		if (compaction->writer == NULL)
 		{
@@ -383,7 +385,7 @@ List *
 fs_lake_compact_make(FsLakeCompaction *compaction)
 {
 	TypeCacheEntry *type = lookup_type_cache(BYTEAOID, TYPECACHE_LT_OPR);
-	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, type->lt_opr, InvalidOid, false, SORT_KB, NULL, TUPLESORT_NONE);
+	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, type->lt_opr, InvalidOid, false, FS_LAKE_SORT_KB, NULL, TUPLESORT_NONE);
 
 	Assert(IsTransactionState() && compaction->ninputs > 1 && compaction->files == NIL);
 	if (!sort_inputs(compaction, sort))

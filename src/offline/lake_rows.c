@@ -2,12 +2,13 @@
  * lake_rows.c
  *		Rows of a history into Parquet files; see lake_rows.h.
  *
- * Each partition that rows belong to has a file that is open.  When too many
- * are, the one that got no row for longest is finished; rows that come for its
- * partition after all make another one.
+ * Each partition that rows belong to has a file that is open.  When as many are
+ * as may be, rows of other partitions wait: sorted by these they come last, and
+ * then the file that got no row for longest is finished for the next one.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -17,6 +18,7 @@
 #include "core/iceberg_transform.h"
 #include "core/parquet.h"
 #include "offline/lake_rows.h"
+#include "offline/lake_spill.h"
 #include "offline/lake_value.h"
 
 #define FILE_BYTES		(256 * 1024 * 1024)	/* a file that has as many is finished */
@@ -46,6 +48,7 @@ struct FsLakeRows
 	FsIcebergSpec spec;
 	int			nfields;		/* of the spec */
 	int		   *field_columns;	/* by field of the spec: which of 'columns' */
+	const FsLakeColumn *columns;
 	int			ncolumns;
 	FsParquetColumn *table_columns; /* those of the files, by column */
 	FsLakeValueMaker *makers;	/* by column */
@@ -57,6 +60,8 @@ struct FsLakeRows
 	Output	   *outputs[MANY_FILES];
 	List	   *files;			/* FsLakeFiles, finished */
 	FsScratch	memory;			/* of what manifests say of them */
+	FsLakeSpill *spill;			/* rows that wait; NULL: there are none */
+	bool		is_draining;	/* no more of them wait */
 
 	/* The row at hand */
 	int64		nrows;
@@ -80,6 +85,19 @@ char *
 fs_lake_uuid(void)
 {
 	return DatumGetCString(DirectFunctionCall1(uuid_out, DirectFunctionCall1(gen_random_uuid, (Datum) 0)));
+}
+
+/* See lake_rows.h.  A level of another codec says nothing of ours. */
+FsParquetOptions
+fs_lake_parquet_options(const FsIcebergMetadata *metadata)
+{
+	FsParquetOptions options = fs_parquet_defaults;
+	const char *codec = fs_iceberg_property(metadata, FS_LAKE_CODEC);
+	int64		level = fs_iceberg_property_number(metadata, FS_LAKE_LEVEL, 0);
+
+	if ((codec == NULL || pg_strcasecmp(codec, "zstd") == 0) && level >= 1 && level <= FS_PARQUET_MAX_LEVEL)
+		options.zstd_level = (int) level;
+	return options;
 }
 
 /* Lets go of what the context does not hold. */
@@ -144,6 +162,7 @@ match_columns(FsLakeRows *rows, const FsLakeColumn *columns, int ncolumns)
 
 	if (!fs_iceberg_columns(rows->metadata, &theirs, &ntheirs, message))
 		fs_lake_throw("read the columns of the table in the lake", message);
+	rows->columns = columns;
 	rows->ncolumns = ncolumns;
 	rows->table_columns = palloc(sizeof(FsParquetColumn) * ncolumns);
 	rows->makers = palloc(sizeof(FsLakeValueMaker) * ncolumns);
@@ -207,7 +226,7 @@ fs_lake_rows_open(FsIcebergMetadata *metadata, const FsLakeColumn *columns, int 
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &rows->callback);
 	match_columns(rows, columns, ncolumns);
 	match_fields(rows);
-	rows->options = fs_parquet_defaults;
+	rows->options = fs_lake_parquet_options(metadata);
 	rows->options.group_bytes = ALL_GROUPS / rows->max_outputs;
 	return rows;
 }
@@ -326,7 +345,7 @@ open_output(FsLakeRows *rows)
 	return output;
 }
 
-/* The open file of the row's partition. */
+/* The open file of the row's partition; NULL: it has none. */
 static Output *
 find_output(FsLakeRows *rows)
 {
@@ -349,7 +368,39 @@ find_output(FsLakeRows *rows)
 		if (key->len == rows->key.len && (key->len == 0 || memcmp(key->data, rows->key.data, key->len) == 0))
 			return rows->outputs[i];
 	}
-	return open_output(rows);
+	return NULL;
+}
+
+/* The row waits.  Its values will be made again: a NaN among them is counted then. */
+static void
+spill_row(FsLakeRows *rows, const Datum *values, const bool *nulls)
+{
+	if (rows->spill == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(rows->context);
+
+		rows->spill = fs_lake_spill_open(rows->columns, rows->ncolumns);
+		MemoryContextSwitchTo(old);
+	}
+	for (int i = 0; i < rows->ncolumns; i++)
+		if (!rows->table_columns[i].is_list && rows->values[i].is_null && !nulls[i])
+			rows->makers[i].nans--;
+	fs_lake_spill_put(rows->spill, &rows->key, values, nulls);
+}
+
+/* Puts the row into a file. */
+static void
+put_row(FsLakeRows *rows, Output *output, const Datum *values, const bool *nulls)
+{
+	bool		ok = true;
+
+	for (int i = 0; i < rows->ncolumns && ok; i++)
+		ok = rows->table_columns[i].is_list ?
+			fs_lake_value_put_list(&rows->makers[i], output->writer, i, values[i], nulls[i]) :
+			fs_lake_value_put(&rows->makers[i], output->writer, i, &rows->values[i]);
+	if (!ok || !fs_parquet_end_row(output->writer))
+		fs_lake_throw_writer(output->writer);
+	output->last_row = ++rows->nrows;
 }
 
 /* See lake_rows.h. */
@@ -358,26 +409,43 @@ fs_lake_rows_put(FsLakeRows *rows, const Datum *values, const bool *nulls)
 {
 	MemoryContext old = MemoryContextSwitchTo(rows->row_context);
 	Output	   *output;
-	bool		ok = true;
 
 	for (int i = 0; i < rows->ncolumns; i++)
 		if (!rows->table_columns[i].is_list)
 			fs_lake_value_make(&rows->makers[i], values[i], nulls[i], &rows->values[i]);
 	output = find_output(rows);
-	for (int i = 0; i < rows->ncolumns && ok; i++)
-		ok = rows->table_columns[i].is_list ?
-			fs_lake_value_put_list(&rows->makers[i], output->writer, i, values[i], nulls[i]) :
-			fs_lake_value_put(&rows->makers[i], output->writer, i, &rows->values[i]);
-	if (!ok || !fs_parquet_end_row(output->writer))
-		fs_lake_throw_writer(output->writer);
-	output->last_row = ++rows->nrows;
+	if (output == NULL && (rows->noutputs < rows->max_outputs || rows->is_draining))
+		output = open_output(rows);
+	if (output == NULL)
+		spill_row(rows, values, nulls);
+	else
+		put_row(rows, output, values, nulls);
 	MemoryContextSwitchTo(rows->context);
 	MemoryContextReset(rows->row_context);
-	if (output->written >= FILE_BYTES)
+	if (output != NULL && output->written >= FILE_BYTES)
 		for (int i = 0; i < rows->noutputs; i++)
 			if (rows->outputs[i] == output)
 				finish_output(rows, i);
 	MemoryContextSwitchTo(old);
+}
+
+/* Puts the rows that have waited. */
+static void
+drain(FsLakeRows *rows)
+{
+	const Datum *values;
+	const bool *nulls;
+
+	Assert(!rows->is_draining);
+	rows->is_draining = true;
+	fs_lake_spill_sort(rows->spill);
+	while (fs_lake_spill_next(rows->spill, &values, &nulls))
+	{
+		CHECK_FOR_INTERRUPTS();
+		fs_lake_rows_put(rows, values, nulls);
+	}
+	fs_lake_spill_close(rows->spill);
+	rows->spill = NULL;
 }
 
 /* See lake_rows.h. */
@@ -386,6 +454,8 @@ fs_lake_rows_finish(FsLakeRows *rows)
 {
 	MemoryContext old = MemoryContextSwitchTo(rows->context);
 
+	if (rows->spill != NULL)
+		drain(rows);
 	while (rows->noutputs > 0)
 		finish_output(rows, rows->noutputs - 1);
 	MemoryContextSwitchTo(old);

@@ -1,12 +1,13 @@
 /*
  * lake_rows.h
- *		Rows of a history into Parquet files, one or more for each partition of a
- *		table in the lake.
+ *		Rows of a history into Parquet files, one for each partition of a table in
+ *		the lake, and for each 256 MB of one.
  *
  * Files are temporary ones of the server until somebody puts them into the lake:
- * rows are read in a transaction, and no store is spoken to in one.  Memory: what
- * row groups under construction hold, 128 MB in all at most, and about 1 MB for
- * each file that is open.
+ * rows are read in a transaction, and no store is spoken to in one.  Few files are
+ * open at a time; rows of more partitions are sorted by these (lake_spill.h).
+ * Memory: what row groups under construction hold, 128 MB in all at most, about
+ * 1 MB for each file that is open, and 64 MB for sorting.
  */
 #ifndef FS_OFFLINE_LAKE_ROWS_H
 #define FS_OFFLINE_LAKE_ROWS_H
@@ -19,6 +20,10 @@
 #include "catalog/lake_columns.h"
 #include "core/iceberg.h"
 #include "core/iceberg_manifest.h"
+
+/* Properties of a table: how its data files are compressed */
+#define FS_LAKE_CODEC	"write.parquet.compression-codec"
+#define FS_LAKE_LEVEL	"write.parquet.compression-level"
 
 typedef struct FsLakeRows FsLakeRows;
 
@@ -33,14 +38,14 @@ typedef struct FsLakeFile
 /*
  * Begins, in the transaction that reads the rows; memory and files are the current context's, gone when it is.  'columns'
  * are those of the rows that will be put, in that order, found in the table by
- * their names.  Throws when the table has not the same.
+ * their names; they must outlive the rows.  Throws when the table has not the same.
  */
 extern FsLakeRows *fs_lake_rows_open(FsIcebergMetadata *metadata, const FsLakeColumn *columns, int ncolumns);
 
 /* Adds a row; what it points to is copied. */
 extern void fs_lake_rows_put(FsLakeRows *rows, const Datum *values, const bool *nulls);
 
-/* Finishes all files: a List of FsLakeFile, in the rows' context. */
+/* Finishes all files, in that transaction: a List of FsLakeFile, in the rows' context. */
 extern List *fs_lake_rows_finish(FsLakeRows *rows);
 
 /* How many values of them became NULL because they were NaN. */
@@ -48,6 +53,9 @@ extern int64 fs_lake_rows_nans(const FsLakeRows *rows);
 
 /* How many rows were put. */
 extern int64 fs_lake_rows_count(const FsLakeRows *rows);
+
+/* How data files of the table are written: with zstd, at the level that the table says. */
+extern FsParquetOptions fs_lake_parquet_options(const FsIcebergMetadata *metadata);
 
 /* A random uuid as text, palloc'd: names of files are of fresh ones. */
 extern char *fs_lake_uuid(void);

@@ -70,7 +70,7 @@ take_text(FsBuffer *buffer)
 /* Makes the metadata of a new table; throws what is wrong with it. */
 static FsIcebergMetadata *
 make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, ArrayType *partition_by,
-			  List *sort_by, const char *view, const char *uuid)
+			  List *sort_by, const char *view, int level, const char *uuid)
 {
 	FsIcebergSort *sorts = palloc0(sizeof(FsIcebergSort) * (list_length(sort_by) + 1));
 	ListCell   *lc;
@@ -78,13 +78,14 @@ make_metadata(const char *base, const FsLakeColumn *columns, int ncolumns, Array
 	const FsIcebergProperty properties[] = {
 		{"feature_stream.view", view},
 		{WRITER, fs_identity_writer()},
-		{"write.parquet.compression-codec", "zstd"},
+		{FS_LAKE_CODEC, "zstd"},
 		{"commit.retry.num-retries", "20"},
 		{FS_ICEBERG_KEEP_LOG, "20"},
-		{FS_ICEBERG_DELETE_LOG, "true"}
+		{FS_ICEBERG_DELETE_LOG, "true"},
+		{FS_LAKE_LEVEL, psprintf("%d", level)}
 	};
 	FsIcebergTable table = {.location = base, .columns = fields, .ncolumns = ncolumns, .sorts = sorts,
-	.properties = properties, .nproperties = lengthof(properties)};
+	.properties = properties, .nproperties = lengthof(properties) - (level == 0)};
 	FsScratch	memory = {0};
 	FsIcebergMetadata *volatile metadata = NULL;
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
@@ -127,7 +128,7 @@ write_metadata(const FsIcebergMetadata *metadata, FsObjectBody *body)
 /* See lake_table.h. */
 void
 fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn *columns, int ncolumns,
-					 ArrayType *partition_by, List *sort_by, const char *view)
+					 ArrayType *partition_by, List *sort_by, const char *view, int level)
 {
 	FsIcebergMetadata *metadata;
 	FsBuffer	path = {0};
@@ -136,7 +137,7 @@ fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn
 	table->uuid = fs_lake_uuid();
 	/* the name is some catalog's alone: others, of other databases too, can have the same in this warehouse */
 	base = psprintf("%s-%.8s", base, table->uuid);
-	metadata = make_metadata(base, columns, ncolumns, partition_by, sort_by, view, table->uuid);
+	metadata = make_metadata(base, columns, ncolumns, partition_by, sort_by, view, level, table->uuid);
 	ok = fs_iceberg_metadata_path(metadata, 0, fs_lake_uuid(), &path);
 	if (ok)
 		write_metadata(metadata, &table->body);
@@ -187,7 +188,30 @@ fs_lake_table_name_manifest(const FsLakeTable *table)
 	return take_text(&path);
 }
 
-/* Makes the manifest of a commit's files. */
+/* How many partitions the files are in, which are of this spec. */
+static int
+count_partitions(const FsLakeCommit *commit, const FsIcebergSpec *spec)
+{
+	FsIcebergPaths seen = {0};
+	ListCell   *lc;
+	int			n;
+
+	Assert(commit->files != NIL);
+	foreach(lc, commit->files)
+	{
+		FsBuffer	path = {0};
+		const FsLakeFile *file = lfirst(lc);
+
+		(void) (fs_iceberg_partition_path(spec, file->entry.partition, &path) &&
+				fs_buffer_append_byte(&path, 0) && fs_iceberg_paths_add(&seen, path.data));
+		fs_buffer_free(&path);
+	}
+	n = (int) seen.count;
+	fs_iceberg_paths_free(&seen);
+	return Max(n, 1);			/* without a field there is one partition */
+}
+
+/* Makes the manifest of a commit's files: of the spec that the table has now, whatever others make of that until the commit. */
 static void
 make_manifest(FsLakeCommit *commit, FsLakeTable *table)
 {
@@ -198,6 +222,7 @@ make_manifest(FsLakeCommit *commit, FsLakeTable *table)
 	commit->manifest = fs_lake_table_name_manifest(table);
 	if (!fs_iceberg_spec(table->metadata, &spec, message))
 		fs_lake_throw("read the partitions of the table in the lake", message);
+	commit->npartitions = count_partitions(commit, &spec);
 	writer = fs_iceberg_manifest_create(table->metadata, spec.spec_id, false, commit->snapshot_id, message);
 	if (writer == NULL)
 		fs_lake_throw("begin a manifest", message);
@@ -321,32 +346,6 @@ put_list(FsLakeCommit *commit, FsLakeTable *base)
 	fs_object_store_put(base->store, commit->list, &body);
 }
 
-/* How many partitions the files are in. */
-static int
-count_partitions(const FsLakeCommit *commit, FsLakeTable *base)
-{
-	FsIcebergPaths seen = {0};
-	FsIcebergSpec spec;
-	char		message[FS_ICEBERG_MESSAGE_SIZE];
-	ListCell   *lc;
-	int			n;
-
-	if (!fs_iceberg_spec(base->metadata, &spec, message))
-		fs_lake_throw("read the partitions of the table in the lake", message);
-	foreach(lc, commit->files)
-	{
-		FsBuffer	path = {0};
-		const FsLakeFile *file = lfirst(lc);
-
-		(void) (fs_iceberg_partition_path(&spec, file->entry.partition, &path) &&
-				fs_buffer_append_byte(&path, 0) && fs_iceberg_paths_add(&seen, path.data));
-		fs_buffer_free(&path);
-	}
-	n = (int) seen.count;
-	fs_iceberg_paths_free(&seen);
-	return commit->files == NIL ? 0 : Max(n, 1);	/* without a field there is one partition */
-}
-
 /* See lake_table.h. */
 bool
 fs_lake_table_holds(const FsLakeTable *table, const char *location)
@@ -433,11 +432,11 @@ add_snapshot(FsLakeCommit *commit, FsLakeTable *base, int64 now)
 {
 	const FsIcebergProperty mark = {"feature_stream.export", commit->mark};
 	FsIcebergCommit change = {.snapshot_id = commit->snapshot_id, .now_ms = now,
-		.operation = commit->operation, .manifest_list = commit->list, .added_files = list_length(commit->files),
+		.operation = commit->operation, .manifest_list = commit->list, .changed_partitions = commit->npartitions,
+		.added_files = list_length(commit->files),
 		.added_rows = commit->rows, .added_bytes = commit->bytes, .summary = &mark, .nsummary = commit->mark != NULL};
 	char		message[FS_ICEBERG_MESSAGE_SIZE];
 
-	change.changed_partitions = count_partitions(commit, base);
 	change.removed_files = commit->removed.files;
 	change.removed_rows = commit->removed.rows;
 	change.removed_bytes = commit->removed.bytes;

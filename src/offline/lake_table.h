@@ -33,7 +33,10 @@ typedef struct FsLakeTable
 /* Reads the table whose metadata is there. */
 extern FsLakeTable *fs_lake_table_load(FsObjectStore *store, const char *location);
 
-/* A new table at 'base', a location, with a part of its own behind it: location and bytes of its first metadata are for the caller to put. */
+/*
+ * A new table at 'base', a location, with a part of its own behind it: location and bytes of its first metadata are for
+ * the caller to put.  'level': how its files are compressed, 0 when it is not to say so.
+ */
 typedef struct FsLakeNewTable
 {
 	char	   *uuid;
@@ -42,7 +45,7 @@ typedef struct FsLakeNewTable
 } FsLakeNewTable;
 
 extern void fs_lake_table_create(FsLakeNewTable *table, const char *base, const FsLakeColumn *columns, int ncolumns,
-								 ArrayType *partition_by, List *sort_by, const char *view);	/* 'sort_by': names of columns */
+								 ArrayType *partition_by, List *sort_by, const char *view, int level);	/* 'sort_by': names of columns */
 
 /* What is added to a table, and the files that say so. */
 typedef struct FsLakeCommit
@@ -52,6 +55,7 @@ typedef struct FsLakeCommit
 	List	   *files;			/* FsLakeFiles; a replacing commit may have none */
 	int64		rows;
 	int64		bytes;
+	int			npartitions;	/* that the files are in */
 	const char *mark;			/* of the snapshot's summary, under feature_stream.export; NULL: none */
 	int64		keep_age;		/* of snapshots, in ms; -1: as the table says */
 	int			keep_count;		/* likewise */

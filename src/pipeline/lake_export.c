@@ -51,7 +51,7 @@ create_table(FsLakeExport *export)
 	bool		is_made;
 
 	fs_lake_table_create(&table, table_base(export), export->columns, export->ncolumns,
-						 export->partition_by, sort_order(export), export->view_name);
+						 export->partition_by, sort_order(export), export->view_name, export->config->compression_level);
 	fs_lake_state_name(export, list_make1(table.location));
 	FS_FAULT("lake_named");
 	fs_object_store_put(export->store, table.location, &table.body);

@@ -232,6 +232,7 @@ List *
 fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadata)
 {
 	FsLakeRows *rows;
+	List	   *files;
 	ListCell   *lc;
 
 	fs_transaction_begin();
@@ -244,7 +245,8 @@ fs_lake_state_read(FsLakeExport *export, FsIcebergMetadata *metadata)
 	foreach(lc, export->chunks)
 		read_chunk(export, lfirst(lc), rows);
 	SPI_finish();
+	files = fs_lake_rows_finish(rows);
 	fs_transaction_end(export->context);
 	export->nans = fs_lake_rows_nans(rows);
-	return fs_lake_rows_finish(rows);
+	return files;
 }

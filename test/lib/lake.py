@@ -15,6 +15,8 @@ that share no code with the extension.
     lake.py contend URI CATALOG TABLE COUNT
     lake.py append URI CATALOG TABLE USER
     lake.py remove URI CATALOG TABLE USER
+    lake.py repartition URI CATALOG TABLE - [FIELD=add|remove ...]
+    lake.py summary URI CATALOG TABLE KEY
 
 URI is a libpq connection string of the database, KEY=VALUE are properties of
 PyIceberg's catalog.  "change" tags the current snapshot, and sets properties of
@@ -32,6 +34,8 @@ they are sorted whether they are, by that column and window_end; "reachable" how
 manifest lists, manifests and data files all snapshots have; "marks" how many chunks of the
 history snapshots say that they have, whether each but the first begins behind the one before, and the last chunk.  "contend" commits so many
 times, each as soon as it can.  "append" adds a row of a user, and "remove" takes out all of that user.
+"repartition" has the table partitioned by columns, too, or by fields no more; "summary" prints what
+the current snapshot's summary says.
 """
 import collections
 import datetime
@@ -263,11 +267,22 @@ def remove(uri, catalog, name, user, properties):
     print("removed")
 
 
+def repartition(uri, catalog, name, _, fields):
+    with load_table(uri, catalog, name, {}).update_spec() as update:
+        for field, what in fields.items():
+            {"add": update.add_identity, "remove": update.remove_field}[what](field)
+    print("repartitioned")
+
+
+def summary(uri, catalog, name, key, properties):
+    print(load_table(uri, catalog, name, properties).current_snapshot().summary[key])
+
+
 def main():
     command, uri, catalog, name, argument = (sys.argv[1:] + [""])[:5]
     commands = {"compare": compare, "files": files, "change": change, "schema": schema, "types": types, "widen": widen, "travel": travel, "watch": watch,
                 "sorted": sorted_files, "reachable": reachable, "marks": marks, "contend": contend,
-                "append": append, "remove": remove}
+                "append": append, "remove": remove, "repartition": repartition, "summary": summary}
     commands[command](uri, catalog, name, argument, dict(p.split("=", 1) for p in sys.argv[6:]))
 
 
