@@ -116,7 +116,7 @@ must_wait(FsParking *parking, const FsRecord *record, int64 now, FsWireHeader *i
 	if (record->value == NULL ||
 		!fs_wire_read(record->value, record->value_len, record->header, record->header_len, id, &wrong))
 		return false;			/* a dead letter, whatever the registry says */
-	if (likely(is_known(parking, id, now)))
+	if (likely(is_known(parking, id, now)) || !fs_wire_may_exist(id))
 		return false;
 	return is_wanted(parking, id) || fs_writer_schemas_load(parking->schemas, id) == NULL;
 }

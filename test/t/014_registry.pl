@@ -162,6 +162,7 @@ add_schema(14, click_schema('Click', qw(item_id)));
 add_schema(15, '"string"', references => [ { name => 'gone', subject => 'gone', version => 3 } ]);
 my $good = click('g', 'i', 'c');
 my @bad = ([ framed(99, $good), 'unknown_schema', qr/^the registry does not know schema 99$/ ],
+	[ framed(4294967295, $good), 'unknown_schema', qr/^no registry has a schema 4294967295: their numbers end at 2147483647$/ ],
 	[ $good, 'malformed', qr/^the record ends within|^the record does not begin with the number of a schema/ ],
 	[ '{"user_id": "u"}', 'malformed', qr/^the record does not begin with the number of a schema/ ],
 	[ pack('Cn', 0, 1), 'malformed', qr/^the record ends within the number of its schema/ ], [ '', 'malformed', qr/^the record is empty/ ],
@@ -184,6 +185,7 @@ for my $i (0 .. $#bad)
 	ok($reason eq $bad[$i][1] && $message =~ $bad[$i][2], "$bad[$i][1]: record $i") or diag("$reason: $message");
 }
 is(asked('/schemas/ids/99'), 1, 'what the registry does not know is not asked for again at once');
+is(asked('/schemas/ids/4294967295'), 0, 'nor what no registry can know at all');
 
 # --- Numbers in headers, GUIDs, schemas in pieces.
 my $guid = '0123456789abcdef0123456789abcdef';
