@@ -26,14 +26,29 @@ note_trouble(FsRegistryAnswer *answer, const char *message)
 	snprintf(answer->message, sizeof(answer->message), "%s", message);
 }
 
-/* The characters of a string, NUL-terminated; NULL when it is none, has a NUL, or memory is out. */
+/* There is a schema, but none to use: says why. */
+static void
+note_unusable(FsRegistryAnswer *answer, const char *message)
+{
+	note_trouble(answer, message);
+	answer->verdict = FS_REGISTRY_UNUSABLE;
+}
+
+/* Is it a string of characters that no text of ours can have? */
+static bool
+is_odd_string(const FsJsonToken *token)
+{
+	return fs_avro_is_string(token) && (token->seen & (FS_JSON_SEEN_NUL | FS_JSON_SEEN_SURROGATE)) != 0;
+}
+
+/* The characters of a string, NUL-terminated; NULL when it is none or an odd one, or memory is out. */
 static const char *
 take_string(FsRegistryAnswer *answer, const FsJsonToken *token)
 {
 	size_t		len;
 	char	   *out;
 
-	if (!fs_avro_is_string(token) || (token->seen & (FS_JSON_SEEN_NUL | FS_JSON_SEEN_SURROGATE)))
+	if (!fs_avro_is_string(token) || is_odd_string(token))
 		return NULL;
 	len = (size_t) (token->end - token->start) - 2;
 	out = fs_scratch_take(&answer->memory, len + 1);
@@ -74,23 +89,27 @@ read_reference(FsRegistryAnswer *answer, const FsJsonToken *object)
 	return true;
 }
 
-/* Reads the list of references; false when it is none. */
+/* Reads the list of references; false, and takes over why, when it is none or too long. */
 static bool
 read_references(FsRegistryAnswer *answer, const FsJsonToken *array)
 {
 	FsJsonToken element;
 	const char *p = NULL;
+	bool		is_list = array->kind == FS_JSON_NULL || fs_avro_is_array(array);
 
 	answer->nreferences = 0;
-	if (array->kind == FS_JSON_NULL)
-		return true;
-	if (!fs_avro_is_array(array))
-		return false;
-	while (fs_avro_next_element(array, &p, &element))
-		if (answer->nreferences == FS_REGISTRY_MAX_REFERENCES ||
-			!fs_avro_is_object(&element) || !read_reference(answer, &element))
+	while (is_list && array->kind != FS_JSON_NULL && fs_avro_next_element(array, &p, &element))
+	{
+		if (answer->nreferences == FS_REGISTRY_MAX_REFERENCES)
+		{
+			note_unusable(answer, "refers to too many others");
 			return false;
-	return true;
+		}
+		is_list = fs_avro_is_object(&element) && read_reference(answer, &element);
+	}
+	if (!is_list)
+		note_trouble(answer, "answers with references that are none");
+	return is_list;
 }
 
 /* Reads the body; false when it is not JSON. */
@@ -113,23 +132,26 @@ read_schema(FsRegistryAnswer *answer, const FsJsonToken *object)
 	FsJsonToken key;
 	FsJsonToken value;
 	const char *p = NULL;
+	bool		is_odd = false;
 
 	answer->type = "AVRO";
 	while (fs_avro_next_entry(object, &p, &key, &value))
 	{
 		if (fs_avro_key_is(&key, "schema"))
+		{
 			answer->schema = take_string(answer, &value);
+			is_odd = is_odd_string(&value);
+		}
 		else if (fs_avro_key_is(&key, "schemaType") && value.kind != FS_JSON_NULL)
 			answer->type = take_string(answer, &value);
 		else if (fs_avro_key_is(&key, "id") && !fs_avro_read_whole(&value, 0, INT32_MAX, &answer->id))
 			answer->id = 0;
 		else if (fs_avro_key_is(&key, "references") && !read_references(answer, &value))
-		{
-			note_trouble(answer, "answers with references that are none");
 			return;
-		}
 	}
-	if (answer->schema == NULL || answer->type == NULL)
+	if (is_odd)
+		note_unusable(answer, "has characters that no text can have");
+	else if (answer->schema == NULL || answer->type == NULL)
 		note_trouble(answer, "answers without a schema");
 	else
 		answer->verdict = FS_REGISTRY_SCHEMA;

@@ -4,7 +4,8 @@
  *
  * The interface is Confluent's, which others offer too.  An answer comes from
  * outside and may be anything; it says that there is a schema, that there is
- * none, or nothing that can be relied on.
+ * none, or nothing that can be relied on.  What a registry has and nobody can
+ * use is an answer, too: asking again would bring the same.
  */
 #ifndef FS_CORE_REGISTRY_ANSWER_H
 #define FS_CORE_REGISTRY_ANSWER_H
@@ -22,6 +23,7 @@ typedef enum FsRegistryVerdict
 {
 	FS_REGISTRY_SCHEMA,			/* there is one, or what else was asked for */
 	FS_REGISTRY_UNKNOWN,		/* the registry says that it has none */
+	FS_REGISTRY_UNUSABLE,		/* there is one, that nobody can use; 'message' says why */
 	FS_REGISTRY_TROUBLE			/* nothing was learned; 'message' says why */
 } FsRegistryVerdict;
 
@@ -44,7 +46,7 @@ typedef struct FsRegistryAnswer
 	int			nversions;
 	int			versions[FS_REGISTRY_MAX_VERSIONS];
 	const char *level;			/* of compatibility: "BACKWARD" ... */
-	char		message[FS_REGISTRY_MESSAGE_SIZE];	/* what follows "the registry "; valid UTF-8 */
+	char		message[FS_REGISTRY_MESSAGE_SIZE];	/* what follows "the registry ", or the schema's name; valid UTF-8 */
 	const char *words;			/* its own for what is wrong, valid UTF-8; NULL: none */
 	FsScratch	memory;			/* of all texts */
 } FsRegistryAnswer;

@@ -47,6 +47,8 @@ typedef struct FsHttpRequest
 typedef struct FsHttpAnswer
 {
 	int			status;			/* 0: there is no answer, 'error' says why */
+	int			cut_status;		/* then, when its body was longer than max_body: its status; else 0 */
+	char		cut_first;		/* what that body begins with, behind blanks; 0: it had nothing else */
 	bool		has_connected;	/* for this request: it may have been sent over an older connection before, in vain or not */
 	const char *body;			/* valid until the next request; NULL when there is none */
 	size_t		len;

@@ -7,7 +7,7 @@
  * any worker may have put it; then the registry is asked.  Until it has answered
  * the partition is parked: it stands before the record, holds the watermark as
  * any partition does that is not idle, and the others go on.  Only the registry's
- * own word that there is no such schema makes dead letters.
+ * own word makes dead letters: that there is no such schema, or one of no use.
  *
  * What is stored is never asked for again, so that streams run and restart
  * without the registry as long as they meet no new schema.
@@ -166,6 +166,7 @@ take_result(FsShard *shard)
 			fs_writer_schemas_store(parking->schemas, &result->id, result->type, result->texts, result->ntexts);
 			break;
 		case FS_REGISTRY_HAS_NONE:
+		case FS_REGISTRY_HAS_USELESS:
 			fs_writer_schemas_note_unknown(parking->schemas, &result->id, result->message,
 										   fs_clock_monotonic() + UNKNOWN_TIME);
 			break;

@@ -233,7 +233,24 @@ keep_first(FsRegistry *registry)
 	}
 }
 
-/* Keeps an answer as the current piece; false when it is all too much. */
+/* How the schema is called in messages. */
+static const char *
+name_schema(const FsRegistry *registry, char *name)
+{
+	return registry->pieces[0].subject != NULL ? "the schema" : fs_writer_schema_name(name, &registry->result.id);
+}
+
+/* The schema cannot be used by anybody, with all that it refers to: 'why' follows its name. */
+static void
+note_useless(FsRegistry *registry, const char *why)
+{
+	char		name[FS_SCHEMA_NAME_SIZE];
+
+	registry->result.outcome = FS_REGISTRY_HAS_USELESS;
+	snprintf(registry->result.message, sizeof(registry->result.message), "%s %s", name_schema(registry, name), why);
+}
+
+/* Keeps an answer as the current piece; false, and notes why, when it is all too much. */
 static bool
 keep_piece(FsRegistry *registry)
 {
@@ -242,7 +259,10 @@ keep_piece(FsRegistry *registry)
 
 	registry->bytes += strlen(answer->schema);
 	if (registry->bytes > FS_AVRO_MAX_TEXT)
+	{
+		note_useless(registry, "is too large: with all that it refers to it has more than 1 MB");
 		return false;
+	}
 	piece->text = pstrdup(answer->schema);
 	piece->references = palloc(sizeof(int) * Max(answer->nreferences, 1));
 	for (int i = 0; i < answer->nreferences; i++)
@@ -250,7 +270,10 @@ keep_piece(FsRegistry *registry)
 		int			at = find_piece(registry, &answer->references[i]);
 
 		if (at < 0)
+		{
+			note_useless(registry, "refers to too many others, with all that these refer to");
 			return false;
+		}
 		piece->references[piece->nreferences++] = at;
 	}
 	if (registry->current == 0)
@@ -282,13 +305,27 @@ finish(FsRegistry *registry)
 	registry->result.outcome = FS_REGISTRY_HAS_IT;
 }
 
+/* What is the matter with the current piece: 'why' follows its name. */
+static void
+note_useless_piece(FsRegistry *registry, const char *why)
+{
+	const Piece *piece = &registry->pieces[registry->current];
+
+	if (registry->current == 0)
+		note_useless(registry, why);
+	else
+		note_useless(registry, psprintf("refers to version %d of subject \"%.*s\", which %s", piece->version,
+										pg_mbcliplen(piece->subject, strlen(piece->subject), 100),
+										piece->subject, why));
+}
+
 /* The registry has no such schema, or not all that belongs to it. */
 static void
 note_unknown(FsRegistry *registry)
 {
 	const Piece *piece = &registry->pieces[registry->current];
 	char		name[FS_SCHEMA_NAME_SIZE];
-	const char *of = registry->pieces[0].subject != NULL ? "the schema" : fs_writer_schema_name(name, &registry->result.id);
+	const char *of = name_schema(registry, name);
 	char	   *message = registry->result.message;
 	size_t		size = sizeof(registry->result.message);
 
@@ -313,33 +350,50 @@ note_away(FsRegistry *registry, const char *why)
 	registry->failures++;
 }
 
-/* Takes in the answer about the current piece. */
+/* Takes in what was answered about the current piece. */
+static void
+take_piece(FsRegistry *registry)
+{
+	switch (registry->answer->verdict)
+	{
+		case FS_REGISTRY_SCHEMA:
+			if (!keep_piece(registry))
+				break;
+			if (++registry->current == registry->npieces)
+				finish(registry);
+			else
+				ask_piece(registry);
+			break;
+		case FS_REGISTRY_UNKNOWN:
+			note_unknown(registry);
+			break;
+		case FS_REGISTRY_UNUSABLE:
+			note_useless_piece(registry, registry->answer->message);
+			break;
+		case FS_REGISTRY_TROUBLE:
+			note_away(registry, registry->answer->message);
+			break;
+	}
+}
+
+/*
+ * Takes in the answer to a request.  One that is too long is a schema when it is
+ * an object, as all schemas come; anything else would be somebody else's words.
+ */
 static void
 take_answer(FsRegistry *registry, const FsHttpAnswer *http)
 {
-	FsRegistryAnswer *answer = registry->answer;
-
-	if (http->status == 0)
-	{
+	if (http->cut_status == 200 && http->cut_first == '{')
+		note_useless_piece(registry, "is too large: the registry answers with more than 4 MB");
+	else if (http->status == 0)
 		note_away(registry, http->error);
-		return;
-	}
-	fs_registry_answer_read(answer, http->status, registry->pieces[registry->current].subject != NULL,
-							http->body, http->len);
-	if (answer->verdict == FS_REGISTRY_TROUBLE)
-	{
-		note_away(registry, answer->message);
-		return;
-	}
-	if (answer->verdict == FS_REGISTRY_UNKNOWN)
-		note_unknown(registry);
-	else if (!keep_piece(registry))
-		note_away(registry, "has a schema that is too large, with all that it refers to");
-	else if (++registry->current == registry->npieces)
-		finish(registry);
 	else
-		ask_piece(registry);
-	if (registry->result.outcome == FS_REGISTRY_HAS_IT || registry->result.outcome == FS_REGISTRY_HAS_NONE)
+	{
+		fs_registry_answer_read(registry->answer, http->status,
+								registry->pieces[registry->current].subject != NULL, http->body, http->len);
+		take_piece(registry);
+	}
+	if (registry->result.outcome != FS_REGISTRY_NOTHING && registry->result.outcome != FS_REGISTRY_AWAY)
 		registry->failures = 0;
 }
 

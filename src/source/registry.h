@@ -21,6 +21,7 @@ typedef enum FsRegistryOutcome
 	FS_REGISTRY_NOTHING,		/* nothing new */
 	FS_REGISTRY_HAS_IT,			/* 'type' and 'texts' */
 	FS_REGISTRY_HAS_NONE,		/* 'message': a sentence about the schema */
+	FS_REGISTRY_HAS_USELESS,	/* likewise; there is one, of no use to anybody */
 	FS_REGISTRY_AWAY			/* 'message': what is the matter with the registry; ask again later */
 } FsRegistryOutcome;
 

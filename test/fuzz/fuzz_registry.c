@@ -6,8 +6,8 @@
  * test/fuzz/fuzz_registry.c, all files of src/core, -lm.  With -DFS_FUZZ_MAIN and
  * any compiler: a driver that mutates a few answers at random, [seed [rounds]].
  *
- * An answer is what was asked for, "there is none" for a 404 alone, or trouble
- * with a reason; what it holds are valid texts.
+ * An answer is what was asked for, "there is none" for a 404 alone, of no use or
+ * trouble with a reason; what it holds are valid texts.
  */
 #include "core/registry_answer.h"
 #include "fuzz.h"
@@ -51,6 +51,11 @@ check_answer(const FsRegistryAnswer *answer, int status, int question)
 			break;
 		case FS_REGISTRY_UNKNOWN:
 			require(status == 404, "only a 404 says that there is none");
+			break;
+		case FS_REGISTRY_UNUSABLE:
+			require(status == 200 && question < 2, "what nobody can use is there");
+			require(answer->message[0] != '\0', "nobody can use it for a reason");
+			require_text(answer->message, "which is text");
 			break;
 		case FS_REGISTRY_TROUBLE:
 			require(answer->message[0] != '\0', "trouble has a reason");

@@ -160,6 +160,11 @@ add_schema(12, '{"type": "record", "name": "Click", "fields": [{"name": "user_id
 add_schema(13, click_schema('Click', qw(user_id item_id:int)));
 add_schema(14, click_schema('Click', qw(item_id)));
 add_schema(15, '"string"', references => [ { name => 'gone', subject => 'gone', version => 3 } ]);
+add_schema(16, '"string"', references => [ map { { name => "n$_", subject => "s$_", version => 1 } } 1 .. 257 ]);
+add_schema(17, '"string"', references => [ { name => 'large', subject => 'large', version => 1 } ]);
+add_schema(18, qq("s\0tring"));
+$registry->answer('/subjects/large/versions/1?deleted=true', 200, { schema => '{"type": "string", "doc": "%FILL%"}' }, 1024 * 1024);
+$registry->answer('/schemas/ids/19', 200, { schema => '{"type": "string", "doc": "%FILL%"}' }, 5 * 1024 * 1024);
 my $good = click('g', 'i', 'c');
 my @bad = ([ framed(99, $good), 'unknown_schema', qr/^the registry does not know schema 99$/ ],
 	[ framed(4294967295, $good), 'unknown_schema', qr/^no registry has a schema 4294967295: their numbers end at 2147483647$/ ],
@@ -172,6 +177,10 @@ my @bad = ([ framed(99, $good), 'unknown_schema', qr/^the registry does not know
 	[ framed(13, avro_bytes('u') . avro_long(7) . avro_long($now * 1000)), 'bad_value', qr/^field "item_id" was written as int, which cannot be read as string$/ ],
 	[ framed(14, click('i')), 'missing_field', qr/^field "user_id" is missing$/ ],
 	[ framed(15, $good), 'unknown_schema', qr/^schema 15 refers to version 3 of subject "gone", which the registry does not know$/ ],
+	[ framed(16, $good), 'unknown_schema', qr/^schema 16 refers to too many others$/ ],
+	[ framed(17, $good), 'unknown_schema', qr/^schema 17 is too large: with all that it refers to it has more than 1 MB$/ ],
+	[ framed(18, $good), 'unknown_schema', qr/^schema 18 has characters that no text can have$/ ],
+	[ framed(19, $good), 'unknown_schema', qr/^schema 19 is too large: the registry answers with more than 4 MB$/ ],
 	[ undef, 'tombstone', qr/no value/ ],
 	[ $good, 'malformed', qr/^the record has a header "__value_schema_id" that is no schema's number/, { __value_schema_id => 'x' } ]);
 produce('clicks', map { ([ 0, $_->[0], $_->[3] ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]) } @bad);

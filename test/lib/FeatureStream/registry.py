@@ -1,7 +1,7 @@
 """A schema registry that does as it is told: registry.py PORT DIRECTORY.
 
 DIRECTORY/control.json says what it holds and how it answers, and is read anew for each request:
-  {"mode": "ok", "user": "u:p" or null, "answers": {path: [status, body]}}
+  {"mode": "ok", "user": "u:p" or null, "answers": {path: [status, body, n]}}, with n bytes in the place of %FILL%
 Every request becomes a line of DIRECTORY/requests: time TAB path TAB user TAB body, as JSON.
 Paths of requests that are not GET begin with the method: "POST /subjects/s/versions".
 With DIRECTORY/tls.pem (key and certificate) it speaks TLS.
@@ -75,9 +75,9 @@ class Handler(BaseHTTPRequestHandler):
         elif control["user"] is not None and user != control["user"]:
             self.answer(401, '{"error_code": 40101, "message": "who are you"}')
         else:
-            status, body = control["answers"].get(
-                path, [404, '{"error_code": 40403, "message": "Schema not found"}'])
-            self.answer(status, body)
+            status, body, size = control["answers"].get(
+                path, [404, '{"error_code": 40403, "message": "Schema not found"}', 0])
+            self.answer(status, body.replace("%FILL%", "x" * size))
 
     def handle(self):
         try:
