@@ -4,7 +4,8 @@
  *
  * Only a 404 with the registry's own code for it says that there is no such
  * schema.  Any other 404 is a wrong path, or a proxy before the registry: a fault
- * of the configuration, for which no record is to blame.
+ * of the configuration, for which no record is to blame; or a question that the
+ * registry has no ear for (source/registry.c).
  */
 #include "core/registry_answer.h"
 
@@ -234,6 +235,21 @@ fs_registry_answer_read(FsRegistryAnswer *answer, int status, bool is_reference,
 		read_schema(answer, &object);
 }
 
+/* Is the answer an array?  Else takes over why not: 'without' is what is missing in an object. */
+static bool
+is_answered_array(FsRegistryAnswer *answer, int status, bool is_of_subject, const char *body, size_t len,
+				  const char *without, FsJsonToken *array)
+{
+	if (status == 200 && scan_body(body, len, array) && fs_avro_is_array(array))
+	{
+		begin_answer(answer);
+		return true;
+	}
+	if (is_answered(answer, status, is_of_subject, body, len, array))
+		note_trouble(answer, without);
+	return false;
+}
+
 /* See registry_answer.h. */
 void
 fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body, size_t len)
@@ -242,13 +258,8 @@ fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body
 	FsJsonToken element;
 	const char *p = NULL;
 
-	if (status != 200 || !scan_body(body, len, &array) || !fs_avro_is_array(&array))
-	{
-		if (is_answered(answer, status, true, body, len, &array))
-			note_trouble(answer, "answers without versions");
+	if (!is_answered_array(answer, status, true, body, len, "answers without versions", &array))
 		return;
-	}
-	begin_answer(answer);
 	while (fs_avro_next_element(&array, &p, &element))
 	{
 		if (answer->nversions == FS_REGISTRY_MAX_VERSIONS)
@@ -263,6 +274,23 @@ fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body
 		}
 	}
 	answer->verdict = FS_REGISTRY_SCHEMA;
+}
+
+/* See registry_answer.h. */
+void
+fs_registry_types_read(FsRegistryAnswer *answer, int status, const char *body, size_t len)
+{
+	FsJsonToken array;
+	FsJsonToken element;
+	const char *p = NULL;
+
+	if (!is_answered_array(answer, status, false, body, len, "answers without types of schemas", &array))
+		return;
+	while (fs_avro_next_element(&array, &p, &element))
+		if (fs_avro_is_string(&element) && fs_avro_key_is(&element, "AVRO"))
+			answer->verdict = FS_REGISTRY_SCHEMA;
+	if (answer->verdict != FS_REGISTRY_SCHEMA)
+		note_trouble(answer, "answers without the type AVRO");
 }
 
 /* See registry_answer.h. */

@@ -59,10 +59,11 @@ typedef struct FsRegistryAnswer
 extern void fs_registry_answer_read(FsRegistryAnswer *answer, int status, bool is_reference,
 									const char *body, size_t len);
 
-/* The same for the numbers of a subject's versions, for its compatibility, and for the number of a schema just published. */
+/* The same for the numbers of a subject's versions, for its compatibility, for the number of a schema just published, and for "AVRO" among the types of schemas. */
 extern void fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
 extern void fs_registry_level_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
 extern void fs_registry_id_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
+extern void fs_registry_types_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
 extern void fs_registry_answer_free(FsRegistryAnswer *answer);
 
 #endif							/* FS_CORE_REGISTRY_ANSWER_H */

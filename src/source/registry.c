@@ -6,6 +6,10 @@
  * What a schema refers to are versions of subjects, which may refer to others.
  * The pieces are asked for one after the other, each once, and put in order when
  * all are there.
+ *
+ * Not every registry has GUIDs.  One that has not takes a GUID for a wrong path,
+ * and so does a proxy that leads nowhere: which of the two says a question that
+ * every registry has an answer to.
  */
 #include "postgres.h"
 
@@ -47,6 +51,7 @@ struct FsRegistry
 
 	/* The question under way */
 	int			current;		/* piece asked for */
+	bool		is_probing;		/* instead, whether this is a registry at all */
 	int			npieces;
 	Piece	   *pieces;			/* FS_REGISTRY_MAX_REFERENCES + 1 */
 	size_t		bytes;
@@ -172,6 +177,7 @@ begin_question(FsRegistry *registry, const FsWireHeader *id, const char *subject
 	registry->pieces = palloc0(sizeof(Piece) * (FS_REGISTRY_MAX_REFERENCES + 1));
 	registry->npieces = 1;
 	registry->current = 0;
+	registry->is_probing = false;
 	registry->bytes = 0;
 	registry->is_busy = true;
 	registry->pieces[0].subject = subject == NULL ? NULL : pstrdup(subject);
@@ -350,9 +356,24 @@ note_away(FsRegistry *registry, const char *why)
 	registry->failures++;
 }
 
+/* Is it a GUID that is asked for? */
+static bool
+is_about_guid(const FsRegistry *registry)
+{
+	return registry->current == 0 && registry->pieces[0].subject == NULL && registry->result.id.kind == FS_WIRE_GUID;
+}
+
+/* Finds out who says that there is no such page. */
+static void
+probe(FsRegistry *registry)
+{
+	registry->is_probing = true;
+	fs_http_get(registry->http, "/schemas/types");
+}
+
 /* Takes in what was answered about the current piece. */
 static void
-take_piece(FsRegistry *registry)
+take_piece(FsRegistry *registry, int status)
 {
 	switch (registry->answer->verdict)
 	{
@@ -371,9 +392,22 @@ take_piece(FsRegistry *registry)
 			note_useless_piece(registry, registry->answer->message);
 			break;
 		case FS_REGISTRY_TROUBLE:
-			note_away(registry, registry->answer->message);
+			if (status == 404 && is_about_guid(registry))
+				probe(registry);
+			else
+				note_away(registry, registry->answer->message);
 			break;
 	}
+}
+
+/* Takes in whether it was a registry that knows no GUIDs: any words of a registry's own will do. */
+static void
+take_probe(FsRegistry *registry)
+{
+	if (registry->answer->verdict == FS_REGISTRY_TROUBLE)
+		note_away(registry, registry->answer->message);
+	else
+		note_unknown(registry);
 }
 
 /*
@@ -383,15 +417,20 @@ take_piece(FsRegistry *registry)
 static void
 take_answer(FsRegistry *registry, const FsHttpAnswer *http)
 {
-	if (http->cut_status == 200 && http->cut_first == '{')
+	if (http->cut_status == 200 && http->cut_first == '{' && !registry->is_probing)
 		note_useless_piece(registry, "is too large: the registry answers with more than 4 MB");
 	else if (http->status == 0)
 		note_away(registry, http->error);
+	else if (registry->is_probing)
+	{
+		fs_registry_types_read(registry->answer, http->status, http->body, http->len);
+		take_probe(registry);
+	}
 	else
 	{
 		fs_registry_answer_read(registry->answer, http->status,
 								registry->pieces[registry->current].subject != NULL, http->body, http->len);
-		take_piece(registry);
+		take_piece(registry, http->status);
 	}
 	if (registry->result.outcome != FS_REGISTRY_NOTHING && registry->result.outcome != FS_REGISTRY_AWAY)
 		registry->failures = 0;

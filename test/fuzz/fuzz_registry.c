@@ -76,13 +76,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	status = statuses[data[0] % (sizeof(statuses) / sizeof(statuses[0]))];
-	question = data[1] % 5;
+	question = data[1] % 6;
 	if (question == 2)
 		fs_registry_versions_read(&answer, status, (const char *) data + 2, size - 2);
 	else if (question == 3)
 		fs_registry_level_read(&answer, status, (const char *) data + 2, size - 2);
 	else if (question == 4)
 		fs_registry_id_read(&answer, status, (const char *) data + 2, size - 2);
+	else if (question == 5)
+		fs_registry_types_read(&answer, status, (const char *) data + 2, size - 2);
 	else
 		fs_registry_answer_read(&answer, status, question == 1, (const char *) data + 2, size - 2);
 	check_answer(&answer, status, question);
@@ -103,6 +105,7 @@ static const char *const seeds[] = {
 	"\x01" "\x02[1,2,30]",
 	"\x01" "\x03{\"compatibilityLevel\":\"FULL\"}",
 	"\x01" "\x04{\"id\":17,\"version\":2}",
+	"\x01" "\x05[\"JSON\",\"PROTOBUF\",\"AVRO\"]",
 	"\x05" "\x04{\"error_code\":409,\"message\":\"Schema being registered is incompatible: [{errorType:'X'}]\"}"
 };
 

@@ -230,6 +230,40 @@ wait_for_read($node, 'clicks', $read);
 query_is($node, q(SELECT string_agg(event ->> 'user_id', ' ' ORDER BY event ->> 'user_id') FROM feature_stream.read_event_log('clicks') WHERE event ->> 'user_id' LIKE 'by-%'),
 	'by-guid by-header by-id', 'GUIDs and headers name schemas, too');
 
+# --- A GUID that a registry has never heard of, and registries that know of no GUIDs at all.
+my $bad_count = @bad;
+
+# Waits until all is read, and holds the newest dead letters against what they should say.
+sub newest_letters_are
+{
+	my ($name, @messages) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	wait_for_read($node, 'clicks', $read);
+	$bad_count += @messages;
+	return query_is($node, sprintf(q(SELECT message FROM (SELECT "offset", message FROM feature_stream.dead_letter WHERE stream = 'clicks'::regclass
+		AND reason = 'unknown_schema' AND partition = 0 ORDER BY "offset" DESC LIMIT %d) d ORDER BY "offset"), scalar @messages), join("\n", @messages), $name);
+}
+produce('clicks', [ 0, pack('CH*', 1, 'a' x 32) . $good ]);
+newest_letters_are('a GUID that the registry does not know', 'the registry does not know schema aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa');
+is(asked('/schemas/types'), 0, 'by its own words');
+$registry->set_mode('lost');
+produce('clicks', [ 0, pack('CH*', 1, 'b' x 32) . $good ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]);
+wait_for_parked('waits for schema bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb: the registry answers with status 404');
+pass('where nothing answers but a 404, a GUID waits');
+$registry->set_mode('plain');
+newest_letters_are('where there is a registry which has no GUIDs, it does not', 'the registry does not know schema bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb');
+produce('clicks', [ 0, framed(98, $good) ], [ 0, framed(2147483648, $good) ]);
+newest_letters_are('nor do numbers', 'the registry does not know schema 98', 'no registry has a schema 2147483648: their numbers end at 2147483647');
+
+# --- A way out for who cannot wait: the schema's row, with a type that is no Avro.
+$registry->set_mode('lost');
+produce('clicks', [ 0, framed(97, $good) ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]);
+wait_for_parked('waits for schema 97: the registry answers with status 404');
+$node->safe_psql('postgres', sprintf(q(INSERT INTO feature_stream.registry_schema (registry, id, schema_type, schema) VALUES ('%s', '97', 'none', '')), $registry->url));
+newest_letters_are('a partition is set free by hand', 'schema 97 is of type none, not Avro');
+$registry->set_mode('ok');
+
 # --- A single event is judged by what is known.
 my $hex = unpack('H*', framed(1, $good));
 query_is($node, "SELECT verdict FROM feature_stream.test_event('clicks', '\\x$hex') WHERE kind = 'event'", 'accepted', 'test_event() reads a record of a known schema');
@@ -274,7 +308,7 @@ $registry->set_mode('ok');
 $node->start;
 wait_for_read($node, 'clicks', $read);
 query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.partition_position
-	WHERE stream = 'clicks'::regclass), 't|' . @bad, 'all that was read is accounted for');
+	WHERE stream = 'clicks'::regclass), "t|$bad_count", 'all that was read is accounted for');
 query_is($node, q(SELECT count(*) FROM feature_stream.verify_feature_view('click_features') WHERE problem IS NOT NULL), 0, 'and features are right');
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 unlike($log, qr/TRAP:|terminated by signal|PANIC/, 'no process failed');

@@ -132,6 +132,14 @@ check_others(void)
 	strcat(versions, "1]");
 	fs_registry_versions_read(&answer, 200, versions, strlen(versions));
 	CHECK(answer.verdict == FS_REGISTRY_TROUBLE && strstr(answer.message, "too many") != NULL);
+	fs_registry_types_read(&answer, 200, "[\"JSON\", \"AVRO\"]", 16);
+	CHECK(answer.verdict == FS_REGISTRY_SCHEMA);
+	fs_registry_types_read(&answer, 200, "[\"JSON\", 7]", 11);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE && strstr(answer.message, "without the type AVRO") != NULL);
+	fs_registry_types_read(&answer, 200, "{\"AVRO\": 1}", 11);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE && strstr(answer.message, "without types") != NULL);
+	fs_registry_types_read(&answer, 404, "[\"AVRO\"]", 8);
+	CHECK(answer.verdict == FS_REGISTRY_TROUBLE && strstr(answer.message, "status 404") != NULL);
 	fs_registry_level_read(&answer, 200, "{\"compatibilityLevel\": \"FULL\"}", 30);
 	CHECK(answer.verdict == FS_REGISTRY_SCHEMA && strcmp(answer.level, "FULL") == 0);
 	fs_registry_answer_free(&answer);
