@@ -26,6 +26,10 @@
 #define FIRST_PAUSE		(1000 * INT64CONST(1000))	/* us, after a failure */
 #define LONGEST_PAUSE	(5 * FIRST_PAUSE)
 
+/* What a registry does not know it is asked for so often in the long run, whatever the records hold, and so much at once. */
+#define VAIN_PAUSE		(10 * INT64CONST(1000)) /* us */
+#define VAIN_BURST		(100 * VAIN_PAUSE)
+
 /* The schema itself, which is the first, or one that it refers to. */
 typedef struct Piece
 {
@@ -48,6 +52,7 @@ struct FsRegistry
 	bool		is_busy;
 	int			failures;		/* in a row */
 	int64		ready_at;		/* fs_clock_monotonic() */
+	int64		vain_until;		/* likewise: questions in vain so far, VAIN_PAUSE for each, are paid for then */
 
 	/* The question under way */
 	int			current;		/* piece asked for */
@@ -356,6 +361,14 @@ note_away(FsRegistry *registry, const char *why)
 	registry->failures++;
 }
 
+/* The registry was asked in vain: the next question waits if there were too many. */
+static void
+note_vain(FsRegistry *registry)
+{
+	registry->vain_until = Max(registry->vain_until, fs_clock_monotonic()) + VAIN_PAUSE;
+	registry->ready_at = registry->vain_until - VAIN_BURST;
+}
+
 /* Is it a GUID that is asked for? */
 static bool
 is_about_guid(const FsRegistry *registry)
@@ -432,6 +445,8 @@ take_answer(FsRegistry *registry, const FsHttpAnswer *http)
 								registry->pieces[registry->current].subject != NULL, http->body, http->len);
 		take_piece(registry, http->status);
 	}
+	if (registry->result.outcome == FS_REGISTRY_HAS_NONE || registry->result.outcome == FS_REGISTRY_HAS_USELESS)
+		note_vain(registry);
 	if (registry->result.outcome != FS_REGISTRY_NOTHING && registry->result.outcome != FS_REGISTRY_AWAY)
 		registry->failures = 0;
 }
@@ -461,5 +476,11 @@ fs_registry_drive(FsRegistry *registry)
 int
 fs_registry_wait(FsRegistry *registry, FsHttpSocket *sockets, long *timeout)
 {
-	return registry->is_busy ? fs_http_wait(registry->http, sockets, timeout) : 0;
+	int64		pause = registry->ready_at - fs_clock_monotonic();
+
+	if (registry->is_busy)
+		return fs_http_wait(registry->http, sockets, timeout);
+	if (pause > 0)
+		*timeout = Min(*timeout, (long) (pause / 1000 + 1));
+	return 0;
 }

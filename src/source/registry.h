@@ -4,7 +4,8 @@
  *		versions of subjects.
  *
  * One schema at a time; what it refers to is asked for with it.  While the
- * registry is away it is asked at most once a second, and ever less often.
+ * registry is away it is asked at most once a second, and ever less often; what
+ * it does not know it is asked for 100 times a second at most, but for a burst.
  */
 #ifndef FS_SOURCE_REGISTRY_H
 #define FS_SOURCE_REGISTRY_H

@@ -256,6 +256,22 @@ newest_letters_are('where there is a registry which has no GUIDs, it does not', 
 produce('clicks', [ 0, framed(98, $good) ], [ 0, framed(2147483648, $good) ]);
 newest_letters_are('nor do numbers', 'the registry does not know schema 98', 'no registry has a schema 2147483648: their numbers end at 2147483647');
 
+# --- A storm of junk, each record with a number of its own: neither does it flood the registry, nor does it push out the
+# programs of schemas that are used: that of schema 1 has no row any more to be made from.
+$registry->set_mode('ok');
+$node->safe_psql('postgres', q(CREATE TABLE kept_schema AS SELECT * FROM feature_stream.registry_schema WHERE id = '1';
+	DELETE FROM feature_stream.registry_schema WHERE id = '1'));
+my @junk = (10000 .. 10559);
+produce('clicks', map { ([ 0, framed($_, $good) ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]) } @junk);
+newest_letters_are('what it does not know is a dead letter each', map { "the registry does not know schema $_" } @junk);
+my @times = sort { $a <=> $b } map { $_->[0] } grep { $_->[1] =~ m{^/schemas/ids/10\d\d\d$} } $registry->requests;
+# A hundred at once, then as many a second.
+cmp_ok($times[-1] - $times[0], '>=', (@junk - 101) / 100 - 0.1, 'is asked for a hundred times a second at most');
+# What it said may be forgotten before the records are read, once, as there are more than are kept.
+cmp_ok(scalar(@times), '<=', @junk + 64, 'and for hardly any of them twice');
+is(asked('/schemas/ids/1'), 1, 'those that are known stay known');
+$node->safe_psql('postgres', q(INSERT INTO feature_stream.registry_schema TABLE kept_schema));
+
 # --- A way out for who cannot wait: the schema's row, with a type that is no Avro.
 $registry->set_mode('lost');
 produce('clicks', [ 0, framed(97, $good) ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]);
