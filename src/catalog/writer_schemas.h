@@ -4,7 +4,7 @@
  *
  * A schema is known to the database by its row in feature_stream.registry_schema,
  * and to a process once it has been compiled for the stream's columns.  Looking
- * one up takes a few nanoseconds.  Whoever asks the registry (pipeline/parking.c)
+ * one up takes a few nanoseconds.  Whoever asks the registry (pipeline/wanted.c)
  * stores what it learned here.
  */
 #ifndef FS_CATALOG_WRITER_SCHEMAS_H

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use FeatureStream;
+use FeatureStream::ClickHistory;
 use JSON::PP ();
 use Test::More;
 use Time::HiRes ();
@@ -279,6 +280,28 @@ wait_for_parked('waits for schema 97: the registry answers with status 404');
 $node->safe_psql('postgres', sprintf(q(INSERT INTO feature_stream.registry_schema (registry, id, schema_type, schema) VALUES ('%s', '97', 'none', '')), $registry->url));
 newest_letters_are('a partition is set free by hand', 'schema 97 is of type none, not Avro');
 $registry->set_mode('ok');
+
+# --- What was written before a stream began, read back for a view of it: the schemas that it names are asked for, too.
+add_schema($_, click_schema('Click', qw(user_id item_id))) for 31, 32;
+$kafka->create_topic('old', 2);
+$kafka->produce_records('old', [ map { { partition => $_ % 2, value => framed($_ % 10 == 9 ? 33 : $_ < 20 ? 31 : 32, click('u' . $_ % 3, 'i')) } } 0 .. 39 ]);
+$registry->set_mode('error');
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE old (user_id text NOT NULL, item_id text NOT NULL, clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
+	SERVER kafka OPTIONS (topic 'old', event_time 'clicked_at', idle_after '1 day', start 'latest', format 'avro');
+	SELECT feature_stream.create_feature_view('old_features', 'SELECT user_id, count(*) AS n FROM old GROUP BY user_id',
+		windows => '{30 min}', slide => '1 min', backfill_from => 'earliest')));
+$node->poll_query_until('postgres', q(SELECT state = 'failed' AND error ~ '^partition \d waits for schema 3[13]: the registry answers with status 500'
+	FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass)) or die $node->safe_psql('postgres', 'TABLE feature_stream.stat_progress_backfill');
+query_is($node, q(SELECT refused_count FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass), 0, 'old records wait for their schemas, and the progress says so');
+$registry->set_mode('ok');
+$node->poll_query_until('postgres', q(SELECT state = 'waiting' FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass)) or die 'they are not read';
+query_is($node, q(SELECT offsets_done, read_count, refused_count, error, refused_example ~ 'unknown_schema: the registry does not know schema 33$'
+	FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass), '40|40|4||t', 'they are read when the registry answers; but for what it does not know');
+$node->safe_psql('postgres', sprintf('SELECT feature_stream.set_test_clock(to_timestamp(%d))', $now + 120));
+$kafka->produce_records('old', [ map { { partition => $_, value => framed(32, avro_bytes('v') . avro_bytes('i') . avro_long(($now + 100) * 1000)) } } 0, 1 ]);
+wait_for_filled($node, 'old_features');
+query_is($node, q(SELECT sum(n_30m), bool_and(complete) FROM old_features_history WHERE window_end = '2024-01-15 12:41:00+00'), '36|t', 'and count');
 
 # --- A single event is judged by what is known.
 my $hex = unpack('H*', framed(1, $good));
