@@ -97,11 +97,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #define MAX_SIZE 4096
 
 static const char *const seeds[] = {
-	"\x01" "\x05{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\",\\\"fields\\\":[]}\",\"schemaType\":\"AVRO\",\"id\":7}",
+	"\x01" "\x06{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\",\\\"fields\\\":[]}\",\"schemaType\":\"AVRO\",\"id\":7}",
 	"\x01" "\x01{\"schema\":\"\\u00fc\\ud83d\\ude00\",\"references\":[{\"name\":\"a\",\"subject\":\"b\",\"version\":1},{\"name\":\"c\",\"subject\":\"d\\/e\",\"version\":22}]}",
-	"\x03" "\x05{\"error_code\":40403,\"message\":\"Schema not found\"}",
+	"\x03" "\x06{\"error_code\":40403,\"message\":\"Schema not found\"}",
 	"\x04" "\x01{\"error_code\":40402,\"message\":\"Version not found\"}",
-	"\x05" "\x05{\"error_code\":50001,\"message\":\"no storage\"}",
+	"\x05" "\x06{\"error_code\":50001,\"message\":\"no storage\"}",
 	"\x01" "\x02[1,2,30]",
 	"\x01" "\x03{\"compatibilityLevel\":\"FULL\"}",
 	"\x01" "\x04{\"id\":17,\"version\":2}",
