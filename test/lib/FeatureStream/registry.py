@@ -23,6 +23,7 @@ none = [404, '{"error_code": 40403, "message": "Schema not found"}', 0]
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
