@@ -215,6 +215,10 @@ fs_payload_decode_named(FsPayloadDecoder *decoder, const char *bytes, size_t len
 	if (!fs_wire_read(bytes, len, header, header_len, &id, &wrong))
 		return refuse(error, FS_REASON_MALFORMED, psprintf("the record %s", wrong));
 	schema = fs_writer_schemas_find(decoder->schemas, &id);
+	if (unlikely(schema == NULL && !fs_wire_may_exist(&id)))
+		return refuse(error, FS_REASON_UNKNOWN_SCHEMA,
+					  psprintf("no registry has a %s: their numbers end at %d",
+							   fs_writer_schema_name(name, &id), INT32_MAX));
 	if (unlikely(schema == NULL))
 		schema = fs_writer_schemas_load(decoder->schemas, &id);
 	if (schema == NULL)

@@ -24,6 +24,7 @@
 #include "state/query.h"
 
 #define MAX_SCHEMAS 4096		/* known to a process at once */
+#define MAX_UNKNOWN 512			/* beside them, of which it is known that there are none */
 
 /* What a record names: a number, or the 16 bytes of a GUID. */
 typedef struct SchemaKey
@@ -70,6 +71,7 @@ struct FsWriterSchemas
 	FsAvroSchema *reader;		/* NULL: columns read each record's own schema */
 	MemoryContext context;		/* of the table and the schemas in it */
 	schemas_hash *table;
+	int			nunknown;		/* entries that the registry has no schema for */
 };
 
 /* What tells a schema apart: its number or its GUID. */
@@ -258,6 +260,8 @@ reset_schema(FsWriterSchemas *set, const FsWireHeader *id)
 		if (entry->schema->refusal != NULL)
 			pfree((char *) entry->schema->refusal);
 		entry->schema->refusal = NULL;
+		if (entry->schema->retry_at != 0)
+			set->nunknown--;
 	}
 	else
 		entry->schema = fresh;
@@ -276,26 +280,44 @@ fs_writer_schemas_note_unknown(FsWriterSchemas *set, const FsWireHeader *id, con
 	Assert(retry_at > 0);
 	schema->refusal = MemoryContextStrdup(set->context, refusal);
 	schema->retry_at = retry_at;
+	set->nunknown++;
 }
 
-/* See writer_schemas.h. */
-void
-fs_writer_schemas_trim(FsWriterSchemas *set)
+/* Forgets those that the registry has no schema for, or with 'all' the others, too. */
+static void
+forget_schemas(FsWriterSchemas *set, bool all)
 {
 	schemas_iterator iterator;
 	SchemaEntry *entry;
 
-	if (set->table->members < MAX_SCHEMAS)
-		return;
 	schemas_start_iterate(set->table, &iterator);
 	while ((entry = schemas_iterate(set->table, &iterator)) != NULL)
 	{
-		fs_avro_program_free(entry->schema->program);
-		if (entry->schema->refusal != NULL)
-			pfree((char *) entry->schema->refusal);
-		pfree(entry->schema);
+		FsWriterSchema *schema = entry->schema;
+
+		if (!all && schema->retry_at == 0)
+			continue;
+		schemas_delete_item(set->table, entry);
+		fs_avro_program_free(schema->program);
+		if (schema->refusal != NULL)
+			pfree((char *) schema->refusal);
+		pfree(schema);
 	}
-	schemas_reset(set->table);
+	set->nunknown = 0;
+}
+
+/*
+ * See writer_schemas.h.  What records that are junk name does not push out the
+ * schemas of those that are not.
+ */
+void
+fs_writer_schemas_trim(FsWriterSchemas *set)
+{
+	Assert(set->nunknown >= 0 && set->nunknown <= set->table->members);
+	if (set->table->members - set->nunknown >= MAX_SCHEMAS)
+		forget_schemas(set, true);
+	else if (set->nunknown >= MAX_UNKNOWN)
+		forget_schemas(set, false);
 }
 
 /* --- Compiling --- */

@@ -4,7 +4,7 @@
  *
  * A schema is known to the database by its row in feature_stream.registry_schema,
  * and to a process once it has been compiled for the stream's columns.  Looking
- * one up takes a few nanoseconds.  Whoever asks the registry (pipeline/parking.c)
+ * one up takes a few nanoseconds.  Whoever asks the registry (pipeline/wanted.c)
  * stores what it learned here.
  */
 #ifndef FS_CATALOG_WRITER_SCHEMAS_H
@@ -75,7 +75,7 @@ extern void fs_writer_schemas_insert(const char *registry, const char *id, const
 extern void fs_writer_schemas_note_unknown(FsWriterSchemas *schemas, const FsWireHeader *id,
 										   const char *refusal, int64 retry_at);
 
-/* Forgets all when there are too many.  No value decoded by them may be in use. */
+/* Forgets all, or those that the registry has none for, when there are too many.  No value decoded by them may be in use. */
 extern void fs_writer_schemas_trim(FsWriterSchemas *schemas);
 
 /* Writes "schema 17" or "schema <GUID>" to 'name' (FS_SCHEMA_NAME_SIZE bytes); what follows "schema " is its key. */

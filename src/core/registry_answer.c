@@ -4,7 +4,8 @@
  *
  * Only a 404 with the registry's own code for it says that there is no such
  * schema.  Any other 404 is a wrong path, or a proxy before the registry: a fault
- * of the configuration, for which no record is to blame.
+ * of the configuration, for which no record is to blame; or a question that the
+ * registry has no ear for (source/registry.c).
  */
 #include "core/registry_answer.h"
 
@@ -26,14 +27,29 @@ note_trouble(FsRegistryAnswer *answer, const char *message)
 	snprintf(answer->message, sizeof(answer->message), "%s", message);
 }
 
-/* The characters of a string, NUL-terminated; NULL when it is none, has a NUL, or memory is out. */
+/* There is a schema, but none to use: says why. */
+static void
+note_unusable(FsRegistryAnswer *answer, const char *message)
+{
+	note_trouble(answer, message);
+	answer->verdict = FS_REGISTRY_UNUSABLE;
+}
+
+/* Is it a string of characters that no text of ours can have? */
+static bool
+is_odd_string(const FsJsonToken *token)
+{
+	return fs_avro_is_string(token) && (token->seen & (FS_JSON_SEEN_NUL | FS_JSON_SEEN_SURROGATE)) != 0;
+}
+
+/* The characters of a string, NUL-terminated; NULL when it is none or an odd one, or memory is out. */
 static const char *
 take_string(FsRegistryAnswer *answer, const FsJsonToken *token)
 {
 	size_t		len;
 	char	   *out;
 
-	if (!fs_avro_is_string(token) || (token->seen & (FS_JSON_SEEN_NUL | FS_JSON_SEEN_SURROGATE)))
+	if (!fs_avro_is_string(token) || is_odd_string(token))
 		return NULL;
 	len = (size_t) (token->end - token->start) - 2;
 	out = fs_scratch_take(&answer->memory, len + 1);
@@ -74,23 +90,27 @@ read_reference(FsRegistryAnswer *answer, const FsJsonToken *object)
 	return true;
 }
 
-/* Reads the list of references; false when it is none. */
+/* Reads the list of references; false, and takes over why, when it is none or too long. */
 static bool
 read_references(FsRegistryAnswer *answer, const FsJsonToken *array)
 {
 	FsJsonToken element;
 	const char *p = NULL;
+	bool		is_list = array->kind == FS_JSON_NULL || fs_avro_is_array(array);
 
 	answer->nreferences = 0;
-	if (array->kind == FS_JSON_NULL)
-		return true;
-	if (!fs_avro_is_array(array))
-		return false;
-	while (fs_avro_next_element(array, &p, &element))
-		if (answer->nreferences == FS_REGISTRY_MAX_REFERENCES ||
-			!fs_avro_is_object(&element) || !read_reference(answer, &element))
+	while (is_list && array->kind != FS_JSON_NULL && fs_avro_next_element(array, &p, &element))
+	{
+		if (answer->nreferences == FS_REGISTRY_MAX_REFERENCES)
+		{
+			note_unusable(answer, "refers to too many others");
 			return false;
-	return true;
+		}
+		is_list = fs_avro_is_object(&element) && read_reference(answer, &element);
+	}
+	if (!is_list)
+		note_trouble(answer, "answers with references that are none");
+	return is_list;
 }
 
 /* Reads the body; false when it is not JSON. */
@@ -113,23 +133,26 @@ read_schema(FsRegistryAnswer *answer, const FsJsonToken *object)
 	FsJsonToken key;
 	FsJsonToken value;
 	const char *p = NULL;
+	bool		is_odd = false;
 
 	answer->type = "AVRO";
 	while (fs_avro_next_entry(object, &p, &key, &value))
 	{
 		if (fs_avro_key_is(&key, "schema"))
+		{
 			answer->schema = take_string(answer, &value);
+			is_odd = is_odd_string(&value);
+		}
 		else if (fs_avro_key_is(&key, "schemaType") && value.kind != FS_JSON_NULL)
 			answer->type = take_string(answer, &value);
 		else if (fs_avro_key_is(&key, "id") && !fs_avro_read_whole(&value, 0, INT32_MAX, &answer->id))
 			answer->id = 0;
 		else if (fs_avro_key_is(&key, "references") && !read_references(answer, &value))
-		{
-			note_trouble(answer, "answers with references that are none");
 			return;
-		}
 	}
-	if (answer->schema == NULL || answer->type == NULL)
+	if (is_odd)
+		note_unusable(answer, "has characters that no text can have");
+	else if (answer->schema == NULL || answer->type == NULL)
 		note_trouble(answer, "answers without a schema");
 	else
 		answer->verdict = FS_REGISTRY_SCHEMA;
@@ -212,6 +235,21 @@ fs_registry_answer_read(FsRegistryAnswer *answer, int status, bool is_reference,
 		read_schema(answer, &object);
 }
 
+/* Is the answer an array?  Else takes over why not: 'without' is what is missing in an object. */
+static bool
+is_answered_array(FsRegistryAnswer *answer, int status, bool is_of_subject, const char *body, size_t len,
+				  const char *without, FsJsonToken *array)
+{
+	if (status == 200 && scan_body(body, len, array) && fs_avro_is_array(array))
+	{
+		begin_answer(answer);
+		return true;
+	}
+	if (is_answered(answer, status, is_of_subject, body, len, array))
+		note_trouble(answer, without);
+	return false;
+}
+
 /* See registry_answer.h. */
 void
 fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body, size_t len)
@@ -220,13 +258,8 @@ fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body
 	FsJsonToken element;
 	const char *p = NULL;
 
-	if (status != 200 || !scan_body(body, len, &array) || !fs_avro_is_array(&array))
-	{
-		if (is_answered(answer, status, true, body, len, &array))
-			note_trouble(answer, "answers without versions");
+	if (!is_answered_array(answer, status, true, body, len, "answers without versions", &array))
 		return;
-	}
-	begin_answer(answer);
 	while (fs_avro_next_element(&array, &p, &element))
 	{
 		if (answer->nversions == FS_REGISTRY_MAX_VERSIONS)
@@ -241,6 +274,23 @@ fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body
 		}
 	}
 	answer->verdict = FS_REGISTRY_SCHEMA;
+}
+
+/* See registry_answer.h. */
+void
+fs_registry_types_read(FsRegistryAnswer *answer, int status, const char *body, size_t len)
+{
+	FsJsonToken array;
+	FsJsonToken element;
+	const char *p = NULL;
+
+	if (!is_answered_array(answer, status, false, body, len, "answers without types of schemas", &array))
+		return;
+	while (fs_avro_next_element(&array, &p, &element))
+		if (fs_avro_is_string(&element) && fs_avro_key_is(&element, "AVRO"))
+			answer->verdict = FS_REGISTRY_SCHEMA;
+	if (answer->verdict != FS_REGISTRY_SCHEMA)
+		note_trouble(answer, "answers without the type AVRO");
 }
 
 /* See registry_answer.h. */

@@ -4,7 +4,8 @@
  *
  * The interface is Confluent's, which others offer too.  An answer comes from
  * outside and may be anything; it says that there is a schema, that there is
- * none, or nothing that can be relied on.
+ * none, or nothing that can be relied on.  What a registry has and nobody can
+ * use is an answer, too: asking again would bring the same.
  */
 #ifndef FS_CORE_REGISTRY_ANSWER_H
 #define FS_CORE_REGISTRY_ANSWER_H
@@ -22,6 +23,7 @@ typedef enum FsRegistryVerdict
 {
 	FS_REGISTRY_SCHEMA,			/* there is one, or what else was asked for */
 	FS_REGISTRY_UNKNOWN,		/* the registry says that it has none */
+	FS_REGISTRY_UNUSABLE,		/* there is one, that nobody can use; 'message' says why */
 	FS_REGISTRY_TROUBLE			/* nothing was learned; 'message' says why */
 } FsRegistryVerdict;
 
@@ -44,7 +46,7 @@ typedef struct FsRegistryAnswer
 	int			nversions;
 	int			versions[FS_REGISTRY_MAX_VERSIONS];
 	const char *level;			/* of compatibility: "BACKWARD" ... */
-	char		message[FS_REGISTRY_MESSAGE_SIZE];	/* what follows "the registry "; valid UTF-8 */
+	char		message[FS_REGISTRY_MESSAGE_SIZE];	/* what follows "the registry ", or the schema's name; valid UTF-8 */
 	const char *words;			/* its own for what is wrong, valid UTF-8; NULL: none */
 	FsScratch	memory;			/* of all texts */
 } FsRegistryAnswer;
@@ -57,10 +59,11 @@ typedef struct FsRegistryAnswer
 extern void fs_registry_answer_read(FsRegistryAnswer *answer, int status, bool is_reference,
 									const char *body, size_t len);
 
-/* The same for the numbers of a subject's versions, for its compatibility, and for the number of a schema just published. */
+/* The same for the numbers of a subject's versions, for its compatibility, for the number of a schema just published, and for "AVRO" among the types of schemas. */
 extern void fs_registry_versions_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
 extern void fs_registry_level_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
 extern void fs_registry_id_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
+extern void fs_registry_types_read(FsRegistryAnswer *answer, int status, const char *body, size_t len);
 extern void fs_registry_answer_free(FsRegistryAnswer *answer);
 
 #endif							/* FS_CORE_REGISTRY_ANSWER_H */

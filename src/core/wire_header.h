@@ -41,6 +41,13 @@ extern bool fs_wire_read(const char *value, size_t len, const char *header,
 						 size_t header_len, FsWireHeader *result,
 						 const char **wrong);
 
+/* May any registry have such a schema?  Their numbers are ints of Java's. */
+static inline bool
+fs_wire_may_exist(const FsWireHeader *header)
+{
+	return header->kind != FS_WIRE_ID || header->id <= INT32_MAX;
+}
+
 /* Writes what stands before a datum of the schema: FS_WIRE_ID_SIZE bytes. */
 extern void fs_wire_write_id(char *out, uint32_t id);
 

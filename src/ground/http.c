@@ -58,6 +58,7 @@ struct FsHttp
 	size_t		header_bytes;
 	char		etag[FS_HTTP_ETAG_SIZE];
 	bool		is_too_long;
+	bool		is_cut;			/* the body is what is too long */
 	bool		is_link_local;	/* an address was refused */
 	char		complaint[CURL_ERROR_SIZE]; /* libcurl's own words */
 	FsHttpAnswer answer;
@@ -72,7 +73,8 @@ make_room(FsHttp *http, size_t more)
 	size_t		room = Max(2 * http->room, http->len + more);
 	char	   *body;
 
-	if (http->len + more > http->config->max_body)
+	http->is_cut = http->len + more > http->config->max_body;
+	if (http->is_cut)
 		return false;
 	if (http->len + more <= http->room)
 		return true;
@@ -427,7 +429,7 @@ fs_http_send(FsHttp *http, const FsHttpRequest *request)
 	http->len = 0;
 	http->header_bytes = 0;
 	http->etag[0] = '\0';
-	http->is_too_long = http->is_link_local = false;
+	http->is_too_long = http->is_cut = http->is_link_local = false;
 	http->read_body = request->body;
 	http->read_arg = request->body_arg;
 	http->read_offset = 0;
@@ -497,6 +499,20 @@ explain_failure(FsHttp *http)
 				 http->result == CURLE_PEER_FAILED_VERIFICATION ? explain_distrust(http) : curl_easy_strerror(http->result));
 }
 
+/* What can be told of an answer whose body was too long. */
+static void
+describe_cut(FsHttp *http)
+{
+	long		status = 0;
+	size_t		at = 0;
+
+	(void) curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+	while (at < http->len && strchr(" \t\r\n", http->body[at]) != NULL)
+		at++;
+	http->answer.cut_status = (int) status;
+	http->answer.cut_first = at < http->len ? http->body[at] : '\0';
+}
+
 /* The request is over: makes its answer. */
 static const FsHttpAnswer *
 finish(FsHttp *http)
@@ -511,7 +527,11 @@ finish(FsHttp *http)
 	if (http->result == CURLE_OK)
 		(void) curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (http->result != CURLE_OK || status <= 0)
+	{
 		explain_failure(http);
+		if (http->is_cut)
+			describe_cut(http);
+	}
 	else
 	{
 		http->answer.status = (int) status;

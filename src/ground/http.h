@@ -48,6 +48,8 @@ typedef struct FsHttpAnswer
 {
 	int			status;			/* 0: there is no answer, 'error' says why */
 	bool		is_late;		/* there is none, or not all of it, because time ran out */
+	int			cut_status;		/* then, when its body was longer than max_body: its status; else 0 */
+	char		cut_first;		/* what that body begins with, behind blanks; 0: it had nothing else */
 	bool		has_connected;	/* for this request: it may have been sent over an older connection before, in vain or not */
 	const char *body;			/* valid until the next request; NULL when there is none */
 	size_t		len;

@@ -41,7 +41,8 @@ extern Oid	fs_backread_next(void);
  * Reads on for a few seconds; true when all is read, or the view is gone.  The
  * connection is kept for the next turn.  Throws what comes in the way; then
  * fs_backread_close(), and the next turn begins at the last step.  A peer that
- * does not answer is no error: that is noted, and it is waited for.
+ * does not answer, the stream's schema registry included, is no error: that is
+ * noted, and it is waited for.
  */
 extern bool fs_backread_turn(Oid view);
 

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "core/wire_header.h"
 #include "pipeline/shard.h"
 
 /* One partition's reading; a row of feature_stream.backread_position. */
@@ -28,6 +29,8 @@ typedef struct FsBackreadPartition
 	FsTime		seen;			/* time of the last event; FS_TIME_MIN: none yet */
 	int			index;			/* in source->partitions; -1 */
 	bool		assigned;
+	bool		parked;			/* waits for the schema of the record at 'next' */
+	FsWireHeader parked_for;
 } FsBackreadPartition;
 
 /* A reading at work; all in 'context'. */
@@ -40,6 +43,7 @@ typedef struct FsBackread
 	FsShard    *shard;			/* stateless, with the one view; its pending set takes the events */
 	FsTime		cut;			/* FS_TIME_MIN: the log was whole */
 	FsSource   *source;
+	struct FsWanted *wanted;	/* NULL: the stream has no registry */
 	int			npartitions;
 	FsBackreadPartition *partitions;
 
@@ -70,5 +74,30 @@ extern FsBackread *fs_backread_load(Oid view);
  * to be read.
  */
 extern bool fs_backread_write(FsBackread *backread, bool all);
+
+/*
+ * backread_schemas.c: gets ready to ask the stream's registry, if it has one, in
+ * the current memory context.  Throws for want of resources.
+ */
+extern void fs_backread_open_schemas(FsBackread *backread);
+
+/*
+ * How many of the first 'n' polled records can be decoded: all, or those before
+ * the first whose schema is not known.  The partition is parked at that one, to
+ * which the source goes back.
+ */
+extern int	fs_backread_screen(FsBackread *backread, FsBackreadPartition *partition, int n);
+
+/* Asks the registry, and lets partitions go on which have what they waited for.  Not in a transaction; never waits. */
+extern void fs_backread_ask(FsBackread *backread);
+
+/* Waits until the source or the registry has something, or not long. */
+extern void fs_backread_wait(FsBackread *backread);
+
+/*
+ * What keeps the reading from going on, as a sentence; NULL: nothing.  'stands':
+ * nothing was read for a while.
+ */
+extern const char *fs_backread_explain(const FsBackread *backread, bool stands);
 
 #endif							/* FS_PIPELINE_BACKREAD_STATE_H */

@@ -4,6 +4,7 @@
  *
  * The stream's own contract decodes and admits, by a shard without state
  * (shard.h) that has the one view; nothing was late then, so that is not asked.
+ * Records whose schemas are not known here wait (backread_schemas.c).
  * Partitions are read in step, the one whose events are oldest first, so that
  * the segments of a step are few.  What is read is bounded by the source's
  * queues and STEP_BYTES.
@@ -16,10 +17,8 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "core/slice.h"
 #include "ground/clock.h"
@@ -37,7 +36,6 @@
 #define STEP_USEC (1 * FS_USEC_PER_SEC)
 
 #define BATCH_RECORDS 1000		/* and poll_batch_size at most */
-#define IDLE_WAIT 100			/* ms */
 
 /* The process's one reading; its connection has to be closed whatever happens. */
 static FsBackread *my_backread = NULL;
@@ -85,6 +83,7 @@ open_reading(Oid view)
 		backread->begun = fs_clock_monotonic();
 		backread->source = (backread->shard->def->kind == FS_SOURCE_KAFKA ? &fs_source_kafka_ops :
 							&fs_source_table_ops)->open(backread->shard->def);
+		fs_backread_open_schemas(backread);
 	}
 	fs_transaction_end(caller);
 	if (backread == NULL)
@@ -327,18 +326,23 @@ read_partition(FsBackread *backread, FsBackreadPartition *partition)
 											   Min(fs_poll_batch_size, BATCH_RECORDS));
 	FsPosition	next;
 	int			n = 0;
+	int			taken;
 
 	if (got == 0)
 		return false;
 	while (n < got && is_before(backread, &backread->records[n], partition->end))
 		n++;
-	if (n > 0)
-		take_records(backread, partition, n);
+	taken = fs_backread_screen(backread, partition, n);
+	if (taken > 0)
+		take_records(backread, partition, taken);
 	next = n < got ? partition->end : fs_source_behind(backread->source, &backread->records[got - 1]);
-	move_on(backread, partition, next, backread->source->stream->kind == FS_SOURCE_KAFKA ? next.offset - partition->next.offset : n);
+	if (partition->parked)
+		move_to_offset(backread, partition, backread->records[taken].offset);
+	else
+		move_on(backread, partition, next, backread->source->stream->kind == FS_SOURCE_KAFKA ? next.offset - partition->next.offset : n);
 	ops_of(backread)->release(backread->source);
 	backread->batches++;
-	return true;
+	return taken > 0 || !partition->parked;
 }
 
 /* Reads from the partition furthest behind that has anything at hand; false when none has. */
@@ -353,7 +357,7 @@ read_some(FsBackread *backread)
 		FsBackreadPartition *partition = &backread->partitions[i];
 		int			at = n;
 
-		if (!partition->assigned || is_finished(partition))
+		if (!partition->assigned || partition->parked || is_finished(partition))
 			continue;
 		for (; at > 0 && order[at - 1]->seen > partition->seen; at--)
 			order[at] = order[at - 1];
@@ -364,17 +368,6 @@ read_some(FsBackread *backread)
 		if (read_partition(backread, order[i]))
 			return true;
 	return false;
-}
-
-/* Waits until the source has something, or not long. */
-static void
-wait_for_source(const FsBackread *backread)
-{
-	int			fd = ops_of(backread)->wait_fd(backread->source);
-
-	(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH |
-							 (fd >= 0 ? WL_SOCKET_READABLE : 0), fd, IDLE_WAIT, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
 }
 
 /* Is what was read to be written now? */
@@ -411,8 +404,9 @@ read_on(FsBackread *backread, bool *anew)
 	{
 		CHECK_FOR_INTERRUPTS();
 		*anew = service(backread);
+		fs_backread_ask(backread);
 		if (!*anew && !read_some(backread) && !is_step_due(backread))
-			wait_for_source(backread);
+			fs_backread_wait(backread);
 		if ((*anew || is_step_due(backread)) && write_step(backread))
 			return true;
 	}
@@ -425,6 +419,7 @@ fs_backread_turn(Oid view)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	FsBackread *backread;
+	const char *obstacle;
 	int64		step;
 	bool		over;
 	bool		anew;
@@ -437,10 +432,11 @@ fs_backread_turn(Oid view)
 	step = backread->step;
 	MemoryContextSwitchTo(backread->shard->cycle);
 	over = read_on(backread, &anew);
+	obstacle = over ? NULL : fs_backread_explain(backread, backread->step == step);
+	if (obstacle != NULL)
+		fs_backread_note_error(view, obstacle);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(backread->shard->cycle);
-	if (!over && backread->step == step && backread->source->error[0] != '\0')
-		fs_backread_note_error(view, backread->source->error);
 	if (over || anew)
 		fs_backread_close();
 	return over;

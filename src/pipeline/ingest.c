@@ -227,7 +227,7 @@ ingest_some(FsShard *shard)
 
 		if (got == 0)
 			continue;
-		if (shard->parking != NULL)
+		if (shard->wanted != NULL)
 			got = fs_parking_screen(shard, partition, shard->records, got);
 		if (got == 0)
 		{

@@ -8,7 +8,8 @@
  *	pipeline.c		the loop: service, ingest, fire, checkpoint, publish
  *	ingest.c		a turn of ingestion: poll, decode, admit, fold
  *	partitions.c	which partition to read next; idleness; the shard's watermark
- *	parking.c		partitions that wait for a schema; asking the registry
+ *	parking.c		partitions that wait for a schema
+ *	wanted.c		asking the registry
  *	contract.c		bytes -> event, by the stream's data contract
  *	contract_expressions.c	what it leaves to PostgreSQL's functions
  *	inputs.c		what views evaluate of each event
@@ -201,7 +202,7 @@ typedef struct FsShard
 	uint32		sweep_left[FS_MAX_KEPT];	/* codes still to be looked at */
 	int64		swept_slice;	/* values last used before it are freed */
 	struct FsContract *contract;
-	struct FsParking *parking;	/* NULL: the stream has no registry */
+	struct FsWanted *wanted;	/* schemas, by a worker; NULL: the stream has no registry */
 	struct FsDeadLetterTopic *dead_letter_topic;	/* NULL: the stream has none */
 
 	/* Event time */

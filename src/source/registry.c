@@ -6,6 +6,10 @@
  * What a schema refers to are versions of subjects, which may refer to others.
  * The pieces are asked for one after the other, each once, and put in order when
  * all are there.
+ *
+ * Not every registry has GUIDs.  One that has not takes a GUID for a wrong path,
+ * and so does a proxy that leads nowhere: which of the two says a question that
+ * every registry has an answer to.
  */
 #include "postgres.h"
 
@@ -21,6 +25,10 @@
 #define MAX_ANSWER		(4 * 1024 * 1024)	/* bytes */
 #define FIRST_PAUSE		(1000 * INT64CONST(1000))	/* us, after a failure */
 #define LONGEST_PAUSE	(5 * FIRST_PAUSE)
+
+/* What a registry does not know it is asked for so often in the long run, whatever the records hold, and so much at once. */
+#define VAIN_PAUSE		(10 * INT64CONST(1000)) /* us */
+#define VAIN_BURST		(100 * VAIN_PAUSE)
 
 /* The schema itself, which is the first, or one that it refers to. */
 typedef struct Piece
@@ -44,9 +52,11 @@ struct FsRegistry
 	bool		is_busy;
 	int			failures;		/* in a row */
 	int64		ready_at;		/* fs_clock_monotonic() */
+	int64		vain_until;		/* likewise: questions in vain so far, VAIN_PAUSE for each, are paid for then */
 
 	/* The question under way */
 	int			current;		/* piece asked for */
+	bool		is_probing;		/* instead, whether this is a registry at all */
 	int			npieces;
 	Piece	   *pieces;			/* FS_REGISTRY_MAX_REFERENCES + 1 */
 	size_t		bytes;
@@ -172,6 +182,7 @@ begin_question(FsRegistry *registry, const FsWireHeader *id, const char *subject
 	registry->pieces = palloc0(sizeof(Piece) * (FS_REGISTRY_MAX_REFERENCES + 1));
 	registry->npieces = 1;
 	registry->current = 0;
+	registry->is_probing = false;
 	registry->bytes = 0;
 	registry->is_busy = true;
 	registry->pieces[0].subject = subject == NULL ? NULL : pstrdup(subject);
@@ -233,7 +244,24 @@ keep_first(FsRegistry *registry)
 	}
 }
 
-/* Keeps an answer as the current piece; false when it is all too much. */
+/* How the schema is called in messages. */
+static const char *
+name_schema(const FsRegistry *registry, char *name)
+{
+	return registry->pieces[0].subject != NULL ? "the schema" : fs_writer_schema_name(name, &registry->result.id);
+}
+
+/* The schema cannot be used by anybody, with all that it refers to: 'why' follows its name. */
+static void
+note_useless(FsRegistry *registry, const char *why)
+{
+	char		name[FS_SCHEMA_NAME_SIZE];
+
+	registry->result.outcome = FS_REGISTRY_HAS_USELESS;
+	snprintf(registry->result.message, sizeof(registry->result.message), "%s %s", name_schema(registry, name), why);
+}
+
+/* Keeps an answer as the current piece; false, and notes why, when it is all too much. */
 static bool
 keep_piece(FsRegistry *registry)
 {
@@ -242,7 +270,10 @@ keep_piece(FsRegistry *registry)
 
 	registry->bytes += strlen(answer->schema);
 	if (registry->bytes > FS_AVRO_MAX_TEXT)
+	{
+		note_useless(registry, "is too large: with all that it refers to it has more than 1 MB");
 		return false;
+	}
 	piece->text = pstrdup(answer->schema);
 	piece->references = palloc(sizeof(int) * Max(answer->nreferences, 1));
 	for (int i = 0; i < answer->nreferences; i++)
@@ -250,7 +281,10 @@ keep_piece(FsRegistry *registry)
 		int			at = find_piece(registry, &answer->references[i]);
 
 		if (at < 0)
+		{
+			note_useless(registry, "refers to too many others, with all that these refer to");
 			return false;
+		}
 		piece->references[piece->nreferences++] = at;
 	}
 	if (registry->current == 0)
@@ -282,13 +316,27 @@ finish(FsRegistry *registry)
 	registry->result.outcome = FS_REGISTRY_HAS_IT;
 }
 
+/* What is the matter with the current piece: 'why' follows its name. */
+static void
+note_useless_piece(FsRegistry *registry, const char *why)
+{
+	const Piece *piece = &registry->pieces[registry->current];
+
+	if (registry->current == 0)
+		note_useless(registry, why);
+	else
+		note_useless(registry, psprintf("refers to version %d of subject \"%.*s\", which %s", piece->version,
+										pg_mbcliplen(piece->subject, strlen(piece->subject), 100),
+										piece->subject, why));
+}
+
 /* The registry has no such schema, or not all that belongs to it. */
 static void
 note_unknown(FsRegistry *registry)
 {
 	const Piece *piece = &registry->pieces[registry->current];
 	char		name[FS_SCHEMA_NAME_SIZE];
-	const char *of = registry->pieces[0].subject != NULL ? "the schema" : fs_writer_schema_name(name, &registry->result.id);
+	const char *of = name_schema(registry, name);
 	char	   *message = registry->result.message;
 	size_t		size = sizeof(registry->result.message);
 
@@ -313,33 +361,93 @@ note_away(FsRegistry *registry, const char *why)
 	registry->failures++;
 }
 
-/* Takes in the answer about the current piece. */
+/* The registry was asked in vain: the next question waits if there were too many. */
+static void
+note_vain(FsRegistry *registry)
+{
+	registry->vain_until = Max(registry->vain_until, fs_clock_monotonic()) + VAIN_PAUSE;
+	registry->ready_at = registry->vain_until - VAIN_BURST;
+}
+
+/* Is it a GUID that is asked for? */
+static bool
+is_about_guid(const FsRegistry *registry)
+{
+	return registry->current == 0 && registry->pieces[0].subject == NULL && registry->result.id.kind == FS_WIRE_GUID;
+}
+
+/* Finds out who says that there is no such page. */
+static void
+probe(FsRegistry *registry)
+{
+	registry->is_probing = true;
+	fs_http_get(registry->http, "/schemas/types");
+}
+
+/* Takes in what was answered about the current piece. */
+static void
+take_piece(FsRegistry *registry, int status)
+{
+	switch (registry->answer->verdict)
+	{
+		case FS_REGISTRY_SCHEMA:
+			if (!keep_piece(registry))
+				break;
+			if (++registry->current == registry->npieces)
+				finish(registry);
+			else
+				ask_piece(registry);
+			break;
+		case FS_REGISTRY_UNKNOWN:
+			note_unknown(registry);
+			break;
+		case FS_REGISTRY_UNUSABLE:
+			note_useless_piece(registry, registry->answer->message);
+			break;
+		case FS_REGISTRY_TROUBLE:
+			if (status == 404 && is_about_guid(registry))
+				probe(registry);
+			else
+				note_away(registry, registry->answer->message);
+			break;
+	}
+}
+
+/* Takes in whether it was a registry that knows no GUIDs: any words of a registry's own will do. */
+static void
+take_probe(FsRegistry *registry)
+{
+	if (registry->answer->verdict == FS_REGISTRY_TROUBLE)
+		note_away(registry, registry->answer->message);
+	else
+		note_unknown(registry);
+}
+
+/*
+ * Takes in the answer to a request.  One that is too long is a schema when it is
+ * an object, as all schemas come; anything else would be somebody else's words.
+ */
 static void
 take_answer(FsRegistry *registry, const FsHttpAnswer *http)
 {
-	FsRegistryAnswer *answer = registry->answer;
-
-	if (http->status == 0)
-	{
+	if (http->cut_status == 200 && http->cut_first == '{' && !registry->is_probing)
+		note_useless_piece(registry, "is too large: the registry answers with more than 4 MB");
+	else if (http->status == 0)
 		note_away(registry, http->error);
-		return;
-	}
-	fs_registry_answer_read(answer, http->status, registry->pieces[registry->current].subject != NULL,
-							http->body, http->len);
-	if (answer->verdict == FS_REGISTRY_TROUBLE)
+	else if (registry->is_probing)
 	{
-		note_away(registry, answer->message);
-		return;
+		fs_registry_types_read(registry->answer, http->status, http->body, http->len);
+		take_probe(registry);
 	}
-	if (answer->verdict == FS_REGISTRY_UNKNOWN)
-		note_unknown(registry);
-	else if (!keep_piece(registry))
-		note_away(registry, "has a schema that is too large, with all that it refers to");
-	else if (++registry->current == registry->npieces)
-		finish(registry);
 	else
-		ask_piece(registry);
-	if (registry->result.outcome == FS_REGISTRY_HAS_IT || registry->result.outcome == FS_REGISTRY_HAS_NONE)
+	{
+		fs_registry_answer_read(registry->answer, http->status,
+								registry->pieces[registry->current].subject != NULL, http->body, http->len);
+		take_piece(registry, http->status);
+	}
+	if (registry->result.outcome == FS_REGISTRY_HAS_NONE || registry->result.outcome == FS_REGISTRY_HAS_USELESS)
+		note_vain(registry);
+	if (registry->result.outcome != FS_REGISTRY_NOTHING && registry->result.outcome != FS_REGISTRY_AWAY)
 		registry->failures = 0;
 }
 
@@ -368,5 +476,11 @@ fs_registry_drive(FsRegistry *registry)
 int
 fs_registry_wait(FsRegistry *registry, FsHttpSocket *sockets, long *timeout)
 {
-	return registry->is_busy ? fs_http_wait(registry->http, sockets, timeout) : 0;
+	int64		pause = registry->ready_at - fs_clock_monotonic();
+
+	if (registry->is_busy)
+		return fs_http_wait(registry->http, sockets, timeout);
+	if (pause > 0)
+		*timeout = Min(*timeout, (long) (pause / 1000 + 1));
+	return 0;
 }

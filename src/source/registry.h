@@ -4,7 +4,8 @@
  *		versions of subjects.
  *
  * One schema at a time; what it refers to is asked for with it.  While the
- * registry is away it is asked at most once a second, and ever less often.
+ * registry is away it is asked at most once a second, and ever less often; what
+ * it does not know it is asked for 100 times a second at most, but for a burst.
  */
 #ifndef FS_SOURCE_REGISTRY_H
 #define FS_SOURCE_REGISTRY_H
@@ -21,6 +22,7 @@ typedef enum FsRegistryOutcome
 	FS_REGISTRY_NOTHING,		/* nothing new */
 	FS_REGISTRY_HAS_IT,			/* 'type' and 'texts' */
 	FS_REGISTRY_HAS_NONE,		/* 'message': a sentence about the schema */
+	FS_REGISTRY_HAS_USELESS,	/* likewise; there is one, of no use to anybody */
 	FS_REGISTRY_AWAY			/* 'message': what is the matter with the registry; ask again later */
 } FsRegistryOutcome;
 

@@ -171,7 +171,8 @@ fs_registry_session_version(FsRegistrySession *session, const char *subject, int
 		fs_registry_await(session->registry);
 	if (result->outcome != FS_REGISTRY_HAS_IT)
 		ereport(ERROR,
-				(errcode(result->outcome == FS_REGISTRY_AWAY ? ERRCODE_CONNECTION_FAILURE : ERRCODE_UNDEFINED_OBJECT),
+				(errcode(result->outcome == FS_REGISTRY_AWAY ? ERRCODE_CONNECTION_FAILURE :
+						 result->outcome == FS_REGISTRY_HAS_USELESS ? ERRCODE_PROGRAM_LIMIT_EXCEEDED : ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("could not read version %d of subject \"%s\"", version, subject),
 				 errdetail("Server \"%s\": %s.", session->server,
 						   pg_any_to_server(result->message, strlen(result->message), PG_UTF8))));

@@ -6,8 +6,8 @@
  * test/fuzz/fuzz_registry.c, all files of src/core, -lm.  With -DFS_FUZZ_MAIN and
  * any compiler: a driver that mutates a few answers at random, [seed [rounds]].
  *
- * An answer is what was asked for, "there is none" for a 404 alone, or trouble
- * with a reason; what it holds are valid texts.
+ * An answer is what was asked for, "there is none" for a 404 alone, of no use or
+ * trouble with a reason; what it holds are valid texts.
  */
 #include "core/registry_answer.h"
 #include "fuzz.h"
@@ -52,6 +52,11 @@ check_answer(const FsRegistryAnswer *answer, int status, int question)
 		case FS_REGISTRY_UNKNOWN:
 			require(status == 404, "only a 404 says that there is none");
 			break;
+		case FS_REGISTRY_UNUSABLE:
+			require(status == 200 && question < 2, "what nobody can use is there");
+			require(answer->message[0] != '\0', "nobody can use it for a reason");
+			require_text(answer->message, "which is text");
+			break;
 		case FS_REGISTRY_TROUBLE:
 			require(answer->message[0] != '\0', "trouble has a reason");
 			require_text(answer->message, "which is text");
@@ -71,13 +76,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	status = statuses[data[0] % (sizeof(statuses) / sizeof(statuses[0]))];
-	question = data[1] % 5;
+	question = data[1] % 6;
 	if (question == 2)
 		fs_registry_versions_read(&answer, status, (const char *) data + 2, size - 2);
 	else if (question == 3)
 		fs_registry_level_read(&answer, status, (const char *) data + 2, size - 2);
 	else if (question == 4)
 		fs_registry_id_read(&answer, status, (const char *) data + 2, size - 2);
+	else if (question == 5)
+		fs_registry_types_read(&answer, status, (const char *) data + 2, size - 2);
 	else
 		fs_registry_answer_read(&answer, status, question == 1, (const char *) data + 2, size - 2);
 	check_answer(&answer, status, question);
@@ -90,14 +97,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #define MAX_SIZE 4096
 
 static const char *const seeds[] = {
-	"\x01" "\x05{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\",\\\"fields\\\":[]}\",\"schemaType\":\"AVRO\",\"id\":7}",
+	"\x01" "\x06{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\",\\\"fields\\\":[]}\",\"schemaType\":\"AVRO\",\"id\":7}",
 	"\x01" "\x01{\"schema\":\"\\u00fc\\ud83d\\ude00\",\"references\":[{\"name\":\"a\",\"subject\":\"b\",\"version\":1},{\"name\":\"c\",\"subject\":\"d\\/e\",\"version\":22}]}",
-	"\x03" "\x05{\"error_code\":40403,\"message\":\"Schema not found\"}",
+	"\x03" "\x06{\"error_code\":40403,\"message\":\"Schema not found\"}",
 	"\x04" "\x01{\"error_code\":40402,\"message\":\"Version not found\"}",
-	"\x05" "\x05{\"error_code\":50001,\"message\":\"no storage\"}",
+	"\x05" "\x06{\"error_code\":50001,\"message\":\"no storage\"}",
 	"\x01" "\x02[1,2,30]",
 	"\x01" "\x03{\"compatibilityLevel\":\"FULL\"}",
 	"\x01" "\x04{\"id\":17,\"version\":2}",
+	"\x01" "\x05[\"JSON\",\"PROTOBUF\",\"AVRO\"]",
 	"\x05" "\x04{\"error_code\":409,\"message\":\"Schema being registered is incompatible: [{errorType:'X'}]\"}"
 };
 

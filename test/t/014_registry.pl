@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use FeatureStream;
+use FeatureStream::ClickHistory;
 use JSON::PP ();
 use Test::More;
 use Time::HiRes ();
@@ -160,8 +161,14 @@ add_schema(12, '{"type": "record", "name": "Click", "fields": [{"name": "user_id
 add_schema(13, click_schema('Click', qw(user_id item_id:int)));
 add_schema(14, click_schema('Click', qw(item_id)));
 add_schema(15, '"string"', references => [ { name => 'gone', subject => 'gone', version => 3 } ]);
+add_schema(16, '"string"', references => [ map { { name => "n$_", subject => "s$_", version => 1 } } 1 .. 257 ]);
+add_schema(17, '"string"', references => [ { name => 'large', subject => 'large', version => 1 } ]);
+add_schema(18, qq("s\0tring"));
+$registry->answer('/subjects/large/versions/1?deleted=true', 200, { schema => '{"type": "string", "doc": "%FILL%"}' }, 1024 * 1024);
+$registry->answer('/schemas/ids/19', 200, { schema => '{"type": "string", "doc": "%FILL%"}' }, 5 * 1024 * 1024);
 my $good = click('g', 'i', 'c');
 my @bad = ([ framed(99, $good), 'unknown_schema', qr/^the registry does not know schema 99$/ ],
+	[ framed(4294967295, $good), 'unknown_schema', qr/^no registry has a schema 4294967295: their numbers end at 2147483647$/ ],
 	[ $good, 'malformed', qr/^the record ends within|^the record does not begin with the number of a schema/ ],
 	[ '{"user_id": "u"}', 'malformed', qr/^the record does not begin with the number of a schema/ ],
 	[ pack('Cn', 0, 1), 'malformed', qr/^the record ends within the number of its schema/ ], [ '', 'malformed', qr/^the record is empty/ ],
@@ -171,6 +178,10 @@ my @bad = ([ framed(99, $good), 'unknown_schema', qr/^the registry does not know
 	[ framed(13, avro_bytes('u') . avro_long(7) . avro_long($now * 1000)), 'bad_value', qr/^field "item_id" was written as int, which cannot be read as string$/ ],
 	[ framed(14, click('i')), 'missing_field', qr/^field "user_id" is missing$/ ],
 	[ framed(15, $good), 'unknown_schema', qr/^schema 15 refers to version 3 of subject "gone", which the registry does not know$/ ],
+	[ framed(16, $good), 'unknown_schema', qr/^schema 16 refers to too many others$/ ],
+	[ framed(17, $good), 'unknown_schema', qr/^schema 17 is too large: with all that it refers to it has more than 1 MB$/ ],
+	[ framed(18, $good), 'unknown_schema', qr/^schema 18 has characters that no text can have$/ ],
+	[ framed(19, $good), 'unknown_schema', qr/^schema 19 is too large: the registry answers with more than 4 MB$/ ],
 	[ undef, 'tombstone', qr/no value/ ],
 	[ $good, 'malformed', qr/^the record has a header "__value_schema_id" that is no schema's number/, { __value_schema_id => 'x' } ]);
 produce('clicks', map { ([ 0, $_->[0], $_->[3] ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]) } @bad);
@@ -184,6 +195,7 @@ for my $i (0 .. $#bad)
 	ok($reason eq $bad[$i][1] && $message =~ $bad[$i][2], "$bad[$i][1]: record $i") or diag("$reason: $message");
 }
 is(asked('/schemas/ids/99'), 1, 'what the registry does not know is not asked for again at once');
+is(asked('/schemas/ids/4294967295'), 0, 'nor what no registry can know at all');
 
 # --- Numbers in headers, GUIDs, schemas in pieces.
 my $guid = '0123456789abcdef0123456789abcdef';
@@ -218,6 +230,78 @@ produce('clicks', [ 0, pack('CH*', 1, $guid) . click('by-guid', 'i') ], [ 1, cli
 wait_for_read($node, 'clicks', $read);
 query_is($node, q(SELECT string_agg(event ->> 'user_id', ' ' ORDER BY event ->> 'user_id') FROM feature_stream.read_event_log('clicks') WHERE event ->> 'user_id' LIKE 'by-%'),
 	'by-guid by-header by-id', 'GUIDs and headers name schemas, too');
+
+# --- A GUID that a registry has never heard of, and registries that know of no GUIDs at all.
+my $bad_count = @bad;
+
+# Waits until all is read, and holds the newest dead letters against what they should say.
+sub newest_letters_are
+{
+	my ($name, @messages) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	wait_for_read($node, 'clicks', $read);
+	$bad_count += @messages;
+	return query_is($node, sprintf(q(SELECT message FROM (SELECT "offset", message FROM feature_stream.dead_letter WHERE stream = 'clicks'::regclass
+		AND reason = 'unknown_schema' AND partition = 0 ORDER BY "offset" DESC LIMIT %d) d ORDER BY "offset"), scalar @messages), join("\n", @messages), $name);
+}
+produce('clicks', [ 0, pack('CH*', 1, 'a' x 32) . $good ]);
+newest_letters_are('a GUID that the registry does not know', 'the registry does not know schema aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa');
+is(asked('/schemas/types'), 0, 'by its own words');
+$registry->set_mode('lost');
+produce('clicks', [ 0, pack('CH*', 1, 'b' x 32) . $good ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]);
+wait_for_parked('waits for schema bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb: the registry answers with status 404');
+pass('where nothing answers but a 404, a GUID waits');
+$registry->set_mode('plain');
+newest_letters_are('where there is a registry which has no GUIDs, it does not', 'the registry does not know schema bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb');
+produce('clicks', [ 0, framed(98, $good) ], [ 0, framed(2147483648, $good) ]);
+newest_letters_are('nor do numbers', 'the registry does not know schema 98', 'no registry has a schema 2147483648: their numbers end at 2147483647');
+
+# --- A storm of junk, each record with a number of its own: neither does it flood the registry, nor does it push out the
+# programs of schemas that are used: that of schema 1 has no row any more to be made from.
+$registry->set_mode('ok');
+$node->safe_psql('postgres', q(CREATE TABLE kept_schema AS SELECT * FROM feature_stream.registry_schema WHERE id = '1';
+	DELETE FROM feature_stream.registry_schema WHERE id = '1'));
+my @junk = (10000 .. 10559);
+produce('clicks', map { ([ 0, framed($_, $good) ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]) } @junk);
+newest_letters_are('what it does not know is a dead letter each', map { "the registry does not know schema $_" } @junk);
+my @times = sort { $a <=> $b } map { $_->[0] } grep { $_->[1] =~ m{^/schemas/ids/10\d\d\d$} } $registry->requests;
+# A hundred at once, then as many a second.
+cmp_ok($times[-1] - $times[0], '>=', (@junk - 101) / 100 - 0.1, 'is asked for a hundred times a second at most');
+# What it said may be forgotten before the records are read, once, as there are more than are kept.
+cmp_ok(scalar(@times), '<=', @junk + 64, 'and for hardly any of them twice');
+is(asked('/schemas/ids/1'), 1, 'those that are known stay known');
+$node->safe_psql('postgres', q(INSERT INTO feature_stream.registry_schema TABLE kept_schema));
+
+# --- A way out for who cannot wait: the schema's row, with a type that is no Avro.
+$registry->set_mode('lost');
+produce('clicks', [ 0, framed(97, $good) ], [ 0, framed(1, click('neighbour', 'i', 'c')) ]);
+wait_for_parked('waits for schema 97: the registry answers with status 404');
+$node->safe_psql('postgres', sprintf(q(INSERT INTO feature_stream.registry_schema (registry, id, schema_type, schema) VALUES ('%s', '97', 'none', '')), $registry->url));
+newest_letters_are('a partition is set free by hand', 'schema 97 is of type none, not Avro');
+$registry->set_mode('ok');
+
+# --- What was written before a stream began, read back for a view of it: the schemas that it names are asked for, too.
+add_schema($_, click_schema('Click', qw(user_id item_id))) for 31, 32;
+$kafka->create_topic('old', 2);
+$kafka->produce_records('old', [ map { { partition => $_ % 2, value => framed($_ % 10 == 9 ? 33 : $_ < 20 ? 31 : 32, click('u' . $_ % 3, 'i')) } } 0 .. 39 ]);
+$registry->set_mode('error');
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE old (user_id text NOT NULL, item_id text NOT NULL, clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
+	SERVER kafka OPTIONS (topic 'old', event_time 'clicked_at', idle_after '1 day', start 'latest', format 'avro');
+	SELECT feature_stream.create_feature_view('old_features', 'SELECT user_id, count(*) AS n FROM old GROUP BY user_id',
+		windows => '{30 min}', slide => '1 min', backfill_from => 'earliest')));
+$node->poll_query_until('postgres', q(SELECT state = 'failed' AND error ~ '^partition \d waits for schema 3[13]: the registry answers with status 500'
+	FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass)) or die $node->safe_psql('postgres', 'TABLE feature_stream.stat_progress_backfill');
+query_is($node, q(SELECT refused_count FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass), 0, 'old records wait for their schemas, and the progress says so');
+$registry->set_mode('ok');
+$node->poll_query_until('postgres', q(SELECT state = 'waiting' FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass)) or die 'they are not read';
+query_is($node, q(SELECT offsets_done, read_count, refused_count, error, refused_example ~ 'unknown_schema: the registry does not know schema 33$'
+	FROM feature_stream.stat_progress_backfill WHERE view = 'old_features'::regclass), '40|40|4||t', 'they are read when the registry answers; but for what it does not know');
+$node->safe_psql('postgres', sprintf('SELECT feature_stream.set_test_clock(to_timestamp(%d))', $now + 120));
+$kafka->produce_records('old', [ map { { partition => $_, value => framed(32, avro_bytes('v') . avro_bytes('i') . avro_long(($now + 100) * 1000)) } } 0, 1 ]);
+wait_for_filled($node, 'old_features');
+query_is($node, q(SELECT sum(n_30m), bool_and(complete) FROM old_features_history WHERE window_end = '2024-01-15 12:41:00+00'), '36|t', 'and count');
 
 # --- A single event is judged by what is known.
 my $hex = unpack('H*', framed(1, $good));
@@ -263,7 +347,7 @@ $registry->set_mode('ok');
 $node->start;
 wait_for_read($node, 'clicks', $read);
 query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.partition_position
-	WHERE stream = 'clicks'::regclass), 't|' . @bad, 'all that was read is accounted for');
+	WHERE stream = 'clicks'::regclass), "t|$bad_count", 'all that was read is accounted for');
 query_is($node, q(SELECT count(*) FROM feature_stream.verify_feature_view('click_features') WHERE problem IS NOT NULL), 0, 'and features are right');
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 unlike($log, qr/TRAP:|terminated by signal|PANIC/, 'no process failed');

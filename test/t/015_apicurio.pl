@@ -122,10 +122,14 @@ wait_for_read($node, 'visits', 1);
 query_is($node, q(SELECT event ->> 'user_id' FROM feature_stream.read_event_log('visits')), 'ann', 'a schema is read with those that it refers to');
 
 # --- The registry says itself what it does not know.
-$kafka->produce_records('visits', [ { partition => 0, value => pack('CN', 0, 4711) . 'x' } ]);
-wait_for_read($node, 'visits', 2);
-query_is($node, 'SELECT reason, message FROM feature_stream.dead_letter', 'unknown_schema|the registry does not know schema 4711', 'a number that is none is a dead letter');
-query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.partition_position), 't|1', 'all is accounted for');
+$kafka->produce_records('visits', [ map { { partition => 0, value => $_ . 'x' } } pack('CN', 0, 4711), pack('CN', 0, 2147483647), pack('CN', 0, 4294967295),
+	pack('CH*', 1, '0123456789abcdef' x 2) ]);
+wait_for_read($node, 'visits', 5);
+query_is($node, 'SELECT reason, message FROM feature_stream.dead_letter ORDER BY "offset"', 'unknown_schema|the registry does not know schema 4711
+unknown_schema|the registry does not know schema 2147483647
+unknown_schema|no registry has a schema 4294967295: their numbers end at 2147483647
+unknown_schema|the registry does not know schema 01234567-89ab-cdef-0123-456789abcdef', 'a number that is none is a dead letter, and a GUID, which it has no path for');
+query_is($node, q(SELECT sum(read_count) = sum(accepted_count) + sum(dead_letter_count), sum(dead_letter_count) FROM feature_stream.partition_position), 't|4', 'all is accounted for');
 query_is($node, qq(SELECT count(*) FROM feature_stream.verify_feature_view('$_')), 0, "features of $_ are right") for qw(click_features device_features);
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC|ERROR/, 'and the log knows of no error');
 

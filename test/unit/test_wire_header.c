@@ -36,7 +36,11 @@ main(void)
 
 	CHECK(read_copy("\0\1\2\3\4x", 6, NULL, -1) && wire.kind == FS_WIRE_ID && wire.id == 0x01020304 && wire.datum == 5);
 	CHECK(read_copy("\0\xff\xff\xff\xff", 5, NULL, -1) && wire.id == 0xffffffff && wire.datum == 5);
+	CHECK(!fs_wire_may_exist(&wire));
+	CHECK(read_copy("\0\x80\0\0\0", 5, NULL, -1) && !fs_wire_may_exist(&wire));
+	CHECK(read_copy("\0\x7f\xff\xff\xff", 5, NULL, -1) && fs_wire_may_exist(&wire));
 	CHECK(read_copy(guid, 17, NULL, -1) && wire.kind == FS_WIRE_GUID && wire.datum == 17 && memcmp(wire.guid, guid + 1, 16) == 0);
+	CHECK(fs_wire_may_exist(&wire));
 	/* the record's header goes first, and the value is the datum */
 	CHECK(read_copy("\0\1\2\3\4x", 6, "\0\0\0\0\7", 5) && wire.id == 7 && wire.datum == 0);
 	CHECK(read_copy("x", 1, guid, 17) && wire.kind == FS_WIRE_GUID && wire.datum == 0);

@@ -115,17 +115,15 @@ sub add
 {
 	my ($self, $path, %content) = @_;
 
-	$self->{control}{answers}{$path} = [ 200, $json->encode(\%content) ];
-	$self->_tell;
-	return;
+	return $self->answer($path, 200, \%content);
 }
 
-# answer(path, status, content): the same with any status and content; paths as in registry.py.
+# answer(path, status, content, n): the same with any status and content, with n bytes in the place of %FILL%; paths as in registry.py.
 sub answer
 {
-	my ($self, $path, $status, $content) = @_;
+	my ($self, $path, $status, $content, $n) = @_;
 
-	$self->{control}{answers}{$path} = [ $status, $json->encode($content) ];
+	$self->{control}{answers}{$path} = [ $status, $json->encode($content), $n // 0 ];
 	$self->_tell;
 	return;
 }

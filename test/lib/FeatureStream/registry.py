@@ -1,11 +1,11 @@
 """A schema registry that does as it is told: registry.py PORT DIRECTORY.
 
 DIRECTORY/control.json says what it holds and how it answers, and is read anew for each request:
-  {"mode": "ok", "user": "u:p" or null, "answers": {path: [status, body]}}
+  {"mode": "ok", "user": "u:p" or null, "answers": {path: [status, body, n]}}, with n bytes in the place of %FILL%
 Every request becomes a line of DIRECTORY/requests: time TAB path TAB user TAB body, as JSON.
 Paths of requests that are not GET begin with the method: "POST /subjects/s/versions".
 With DIRECTORY/tls.pem (key and certificate) it speaks TLS.
-Modes: ok; error (500); slow (a byte a second); huge (without end); redirect (to /elsewhere); malformed (no
+Modes: ok; plain (ok, but without GUIDs, and with a 404 that is not the registry's own for what is no int); error (500); slow (a byte a second); huge (without end); redirect (to /elsewhere); malformed (no
 JSON); lost (a 404 that is not the registry's own).
 """
 import base64
@@ -17,10 +17,13 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 directory = sys.argv[2]
+types = [200, '["JSON", "PROTOBUF", "AVRO"]', 0]
+none = [404, '{"error_code": 40403, "message": "Schema not found"}', 0]
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -72,12 +75,18 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, '{"schema": "\\"string\\"')
         elif mode == "lost":
             self.answer(404, '{"error_code": 404, "message": "no such page"}')
+        elif mode == "plain" and self.is_unheard(path):
+            self.answer(404, "")
         elif control["user"] is not None and user != control["user"]:
             self.answer(401, '{"error_code": 40101, "message": "who are you"}')
         else:
-            status, body = control["answers"].get(
-                path, [404, '{"error_code": 40403, "message": "Schema not found"}'])
-            self.answer(status, body)
+            status, body, size = control["answers"].get(path, none if path != "/schemas/types" else types)
+            self.answer(status, body.replace("%FILL%", "x" * size))
+
+    @staticmethod
+    def is_unheard(path):
+        last = path.rsplit("/", 1)[1]
+        return path.startswith("/schemas/guids/") or path.startswith("/schemas/ids/") and int(last) > 2147483647
 
     def handle(self):
         try:
