@@ -1586,11 +1586,11 @@ COMMENT ON FUNCTION feature_stream.read_event_log(regclass, timestamptz) IS
     'accepted events of a stream that its event log still has, late ones too (late_bound: counts only in windows that end after it)';
 
 -- Checks by itself that the caller may SELECT from the stream.
-CREATE FUNCTION feature_stream.test_event(stream regclass, payload bytea, key bytea DEFAULT NULL)
+CREATE FUNCTION feature_stream.test_event(stream regclass, payload bytea, key bytea DEFAULT NULL, headers jsonb DEFAULT NULL)
 RETURNS TABLE (kind text, name text, verdict text, value text, detail text)
 AS 'MODULE_PATHNAME', 'fs_test_event' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 20;
-COMMENT ON FUNCTION feature_stream.test_event(regclass, bytea, bytea) IS
-    'what would become of an event that arrived now: accepted, with its columns and what each feature view does with it, or the reason and message of its dead letter; nothing is written';
+COMMENT ON FUNCTION feature_stream.test_event(regclass, bytea, bytea, jsonb) IS
+    'what would become of an event that arrived now, with headers as dead_letter has them: accepted, with its columns and what each feature view does with it, or the reason and message of its dead letter; nothing is written';
 
 -- For tests: moves the whole cluster's idea of now.
 CREATE FUNCTION feature_stream.set_test_clock(clock timestamptz)

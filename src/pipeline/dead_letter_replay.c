@@ -8,13 +8,16 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/wire_header.h"
 #include "ground/clock.h"
 #include "ground/settings.h"
 #include "ground/transaction.h"
 #include "pipeline/dead_letter_replay.h"
+#include "source/kafka_header.h"
 #include "state/query.h"
 
 #define MAX_REPLAYS 1000		/* in one batch */
@@ -56,7 +59,7 @@ open_cursor(const FsShard *shard, bool corrections)
 
 	return SPI_cursor_open_with_args(NULL,
 									 "SELECT o.partition, o.\"offset\", o.recorded_at, d.record_time, d.key, d.payload, "
-									 "d.headers::pg_catalog.text, d.stream IS NOT NULL, d.payload_size IS NOT NULL, o.corrections "
+									 "d.headers, d.stream IS NOT NULL, d.payload_size IS NOT NULL, o.corrections "
 									 "FROM feature_stream.dead_letter_outcome o "
 									 "LEFT JOIN feature_stream.dead_letter d "
 									 "ON d.stream OPERATOR(pg_catalog.=) o.stream "
@@ -85,6 +88,23 @@ copy_bytes(uint64 row, int column, size_t *len)
 	return VARDATA(bytes);
 }
 
+/* The headers of a row, in the current memory context: as they are kept, and the one that names the payload's schema. */
+static void
+read_headers(const FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_HEADERS, &isnull);
+	Jsonb	   *headers;
+
+	replay->headers = NULL;
+	if (isnull)
+		return;
+	headers = DatumGetJsonbPCopy(value);
+	replay->headers = JsonbToCString(NULL, &headers->root, VARSIZE(headers));
+	if (shard->def->registry != NULL)
+		record->header = fs_kafka_header_find(headers, FS_WIRE_HEADER_NAME, &record->header_len);
+}
+
 /* Makes a record of a row, in the current memory context. */
 static void
 read_request(FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
@@ -97,7 +117,7 @@ read_request(FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
 	record->key = copy_bytes(row, COL_KEY, &record->key_len);
 	record->value = copy_bytes(row, COL_PAYLOAD, &record->value_len);
 	replay->recorded_at = fs_query_time(row, COL_RECORDED_AT);
-	replay->headers = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_HEADERS);
+	read_headers(shard, row, record, replay);
 	replay->problem = NULL;
 	replay->corrections = fs_query_bool(row, COL_CORRECTIONS);
 	if (!fs_query_bool(row, COL_IS_KEPT))
