@@ -523,7 +523,7 @@ CREATE TABLE feature_stream.dead_letter_unsent (
 );
 CREATE INDEX dead_letter_to_send ON feature_stream.dead_letter_unsent (stream, recorded_at, partition, "offset") WHERE error IS NULL;
 
-CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
+CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset", recorded_at) WHERE outcome = 'requested';
 
 -- The first partition of a table changes its row in pg_class.  Workers make partitions as soon as the extension is there, and a
 -- GRANT at the same time, as pg_restore has it, would fail.  So these tables have had one.

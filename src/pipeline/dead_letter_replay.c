@@ -17,6 +17,7 @@
 #include "ground/settings.h"
 #include "ground/transaction.h"
 #include "pipeline/dead_letter_replay.h"
+#include "pipeline/parking.h"
 #include "source/kafka_header.h"
 #include "state/query.h"
 
@@ -24,7 +25,7 @@
 #define MAX_BYTES (16 * 1024 * 1024)	/* of payloads in one batch, about */
 #define FETCH_ROWS 50
 #define PUT_OFF_USEC (10 * FS_USEC_PER_SEC)
-#define LOOK_AGAIN_USEC 100000	/* corrections wait for a window end to be fired as a whole */
+#define LOOK_AGAIN_USEC 100000	/* corrections wait for a window end to be fired as a whole, others for schemas */
 
 StaticAssertDecl(MAX_REPLAYS <= FS_POLL_BATCH_MAX, "shard->records holds a batch");
 
@@ -35,27 +36,44 @@ enum
 	COL_IS_KEPT, COL_HAD_PAYLOAD, COL_CORRECTIONS
 };
 
+/* All requests are to be looked at, from the first on. */
+static void
+look_through(FsShard *shard)
+{
+	const FsReplayKey first = {.partition = -1, .recorded_at = FS_TIME_MIN};
+
+	shard->replay_behind[false] = shard->replay_behind[true] = first;
+	shard->replay_parked = false;
+	shard->replay_answers = fs_parking_answers(shard);
+	shard->replay_wanted = true;
+}
+
 /* See dead_letter_replay.h. */
 bool
 fs_replay_is_due(FsShard *shard)
 {
 	uint64		requested = pg_atomic_read_u64(&shard->slot->replay_requested);
 
-	if (requested != shard->replay_requested)
+	if (requested != shard->replay_requested || shard->replay_since == 0)
 	{
 		shard->replay_requested = requested;
-		shard->replay_wanted = true;
+		shard->replay_since = fs_clock_monotonic();
+		look_through(shard);
 	}
+	else if (!shard->replay_wanted && shard->replay_parked && shard->replay_answers != fs_parking_answers(shard))
+		look_through(shard);
 	return shard->replay_wanted && shard->replays == 0 &&
 		fs_clock_monotonic() >= shard->replay_not_before;
 }
 
-/* Opens a cursor on the requests with or without corrections; SPI is connected. */
+/* Opens a cursor on the requests with or without corrections that are still to be looked at; SPI is connected. */
 static Portal
 open_cursor(const FsShard *shard, bool corrections)
 {
-	Oid			types[2] = {OIDOID, BOOLOID};
-	Datum		values[2] = {ObjectIdGetDatum(shard->def->relid), BoolGetDatum(corrections)};
+	const FsReplayKey *behind = &shard->replay_behind[corrections];
+	Oid			types[5] = {OIDOID, BOOLOID, INT4OID, INT8OID, TIMESTAMPTZOID};
+	Datum		values[5] = {ObjectIdGetDatum(shard->def->relid), BoolGetDatum(corrections),
+		Int32GetDatum(behind->partition), Int64GetDatum(behind->offset), TimestampTzGetDatum(behind->recorded_at)};
 
 	return SPI_cursor_open_with_args(NULL,
 									 "SELECT o.partition, o.\"offset\", o.recorded_at, d.record_time, d.key, d.payload, "
@@ -68,8 +86,9 @@ open_cursor(const FsShard *shard, bool corrections)
 									 "AND d.recorded_at OPERATOR(pg_catalog.=) o.recorded_at "
 									 "WHERE o.stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass "
 									 "AND o.outcome OPERATOR(pg_catalog.=) 'requested' AND o.corrections OPERATOR(pg_catalog.=) $2 "
-									 "ORDER BY o.partition, o.\"offset\" LIMIT " CppAsString2(MAX_REPLAYS),
-									 2, types, values, NULL, true, 0);
+									 "AND ROW(o.partition, o.\"offset\", o.recorded_at) OPERATOR(pg_catalog.>) ROW($3, $4, $5) "
+									 "ORDER BY o.partition, o.\"offset\", o.recorded_at LIMIT " CppAsString2(MAX_REPLAYS),
+									 5, types, values, NULL, true, 0);
 }
 
 /* A column of bytes, copied into the current memory context; NULL for a null. */
@@ -158,6 +177,33 @@ read_requests(FsShard *shard, FsReplay *replays, bool corrections)
 	return n;
 }
 
+/*
+ * Leaves out, of requests of one kind, those that wait for a schema; returns how
+ * many are left.  What comes behind them is looked at next.
+ */
+static int
+leave_out_parked(FsShard *shard, FsReplay *replays, int n)
+{
+	FsReplayKey last;
+	bool		corrections;
+	int			taken;
+
+	if (n == 0)
+		return 0;
+	last.partition = shard->records[n - 1].partition;
+	last.offset = shard->records[n - 1].offset;
+	last.recorded_at = replays[n - 1].recorded_at;
+	corrections = replays[n - 1].corrections;
+	taken = fs_parking_screen_replays(shard, shard->records, replays, n, shard->replay_since);
+	Assert(taken <= n);
+	if (taken < n)
+	{
+		shard->replay_behind[corrections] = last;
+		shard->replay_parked = true;
+	}
+	return taken;
+}
+
 /* See dead_letter_replay.h. */
 int
 fs_replay_take(FsShard *shard, FsReplay **replays)
@@ -176,10 +222,10 @@ fs_replay_take(FsShard *shard, FsReplay **replays)
 	SPI_finish();
 	fs_transaction_end(context);
 	shard->replay_wanted = n > 0 || is_firing;
-	if (n == 0 && is_firing)
+	if (n == 0 && (is_firing || shard->replay_parked))
 		shard->replay_not_before = fs_clock_monotonic() + LOOK_AGAIN_USEC;
-	shard->replays = n;
-	return n;
+	shard->replays = leave_out_parked(shard, *replays, n);
+	return shard->replays;
 }
 
 /* Notes what became of one, for the next checkpoint to write. */
@@ -235,6 +281,7 @@ fs_replay_put_off(FsShard *shard)
 	Assert(shard->folded == 0 && shard->next_event < shard->nevents);
 	Assert(shard->events[shard->next_event].replay != NULL);
 	shard->replays -= shard->nevents - shard->next_event;
+	look_through(shard);
 	shard->replay_not_before = fs_clock_monotonic() + PUT_OFF_USEC;
 	shard->next_event = shard->nevents;
 	shard->admitted = false;

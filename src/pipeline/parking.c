@@ -9,6 +9,9 @@
  * any partition does that is not idle, and the others go on.  Only the registry's
  * own word that there is no such schema makes dead letters.
  *
+ * Dead letters that come back wait likewise, each for itself.  A schema that was
+ * not there when they were refused is asked for again.
+ *
  * What is stored is never asked for again, so that streams run and restart
  * without the registry as long as they meet no new schema.
  */
@@ -18,6 +21,7 @@
 
 #include "catalog/writer_schemas.h"
 #include "ground/clock.h"
+#include "pipeline/dead_letters.h"
 #include "pipeline/parking.h"
 #include "source/registry.h"
 
@@ -30,6 +34,7 @@ typedef struct FsParking
 	FsWriterSchemas *schemas;	/* the contract's */
 	int			nwanted;
 	FsWireHeader wanted[MAX_WANTED];	/* the first is being asked for, or will be next */
+	uint64		answers;		/* of those, found or said not to be there */
 	char		trouble[FS_SOURCE_ERROR_SIZE];
 } FsParking;
 
@@ -148,6 +153,54 @@ fs_parking_screen(FsShard *shard, FsPartition *partition, const FsRecord *record
 	return taken;
 }
 
+/* Has a dead letter that comes back to wait?  Its schema is wanted then. */
+static bool
+must_replay_wait(FsParking *parking, const FsRecord *record, int64 since)
+{
+	const FsWriterSchema *schema;
+	FsWireHeader id;
+	const char *wrong;
+
+	if (record->value == NULL ||
+		!fs_wire_read(record->value, record->value_len, record->header, record->header_len, &id, &wrong))
+		return false;
+	schema = fs_writer_schemas_find(parking->schemas, &id);
+	if (schema != NULL && (schema->retry_at == 0 || schema->retry_at - UNKNOWN_TIME >= since))
+		return false;
+	if (!is_wanted(parking, &id) && fs_writer_schemas_load(parking->schemas, &id) != NULL)
+		return false;
+	want(parking, &id);
+	return true;
+}
+
+/* See parking.h. */
+int
+fs_parking_screen_replays(FsShard *shard, FsRecord *records, FsReplay *replays, int n, int64 since)
+{
+	FsParking  *parking = shard->parking;
+	int			taken = 0;
+
+	Assert(shard->nevents == 0 && !IsTransactionState());
+	if (parking == NULL)
+		return n;
+	fs_writer_schemas_trim(parking->schemas);
+	for (int i = 0; i < n; i++)
+	{
+		if (must_replay_wait(parking, &records[i], since))
+			continue;
+		records[taken] = records[i];
+		replays[taken++] = replays[i];
+	}
+	return taken;
+}
+
+/* See parking.h. */
+uint64
+fs_parking_answers(const FsShard *shard)
+{
+	return shard->parking == NULL ? 0 : shard->parking->answers;
+}
+
 /* --- Asking --- */
 
 /* Takes in what has come of the last question. */
@@ -163,9 +216,11 @@ take_result(FsShard *shard)
 	switch (result->outcome)
 	{
 		case FS_REGISTRY_HAS_IT:
+			parking->answers++;
 			fs_writer_schemas_store(parking->schemas, &result->id, result->type, result->texts, result->ntexts);
 			break;
 		case FS_REGISTRY_HAS_NONE:
+			parking->answers++;
 			fs_writer_schemas_note_unknown(parking->schemas, &result->id, result->message,
 										   fs_clock_monotonic() + UNKNOWN_TIME);
 			break;
@@ -194,6 +249,7 @@ ask_next(FsParking *parking)
 			fs_registry_ask(parking->registry, &id);
 			return;
 		}
+		parking->answers++;
 		forget(parking, &id);
 	}
 }
