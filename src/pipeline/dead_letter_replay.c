@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -22,7 +23,7 @@
 #include "state/query.h"
 
 #define MAX_REPLAYS 1000		/* in one batch */
-#define MAX_BYTES (16 * 1024 * 1024)	/* of payloads in one batch, about */
+#define MAX_BYTES (16 * 1024 * 1024)	/* of what is read for one batch, but for its last; also of a key, or of headers */
 #define FETCH_ROWS 50
 #define PUT_OFF_USEC (10 * FS_USEC_PER_SEC)
 #define LOOK_AGAIN_USEC 100000	/* corrections wait for a window end to be fired as a whole, others for schemas */
@@ -91,53 +92,71 @@ open_cursor(const FsShard *shard, bool corrections)
 									 5, types, values, NULL, true, 0);
 }
 
-/* A column of bytes, copied into the current memory context; NULL for a null. */
-static const char *
-copy_bytes(uint64 row, int column, size_t *len)
+/*
+ * A column with bytes, as it is stored; false for a null.  Users may make them as
+ * large as they like: *len tells before any is read.
+ */
+static bool
+find_bytes(uint64 row, int column, Datum *value, size_t *len)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-	bytea	   *bytes;
 
-	*len = 0;
-	if (isnull)
-		return NULL;
-	bytes = DatumGetByteaPCopy(value);
-	*len = VARSIZE(bytes) - VARHDRSZ;
-	return VARDATA(bytes);
+	*value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	*len = isnull ? 0 : toast_raw_datum_size(*value) - VARHDRSZ;
+	return !isnull;
 }
 
-/* The headers of a row, in the current memory context: as they are kept, and the one that names the payload's schema. */
-static void
+/* Such a column, copied into the current memory context; NULL for a null, 'instead' for more than 'most' bytes. */
+static const char *
+copy_bytes(uint64 row, int column, size_t *len, int64 most, const char *instead)
+{
+	Datum		value;
+
+	if (!find_bytes(row, column, &value, len))
+		return NULL;
+	return (int64) *len > most ? instead : VARDATA(DatumGetByteaPCopy(value));
+}
+
+/*
+ * The headers of a row, in the current memory context: as they are kept, and the one
+ * that names the payload's schema.  Returns their length; of too many none are read.
+ */
+static size_t
 read_headers(const FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, COL_HEADERS, &isnull);
+	Datum		value;
+	size_t		len;
 	Jsonb	   *headers;
 
-	replay->headers = NULL;
-	if (isnull)
-		return;
+	if (!find_bytes(row, COL_HEADERS, &value, &len) || len > MAX_BYTES)
+		return len;
 	headers = DatumGetJsonbPCopy(value);
 	replay->headers = JsonbToCString(NULL, &headers->root, VARSIZE(headers));
 	if (shard->def->registry != NULL)
 		record->header = fs_kafka_header_find(headers, FS_WIRE_HEADER_NAME, &record->header_len);
+	return len;
 }
 
-/* Makes a record of a row, in the current memory context. */
-static void
+/*
+ * Makes a record of a row, in the current memory context; returns how many bytes were
+ * read for it.  A payload that is too long to be decoded is not: its length is enough.
+ */
+static size_t
 read_request(FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
 {
+	int64		most = shard->def->max_record_bytes;
+	size_t		headers_len;
+
 	memset(record, 0, sizeof(FsRecord));
+	memset(replay, 0, sizeof(FsReplay));
 	record->partition = fs_query_int32(row, COL_PARTITION);
 	record->offset = fs_query_int64(row, COL_OFFSET, 0);
 	record->arrival = FS_TIME_MIN;
 	record->record_time = fs_query_time(row, COL_RECORD_TIME);
-	record->key = copy_bytes(row, COL_KEY, &record->key_len);
-	record->value = copy_bytes(row, COL_PAYLOAD, &record->value_len);
+	record->key = copy_bytes(row, COL_KEY, &record->key_len, MAX_BYTES, NULL);
+	record->value = copy_bytes(row, COL_PAYLOAD, &record->value_len, most, "");
+	headers_len = read_headers(shard, row, record, replay);
 	replay->recorded_at = fs_query_time(row, COL_RECORDED_AT);
-	read_headers(shard, row, record, replay);
-	replay->problem = NULL;
 	replay->corrections = fs_query_bool(row, COL_CORRECTIONS);
 	if (!fs_query_bool(row, COL_IS_KEPT))
 		replay->problem = "the dead letter is not kept any more";
@@ -145,8 +164,12 @@ read_request(FsShard *shard, uint64 row, FsRecord *record, FsReplay *replay)
 		replay->problem = "the payload was not kept";
 	else if (fs_partitions_find(shard, record->partition) == NULL)
 		replay->problem = "the stream has no such partition";
+	else if (record->key_len > MAX_BYTES || headers_len > MAX_BYTES)
+		replay->problem = "its key or its headers are too long";
 	if (replay->problem != NULL)
 		record->value = NULL;	/* refused as a tombstone */
+	return (record->key == NULL ? 0 : record->key_len) + (replay->headers == NULL ? 0 : headers_len) +
+		(record->value == NULL || (int64) record->value_len > most ? 0 : record->value_len);
 }
 
 /* Reads requests until it is a batch; returns their number.  SPI is connected. */
@@ -165,11 +188,8 @@ read_requests(FsShard *shard, FsReplay *replays, bool corrections)
 		if (SPI_processed == 0)
 			break;
 		old = MemoryContextSwitchTo(shard->batch);
-		for (uint64 i = 0; i < SPI_processed; i++, n++)
-		{
-			read_request(shard, i, &shard->records[n], &replays[n]);
-			bytes += shard->records[n].value_len;
-		}
+		for (uint64 i = 0; i < SPI_processed && bytes < MAX_BYTES; i++, n++)
+			bytes += read_request(shard, i, &shard->records[n], &replays[n]);
 		MemoryContextSwitchTo(old);
 		SPI_freetuptable(SPI_tuptable);
 	}

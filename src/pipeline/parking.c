@@ -186,7 +186,7 @@ fs_parking_screen_replays(FsShard *shard, FsRecord *records, FsReplay *replays, 
 	fs_writer_schemas_trim(parking->schemas);
 	for (int i = 0; i < n; i++)
 	{
-		if (must_replay_wait(parking, &records[i], since))
+		if ((int64) records[i].value_len <= shard->def->max_record_bytes && must_replay_wait(parking, &records[i], since))
 			continue;
 		records[taken] = records[i];
 		replays[taken++] = replays[i];

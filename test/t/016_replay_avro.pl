@@ -1,6 +1,7 @@
 
 # Dead letters of Avro come back: those whose schema was not there, when it is, named before the datum or in a header; those
-# that wait for the registry hold up nobody else; each counts once although the worker dies meanwhile.
+# that wait for the registry hold up nobody else; each counts once although the worker dies meanwhile.  However large
+# repairs have made them, the worker's memory stays bounded.
 
 use strict;
 use warnings;
@@ -59,7 +60,7 @@ $node->safe_psql('postgres', sprintf(q(
 	CREATE FOREIGN TABLE clicks (user_id text NOT NULL, item_id text NOT NULL CHECK (item_id <> '#check#'),
 		clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL
 	) SERVER kafka OPTIONS (topic 'clicks', event_time 'clicked_at', watermark_delay '30 s', idle_after '1 day', start 'earliest',
-		format 'avro', dead_letter_retention '30000 days');
+		format 'avro', max_record_bytes '8MB', dead_letter_retention '30000 days');
 	SELECT feature_stream.create_feature_view('click_features', 'SELECT user_id, count(*) AS n FROM clicks GROUP BY user_id',
 		windows => '{30 min}', slide => '1 min')), $kafka->brokers, $registry->url));
 
@@ -121,6 +122,27 @@ hold_clock($node, "to_timestamp($base + 900)");
 produce(map { framed(1, click("late$_", 'x', 870)) } 1 .. 2);
 wait_for_frontier($node, 'clicks', '2024-01-15 12:54:00+00');
 verifies($node, 'click_features', 'features are right');
+
+# --- Repaired to something large, and to something larger than a record may be.
+sub peak_mb
+{
+	my ($status) = PostgreSQL::Test::Utils::slurp_file('/proc/' . ingest_pid($node, 'clicks') . '/status') =~ /^VmHWM:\s+(\d+) kB/m;
+
+	return $status / 1024;
+}
+produce(map { framed(1, click("large$_", '#check#', 870)) } 1 .. 25);
+$node->safe_psql('postgres', q(UPDATE feature_stream.dead_letter
+	SET payload = convert_to(repeat('x', CASE WHEN row_number = 1 THEN 150000000 ELSE 7900000 END), 'UTF8')
+	FROM (SELECT partition, "offset", row_number() OVER () FROM feature_stream.dead_letter ORDER BY recorded_at DESC LIMIT 25) l
+	WHERE (dead_letter.partition, dead_letter."offset") = (l.partition, l."offset")));
+my $peak = peak_mb();
+is(replay(''), 27, 'large ones are asked back');
+wait_for_outcomes($node, "outcome = 'requested'");
+query_is($node, q(SELECT o.reason, o.message, count(*) FROM feature_stream.dead_letter d
+	JOIN feature_stream.dead_letter_outcome o USING (stream, partition, "offset", recorded_at) WHERE length(d.payload) > 1000000 GROUP BY 1, 2 ORDER BY 2),
+	"malformed|the record does not begin with the number of a schema (a byte 0 or 1 before it)|24\n" .
+	'malformed|value has 150000000 bytes, more than max_record_bytes (8388608)|1', 'and refused, with the reason');
+cmp_ok(peak_mb() - $peak, '<', 100, 'the worker reads few of them at a time, and none that is too large');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC/, 'nothing crashed but what was killed');
 
 done_testing();
