@@ -554,6 +554,10 @@ ALTER TABLE feature_stream.dead_letter_unsent ENABLE ROW LEVEL SECURITY;
 CREATE POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent FOR SELECT
     USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
 COMMENT ON POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent IS 'what is on its way is for those who may read the dead letters';
+ALTER TABLE feature_stream.correction ENABLE ROW LEVEL SECURITY;
+CREATE POLICY correction_of_stream ON feature_stream.correction FOR SELECT
+    USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+COMMENT ON POLICY correction_of_stream ON feature_stream.correction IS 'corrections are for those who may read the dead letters';
 -- Repairs are the stream's owner's; which columns is said by column privileges (grant_access()).
 CREATE POLICY dead_letter_repair ON feature_stream.dead_letter FOR UPDATE
     USING (pg_catalog.pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) stream::pg_catalog.oid), 'USAGE')
