@@ -77,12 +77,14 @@ SELECT pg_catalog.pg_extension_config_dump('feature_stream.schema_version', '');
 -- State.  Not dumped: it belongs to this cluster and to what its brokers held.
 --
 
--- What users' commands say of a stream: 'paused' is pause_stream's and resume_stream's; the rest, recorded
--- by the event trigger, is the part of the definition that state depends on.  Apart from stream_state, so
--- that no checkpoint ever waits for a user's transaction.
+-- What users' commands say of a stream: 'paused' is pause_stream's and resume_stream's, and the worker's where
+-- "on_limit" has it, who leaves the 'alert' of which that was; the rest, recorded by the event trigger, is the part
+-- of the definition that state depends on.  Apart from stream_state, so that no checkpoint ever waits for a user's
+-- transaction.
 CREATE TABLE feature_stream.stream_definition (
     stream             oid PRIMARY KEY,
     paused             boolean NOT NULL DEFAULT false,
+    alert              text,
     slice              interval,
     source             text,
     event_time         int2,
@@ -587,6 +589,7 @@ COMMENT ON COLUMN feature_stream.schema_registration.id IS 'number of the schema
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
+COMMENT ON COLUMN feature_stream.stream_definition.alert IS 'why the stream was paused by its option on_limit, until it is resumed';
 COMMENT ON TABLE feature_stream.stream_contract IS 'the columns of streams in their versions, and from which records on each is in force';
 COMMENT ON COLUMN feature_stream.stream_contract.columns IS 'number, name, type, options, default and not_null of each';
 COMMENT ON COLUMN feature_stream.stream_contract.missing IS 'what events that were read before a column was added have in it, by the column''s number: its DEFAULT at that time, as text; null where there is none';
@@ -1343,7 +1346,7 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
        l.longest_pause,
        l.last_error,
        l.last_error_time,
-       l.alert
+       coalesce(l.alert, c.alert) AS alert
   FROM pg_catalog.pg_foreign_table t
        JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) t.ftserver
        JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
