@@ -133,7 +133,8 @@ sub peak_mb
 produce(map { framed(1, click("large$_", '#check#', 870)) } 1 .. 25);
 $node->safe_psql('postgres', q(UPDATE feature_stream.dead_letter
 	SET payload = convert_to(repeat('x', CASE WHEN row_number = 1 THEN 150000000 ELSE 7900000 END), 'UTF8')
-	FROM (SELECT partition, "offset", row_number() OVER () FROM feature_stream.dead_letter ORDER BY recorded_at DESC LIMIT 25) l
+	FROM (SELECT partition, "offset", row_number() OVER w FROM feature_stream.dead_letter
+		WINDOW w AS (ORDER BY recorded_at DESC, partition, "offset") ORDER BY row_number LIMIT 25) l
 	WHERE (dead_letter.partition, dead_letter."offset") = (l.partition, l."offset")));
 my $peak = peak_mb();
 is(replay(''), 27, 'large ones are asked back');
