@@ -77,12 +77,14 @@ SELECT pg_catalog.pg_extension_config_dump('feature_stream.schema_version', '');
 -- State.  Not dumped: it belongs to this cluster and to what its brokers held.
 --
 
--- What users' commands say of a stream: 'paused' is pause_stream's and resume_stream's; the rest, recorded
--- by the event trigger, is the part of the definition that state depends on.  Apart from stream_state, so
--- that no checkpoint ever waits for a user's transaction.
+-- What users' commands say of a stream: 'paused' is pause_stream's and resume_stream's, and the worker's where
+-- "on_limit" has it, who leaves the 'alert' of which that was; the rest, recorded by the event trigger, is the part
+-- of the definition that state depends on.  Apart from stream_state, so that no checkpoint ever waits for a user's
+-- transaction.
 CREATE TABLE feature_stream.stream_definition (
     stream             oid PRIMARY KEY,
     paused             boolean NOT NULL DEFAULT false,
+    alert              text,
     slice              interval,
     source             text,
     event_time         int2,
@@ -528,7 +530,7 @@ CREATE TABLE feature_stream.dead_letter_unsent (
 );
 CREATE INDEX dead_letter_to_send ON feature_stream.dead_letter_unsent (stream, recorded_at, partition, "offset") WHERE error IS NULL;
 
-CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset") WHERE outcome = 'requested';
+CREATE INDEX dead_letter_requested ON feature_stream.dead_letter_outcome (stream, partition, "offset", recorded_at) WHERE outcome = 'requested';
 
 -- The first partition of a table changes its row in pg_class.  Workers make partitions as soon as the extension is there, and a
 -- GRANT at the same time, as pg_restore has it, would fail.  So these tables have had one.
@@ -559,6 +561,10 @@ ALTER TABLE feature_stream.dead_letter_unsent ENABLE ROW LEVEL SECURITY;
 CREATE POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent FOR SELECT
     USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
 COMMENT ON POLICY dead_letter_unsent_of_stream ON feature_stream.dead_letter_unsent IS 'what is on its way is for those who may read the dead letters';
+ALTER TABLE feature_stream.correction ENABLE ROW LEVEL SECURITY;
+CREATE POLICY correction_of_stream ON feature_stream.correction FOR SELECT
+    USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+COMMENT ON POLICY correction_of_stream ON feature_stream.correction IS 'corrections are for those who may read the dead letters';
 -- Repairs are the stream's owner's; which columns is said by column privileges (grant_access()).
 CREATE POLICY dead_letter_repair ON feature_stream.dead_letter FOR UPDATE
     USING (pg_catalog.pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) stream::pg_catalog.oid), 'USAGE')
@@ -588,6 +594,7 @@ COMMENT ON COLUMN feature_stream.schema_registration.id IS 'number of the schema
 COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the schema''s Parsing Canonical Form, as in the specification of Avro';
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
+COMMENT ON COLUMN feature_stream.stream_definition.alert IS 'why the stream was paused by its option on_limit, until it is resumed';
 COMMENT ON TABLE feature_stream.stream_contract IS 'the columns of streams in their versions, and from which records on each is in force';
 COMMENT ON COLUMN feature_stream.stream_contract.columns IS 'number, name, type, options, default and not_null of each';
 COMMENT ON COLUMN feature_stream.stream_contract.missing IS 'what events that were read before a column was added have in it, by the column''s number: its DEFAULT at that time, as text; null where there is none';
@@ -1351,7 +1358,7 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
        l.longest_pause,
        l.last_error,
        l.last_error_time,
-       l.alert
+       coalesce(l.alert, c.alert) AS alert
   FROM pg_catalog.pg_foreign_table t
        JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) t.ftserver
        JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
@@ -1602,11 +1609,11 @@ COMMENT ON FUNCTION feature_stream.read_event_log(regclass, timestamptz) IS
     'accepted events of a stream that its event log still has, late ones too (late_bound: counts only in windows that end after it)';
 
 -- Checks by itself that the caller may SELECT from the stream.
-CREATE FUNCTION feature_stream.test_event(stream regclass, payload bytea, key bytea DEFAULT NULL)
+CREATE FUNCTION feature_stream.test_event(stream regclass, payload bytea, key bytea DEFAULT NULL, headers jsonb DEFAULT NULL)
 RETURNS TABLE (kind text, name text, verdict text, value text, detail text)
 AS 'MODULE_PATHNAME', 'fs_test_event' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 20;
-COMMENT ON FUNCTION feature_stream.test_event(regclass, bytea, bytea) IS
-    'what would become of an event that arrived now: accepted, with its columns and what each feature view does with it, or the reason and message of its dead letter; nothing is written';
+COMMENT ON FUNCTION feature_stream.test_event(regclass, bytea, bytea, jsonb) IS
+    'what would become of an event that arrived now, with headers as dead_letter has them: accepted, with its columns and what each feature view does with it, or the reason and message of its dead letter; nothing is written';
 
 -- For tests: moves the whole cluster's idea of now.
 CREATE FUNCTION feature_stream.set_test_clock(clock timestamptz)

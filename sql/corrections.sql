@@ -183,9 +183,15 @@ TABLE verified;
 -- Windows fire on, with all that came back.
 INSERT INTO outbox VALUES (12, DEFAULT, '2024-01-15 13:00:10+00', click('dee', 'd12', '01:00:00'));
 INSERT INTO outbox VALUES (13, DEFAULT, '2024-01-15 13:00:20+00', click('dee', 'd13', '01:00:10'));
-RESET ROLE;
--- Each event has a time of its own, by which its rows are known.
+-- Each event has a time of its own, by which its rows are known.  Who may read the stream sees that, nobody else.
 SELECT count(DISTINCT "offset") AS events, count(DISTINCT known_at) AS times FROM feature_stream.correction WHERE stream = 'fs_corrections.clicks'::regclass;
+DELETE FROM feature_stream.correction;
+RESET ROLE;
+CREATE ROLE fs_corrections_other;
+SELECT feature_stream.grant_access('fs_corrections_other');
+SET ROLE fs_corrections_other;
+SELECT count(*) FROM feature_stream.correction;
+RESET ROLE;
 SELECT feature_stream.set_test_clock('2024-01-15 13:01:00+00');
 SET ROLE fs_corrections;
 INSERT INTO outbox VALUES (14, DEFAULT, '2024-01-15 13:01:00+00', click('dee', 'd14', '01:00:40'));
@@ -238,6 +244,6 @@ SELECT feature_stream.drop_feature_view(v, drop_history => true) FROM unnest('{s
 SELECT count(*) FROM feature_stream.correction;
 DROP SCHEMA fs_corrections CASCADE;
 DROP SERVER fs_corrections CASCADE;
-DROP OWNED BY fs_corrections;
-DROP ROLE fs_corrections;
+DROP OWNED BY fs_corrections, fs_corrections_other;
+DROP ROLE fs_corrections, fs_corrections_other;
 SELECT feature_stream.set_test_clock(NULL);

@@ -174,12 +174,37 @@ SELECT * FROM feature_stream.test_event('things', '\x0002a08da5d3a163');
 SELECT * FROM feature_stream.test_event('things', '\x0206616e6e00a08da5d3a163');
 SELECT * FROM feature_stream.test_event('things', '\x0206616e6e02a08da5d3a16300');
 SELECT * FROM feature_stream.test_event('things', '{}');
+-- Records that name their schema, before the datum or in a header.
+CREATE SERVER fs_letters_kafka FOREIGN DATA WRAPPER feature_stream_kafka OPTIONS (brokers '127.0.0.1:1', registry 'http://127.0.0.1:1');
+CREATE FOREIGN TABLE named (who text NOT NULL, at timestamptz NOT NULL) SERVER fs_letters_kafka OPTIONS (topic 'named', event_time 'at', slice '1 min', format 'avro');
+INSERT INTO feature_stream.registry_schema (registry, id, schema) SELECT 'http://127.0.0.1:1', id, '{
+  "type": "record", "name": "Named", "fields": [{"name": "who", "type": "string"}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}'
+  FROM unnest('{7,61626364-6566-6768-696a-6b6c6d6e6f70}'::text[]) id;
+SELECT c.what, e.verdict, e.detail
+  FROM (VALUES
+    (1, 'number', '\x000000000706616e6ea08da5d3a163'::bytea, NULL::jsonb),
+    (2, 'none', '\x06616e6ea08da5d3a163', NULL),
+    (3, 'number in a header', '\x06616e6ea08da5d3a163', '[{"key": "__value_schema_id", "value_base64": "AAAAAAc="}]'),
+    (4, 'GUID in a header', '\x06616e6ea08da5d3a163', '[{"key": "x", "value": null}, {"key": "__value_schema_id", "value": "\u0001abcdefghijklmnop"}]'),
+    (5, 'name as bytes', '\x06616e6ea08da5d3a163', '[{"key_base64": "X192YWx1ZV9zY2hlbWFfaWQ=", "value_base64": "AAAAAAc="}]'),
+    (6, 'the last one counts', '\x06616e6ea08da5d3a163', '[{"key": "__value_schema_id", "value": "x"}, {"key": "__value_schema_id", "value_base64": "AAAAAAc="}]'),
+    (7, 'the last one counts', '\x06616e6ea08da5d3a163', '[{"key": "__value_schema_id", "value_base64": "AAAAAAc="}, {"key": "__value_schema_id", "value": "x"}]'),
+    (8, 'header without value', '\x06616e6ea08da5d3a163', '[{"key": "__value_schema_id", "value": null}]'),
+    (9, 'header of no base64', '\x06616e6ea08da5d3a163', '[{"key": "__value_schema_id", "value_base64": "AAAAAAc"}]'),
+    (10, 'header before number', '\x000000000706616e6ea08da5d3a163', '[{"key": "__value_schema_id", "value_base64": "AAAAAAc="}]'),
+    (11, 'no such headers', '\x000000000706616e6ea08da5d3a163', '[{"key": "trace", "value": "x"}, 1, "__value_schema_id", {}, [], {"value": "x"}, {"key": 7}]'),
+    (12, 'none at all', '\x000000000706616e6ea08da5d3a163', '[]')) c (n, what, payload, headers),
+       feature_stream.test_event('named', c.payload, headers => c.headers) e
+ WHERE e.kind = 'event' ORDER BY c.n;
+SELECT verdict FROM feature_stream.test_event('named', '', NULL, '{"key": "__value_schema_id", "value_base64": "AAAAAAc="}');
+SELECT verdict FROM feature_stream.test_event('named', '', NULL, '7');
+DELETE FROM feature_stream.registry_schema WHERE registry = 'http://127.0.0.1:1';
 
 SET client_min_messages = error;
 SELECT feature_stream.drop_feature_view('session', drop_history => true);
 SELECT feature_stream.drop_feature_view('deals', drop_history => true);
 DROP SCHEMA fs_letters CASCADE;
-DROP SERVER fs_letters CASCADE;
+DROP SERVER fs_letters, fs_letters_kafka CASCADE;
 DROP OWNED BY fs_letters_owner, fs_letters_analyst, fs_letters_reader, fs_letters_other, fs_letters_nobody;
 DROP ROLE fs_letters_owner, fs_letters_analyst, fs_letters_reader, fs_letters_other, fs_letters_nobody;
 SELECT feature_stream.set_test_clock(NULL);

@@ -311,9 +311,9 @@ fs_stream_state_pause(Oid relid, bool paused)
 
 	values[0] = ObjectIdGetDatum(relid);
 	values[1] = BoolGetDatum(paused);
-	fs_owner_execute("INSERT INTO feature_stream.stream_definition (stream, paused)"
+	fs_owner_execute("INSERT INTO feature_stream.stream_definition AS d (stream, paused)"
 					 " VALUES ($1, $2) ON CONFLICT (stream)"
-					 " DO UPDATE SET paused = EXCLUDED.paused",
+					 " DO UPDATE SET paused = EXCLUDED.paused, alert = CASE WHEN EXCLUDED.paused THEN d.alert END",
 					 SPI_OK_INSERT, 2, types, values, NULL);
 }
 

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "executor/spi.h"
+#include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -85,23 +86,26 @@ notify_alone(const FsShard *shard, const char *event, const char *message)
 }
 
 /*
- * Pauses the stream, as pause_stream() does; the pipeline ends with the
- * generation.  Nobody waits for a user's transaction that holds the row: false then.
+ * Pauses the stream, as pause_stream() does, and says why for as long as it is; the
+ * pipeline ends with the generation.  Nobody waits for a user's transaction that holds
+ * the row: false then.
  */
 static bool
 pause_stream(FsShard *shard)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
+	Oid			types[2] = {OIDOID, TEXTOID};
+	Datum		values[2] = {ObjectIdGetDatum(shard->def->relid)};
 	MemoryContext context = CurrentMemoryContext;
 	bool		done;
 
+	Assert(shard->limit.alert[0] != '\0');
 	fs_transaction_begin();
+	values[1] = CStringGetTextDatum(shard->limit.alert);
 	done = fs_owner_execute("WITH free AS (SELECT stream FROM feature_stream.stream_definition"
 							" WHERE stream = $1 FOR UPDATE SKIP LOCKED)"
-							" UPDATE feature_stream.stream_definition d SET paused = true"
+							" UPDATE feature_stream.stream_definition d SET paused = true, alert = $2"
 							" FROM free WHERE d.stream = free.stream",
-							SPI_OK_UPDATE, 1, types, values, NULL) > 0;
+							SPI_OK_UPDATE, 2, types, values, NULL) > 0;
 	if (done)
 		notify(shard, "paused", shard->limit.alert);
 	fs_transaction_end(context);

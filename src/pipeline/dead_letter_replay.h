@@ -9,6 +9,9 @@
  * in the same transaction: so whatever is killed, each counts once.  The next
  * ones are taken when these are committed.
  *
+ * Those whose schema is not known wait for it (parking.h), as requests: the others
+ * behind them go on.
+ *
  * They count in the windows that have not fired, whatever the watermark of their
  * partition, and in those that have where corrections were asked for
  * (correction.h): a batch has the one or the other kind.  A partition's position and its watermark do not move: event time goes on by
@@ -35,9 +38,9 @@ typedef struct FsReplayOutcome
 extern bool fs_replay_is_due(FsShard *shard);
 
 /*
- * Takes requests into shard->records, and *replays.  Returns their number, 0
- * when there is none.  To be called outside of a transaction and without a batch in
- * hand.
+ * Takes requests into shard->records, and *replays.  Returns their number; 0: there
+ * is none, or those that were looked at wait for a schema.  To be called outside of a
+ * transaction and without a batch in hand.
  */
 extern int	fs_replay_take(FsShard *shard, FsReplay **replays);
 

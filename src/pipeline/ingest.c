@@ -254,7 +254,7 @@ fs_ingest(FsShard *shard)
 	return busy;
 }
 
-/* Takes back dead letters that were asked for, between two batches of the source's; true when there were any. */
+/* Takes back dead letters that were asked for, between two batches of the source's; true when there were any, or may be more. */
 bool
 fs_ingest_replayed(FsShard *shard)
 {
@@ -266,7 +266,10 @@ fs_ingest_replayed(FsShard *shard)
 		return false;
 	n = fs_replay_take(shard, &replays);
 	if (n == 0)
-		return false;
+	{
+		MemoryContextReset(shard->batch);
+		return shard->replay_wanted;
+	}
 	take_batch(shard, NULL, replays, n);
 	if (!work_off(shard))
 		note_exhaustion(shard);

@@ -5,10 +5,13 @@
  * Where a record names a schema that nobody here knows, the registry is asked
  * (wanted.c).  Until it has answered the partition is parked: it stands before
  * the record, holds the watermark as any partition does that is not idle, and
- * the others go on.
+ * the others go on.  Dead letters that come back wait likewise, each for itself.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+
+#include "pipeline/dead_letters.h"
 #include "pipeline/parking.h"
 #include "pipeline/wanted.h"
 
@@ -43,6 +46,33 @@ fs_parking_screen(FsShard *shard, FsPartition *partition, const FsRecord *record
 	if (partition->parked)
 		shard->source->ops->rewind(shard->source, partition->source_index, records[taken].offset);
 	return taken;
+}
+
+/* See parking.h. */
+int
+fs_parking_screen_replays(FsShard *shard, FsRecord *records, FsReplay *replays, int n, int64 since)
+{
+	int			taken = 0;
+
+	Assert(shard->nevents == 0 && !IsTransactionState());
+	if (shard->wanted == NULL)
+		return n;
+	fs_wanted_trim(shard->wanted);
+	for (int i = 0; i < n; i++)
+	{
+		if ((int64) records[i].value_len <= shard->def->max_record_bytes && fs_wanted_holds(shard->wanted, &records[i], since))
+			continue;
+		records[taken] = records[i];
+		replays[taken++] = replays[i];
+	}
+	return taken;
+}
+
+/* See parking.h. */
+uint64
+fs_parking_answers(const FsShard *shard)
+{
+	return shard->wanted == NULL ? 0 : fs_wanted_answers(shard->wanted);
 }
 
 /* See parking.h. */

@@ -19,6 +19,18 @@ extern void fs_parking_close(FsShard *shard);
  */
 extern int	fs_parking_screen(FsShard *shard, FsPartition *partition, const FsRecord *records, int n);
 
+/*
+ * The same for dead letters that come back, the records and what belongs to them: puts
+ * those that can be decoded, or are refused anyway, to the front, and returns their
+ * number.  The others' schemas are asked for; when fs_parking_answers() has moved it is
+ * time to look again.  That there is no such schema is believed if it was heard since
+ * 'since' (fs_clock_monotonic()).  Not in a transaction, and without a batch in hand.
+ */
+extern int	fs_parking_screen_replays(FsShard *shard, FsRecord *records, struct FsReplay *replays, int n, int64 since);
+
+/* How often asking for a schema has come to an end, in the process's life. */
+extern uint64 fs_parking_answers(const FsShard *shard);
+
 /* Asks the registry, and lets go on who has what it waited for.  Not in a transaction; never waits. */
 extern void fs_parking_step(FsShard *shard);
 

@@ -162,6 +162,14 @@ typedef struct FsDurableCursor
 	int64		hash;
 } FsDurableCursor;
 
+/* A request for a dead letter to come back, in the order in which they are taken. */
+typedef struct FsReplayKey
+{
+	int32		partition;
+	int64		offset;
+	FsTime		recorded_at;
+} FsReplayKey;
+
 /* Dead letters among the records of late; see dead_letter_limit.c. */
 #define FS_LIMIT_STEPS 12
 
@@ -250,6 +258,10 @@ typedef struct FsShard
 	bool		replay_wanted;	/* there may be requests */
 	int			replays;		/* taken, and their outcome is not committed yet */
 	int64		replay_not_before;	/* monotonic clock: memory was out */
+	int64		replay_since;	/* monotonic clock: when there was news of requests */
+	FsReplayKey replay_behind[2];	/* without and with corrections: requests up to here were taken, or wait for a schema */
+	bool		replay_parked;	/* some do */
+	uint64		replay_answers; /* fs_parking_answers() before these were looked at */
 
 	/* Trouble */
 	bool		exhausted;

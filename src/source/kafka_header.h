@@ -1,6 +1,6 @@
 /*
  * kafka_header.h
- *		Record headers as JSON, for dead letters.
+ *		Record headers as JSON, for dead letters, and back.
  */
 #ifndef FS_SOURCE_KAFKA_HEADER_H
 #define FS_SOURCE_KAFKA_HEADER_H
@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "utils/jsonb.h"
 
 /*
  * Appends {"key":..., "value":...}.  Bytes that are not UTF-8 text, or hold a
@@ -15,5 +16,13 @@
  * a JSON null.
  */
 extern void fs_kafka_header_append(StringInfo json, const char *key, const void *value, size_t size);
+
+/*
+ * The value of the last header of that key, out of an array of such objects: "" when it
+ * has none, or none that can be read; NULL: there is no such header.  Elements that are
+ * no headers are passed over, as is a document that is no array: users repair them.
+ * Points into 'headers', or is palloc'd.
+ */
+extern const char *fs_kafka_header_find(Jsonb *headers, const char *key, size_t *len);
 
 #endif							/* FS_SOURCE_KAFKA_HEADER_H */

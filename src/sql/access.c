@@ -33,7 +33,7 @@ PG_FUNCTION_INFO_V1(fs_iceberg_metadata_location);
 	"SELECT pg_catalog.format('GRANT SELECT ON feature_stream.%I TO %I', c.relname, r.rolname)" \
 	"  FROM pg_catalog.pg_class c, pg_catalog.pg_roles r" \
 	" WHERE r.oid = $1 AND c.relnamespace = 'feature_stream'::pg_catalog.regnamespace" \
-	"   AND (c.relname IN ('dead_letter', 'dead_letter_outcome', 'dead_letter_overflow', 'dead_letter_unsent', 'dead_letter_summary') OR (c.relkind = 'v' AND c.relname LIKE 'stat\\_%'))" \
+	"   AND (c.relname IN ('dead_letter', 'dead_letter_outcome', 'dead_letter_overflow', 'dead_letter_unsent', 'dead_letter_summary', 'correction') OR (c.relkind = 'v' AND c.relname LIKE 'stat\\_%'))" \
 	"   AND NOT pg_catalog.has_table_privilege($1, c.oid, 'SELECT')" \
 	" UNION ALL " \
 	"SELECT pg_catalog.format('GRANT UPDATE (payload, key, headers) ON feature_stream.dead_letter TO %I', r.rolname)" \

@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -20,8 +21,10 @@
 #include "catalog/guard.h"
 #include "catalog/payload.h"
 #include "core/decode.h"
+#include "core/wire_header.h"
 #include "pipeline/row.h"
 #include "pipeline/values.h"
+#include "source/kafka_header.h"
 #include "sql/refused_events.h"
 
 #define FETCH_ROWS 100
@@ -60,18 +63,23 @@ set_values(void *arg)
 	}
 }
 
-/* Decodes the payload into the event at hand; false when it is of no use. */
+/*
+ * Decodes the payload into the event at hand; false when it is of no use.
+ * 'headers' are its record's where one of them may name its schema, else NULL.
+ */
 static bool
-decode_payload(Refused *refused, const bytea *payload)
+decode_payload(Refused *refused, const bytea *payload, Jsonb *headers)
 {
 	const FsStreamDef *stream = refused->batch->stream;
 	const FsValue *time = &refused->values[stream->event_time];
 	FsBatchEvent *event = &refused->event;
 	FsDecodeError error;
+	size_t		len = 0;
+	const char *header = headers == NULL ? NULL : fs_kafka_header_find(headers, FS_WIRE_HEADER_NAME, &len);
 
 	fs_payload_reset(refused->decoder);
 	if (!fs_payload_decode(refused->decoder, VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload),
-						   NULL, 0, refused->values, &error) ||
+						   header, len, refused->values, &error) ||
 		time->presence != FS_PRESENT || time->i < refused->from || time->i >= refused->until)
 		return false;
 	event->time = time->i;
@@ -103,8 +111,11 @@ take_row(Refused *refused, HeapTuple tuple, TupleDesc desc)
 {
 	FsBatchEvent *event = &refused->event;
 	bool		isnull;
+	Datum		payload = SPI_getbinval(tuple, desc, 5, &isnull);
+	Datum		headers = SPI_getbinval(tuple, desc, 6, &isnull);
+	bool		is_named = !isnull && refused->batch->stream->registry != NULL;
 
-	if (!decode_payload(refused, DatumGetByteaPP(SPI_getbinval(tuple, desc, 5, &isnull))) ||
+	if (!decode_payload(refused, DatumGetByteaPP(payload), is_named ? DatumGetJsonbP(headers) : NULL) ||
 		!is_wanted(refused))
 		return;
 	event->partition = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
@@ -125,7 +136,7 @@ open_cursor(const Refused *refused)
 	values[1] = TimestampTzGetDatum(refused->from);
 	values[2] = TimestampTzGetDatum(refused->until);
 	return SPI_cursor_open_with_args(NULL,
-									 "SELECT partition, \"offset\", received_at, reason || ': ' || message, payload"
+									 "SELECT partition, \"offset\", received_at, reason || ': ' || message, payload, headers"
 									 " FROM feature_stream.dead_letter d"
 									 " WHERE stream = $1::pg_catalog.regclass AND payload IS NOT NULL AND"
 									 " reason <> 'expression_error' AND"

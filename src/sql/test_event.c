@@ -16,13 +16,16 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "catalog/extension.h"
 #include "catalog/payload.h"
+#include "core/wire_header.h"
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
+#include "source/kafka_header.h"
 #include "sql/arguments.h"
 #include "sql/batch_output.h"
 
@@ -113,7 +116,8 @@ find_presence(Trial *trial)
 	FsDecodeError error;
 
 	fs_payload_reset(decoder);
-	if (!fs_payload_decode(decoder, trial->record.value, trial->record.value_len, NULL, 0, values, &error))
+	if (!fs_payload_decode(decoder, trial->record.value, trial->record.value_len,
+						   trial->record.header, trial->record.header_len, values, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),
@@ -252,7 +256,20 @@ put_rows(Trial *trial)
 	put_views(trial);
 }
 
-/* test_event(stream regclass, payload bytea, key bytea) */
+/* Takes the header that names the payload's schema; throws for headers that are not as dead letters have them. */
+static void
+take_headers(FsRecord *record, Jsonb *headers)
+{
+	if (!JB_ROOT_IS_ARRAY(headers) || JB_ROOT_IS_SCALAR(headers))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"headers\" is not an array"),
+				 errhint("Give it as column \"headers\" of feature_stream.dead_letter has it, such as [{\"key\": \"%s\", \"value_base64\": \"AAAAAAE=\"}].",
+						 FS_WIRE_HEADER_NAME)));
+	record->header = fs_kafka_header_find(headers, FS_WIRE_HEADER_NAME, &record->header_len);
+}
+
+/* test_event(stream regclass, payload bytea, key bytea, headers jsonb) */
 Datum
 fs_test_event(PG_FUNCTION_ARGS)
 {
@@ -277,6 +294,8 @@ fs_test_event(PG_FUNCTION_ARGS)
 		trial.record.key = VARDATA_ANY(key);
 		trial.record.key_len = VARSIZE_ANY_EXHDR(key);
 	}
+	if (!PG_ARGISNULL(3))
+		take_headers(&trial.record, PG_GETARG_JSONB_P(3));
 	judge(&trial, PG_GETARG_OID(0));
 	put_rows(&trial);
 	return (Datum) 0;

@@ -81,6 +81,22 @@ $node->safe_psql('postgres', q(
 wait_until('a notification', sub { $heard .= $session->run('SELECT 1') . "\n"; return $heard =~ /ended/ });
 like($heard, qr/"feature_stream" with payload "\{"stream": "public.limited", "event": "dead_letter_limit", "message": "10 of 10 records are dead letters, more than 1 %"\}".*"event": "dead_letter_limit_ended"/s,
 	'who listens hears of too many dead letters, and of the end');
+
+# --- A stream that is paused for them says so until it is resumed, whatever restarts meanwhile.
+my $pid = ingest_pid($node, 'limited');
+$node->safe_psql('postgres', q(ALTER FOREIGN TABLE limited OPTIONS (ADD on_limit 'pause')));
+ingest_pid($node, 'limited', $pid);
+# What is read in a worker's first turn is not judged: after two checkpoints there was another one.
+$node->safe_psql('postgres', q(SELECT feature_stream.checkpoint_stream('limited') FROM generate_series(1, 2);
+	INSERT INTO outbox SELECT i, pg_current_xact_id(), 'bad' FROM generate_series(11, 20) i));
+my $limited = q(SELECT state, alert FROM feature_stream.stat_stream WHERE stream = 'limited'::regclass);
+query_becomes($node, "$limited AND pid IS NULL", 'paused|10 of 10 records are dead letters, more than 1 %', 'a stream is paused for too many dead letters');
+$node->restart;
+query_is($node, $limited, 'paused|10 of 10 records are dead letters, more than 1 %', 'and says why after a restart');
+$node->safe_psql('postgres', q(SELECT feature_stream.pause_stream('limited')));
+query_is($node, $limited, 'paused|10 of 10 records are dead letters, more than 1 %', 'also when a user pauses it besides');
+$node->safe_psql('postgres', q(SELECT feature_stream.resume_stream('limited')));
+query_becomes($node, $limited, 'running|', 'until it is resumed');
 note(crash_count($node) . ' crashes in all');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal (?!9)|PANIC|has changed meanwhile/,
 	'nothing crashed but what was killed');
