@@ -609,7 +609,8 @@ COMMENT ON TABLE feature_stream.backread_position IS 'which records of each part
 COMMENT ON TABLE feature_stream.backread_log IS 'events that were read for a feature view, in immutable segments';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
 COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, unknown_schema (the registry does not have the record''s schema, or it is no Avro that can be used), or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
-COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value';
+COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value; cut to about 2 kB';
+COMMENT ON COLUMN feature_stream.dead_letter.headers IS 'of the record; those beyond 64 kB are left out, and a last element says how many';
 COMMENT ON COLUMN feature_stream.dead_letter.received_at IS 'arrival clock of the event';
 COMMENT ON COLUMN feature_stream.dead_letter.recorded_at IS 'when the row was written';
 

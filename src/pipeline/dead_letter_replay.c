@@ -18,7 +18,7 @@
 #include "state/query.h"
 
 #define MAX_REPLAYS 1000		/* in one batch */
-#define MAX_BYTES (16 * 1024 * 1024)	/* of payloads in one batch, about */
+#define MAX_BYTES (16 * 1024 * 1024)	/* of what one batch copies, about */
 #define FETCH_ROWS 50
 #define PUT_OFF_USEC (10 * FS_USEC_PER_SEC)
 #define LOOK_AGAIN_USEC 100000	/* corrections wait for a window end to be fired as a whole */
@@ -129,7 +129,8 @@ read_requests(FsShard *shard, FsReplay *replays, bool corrections)
 		for (uint64 i = 0; i < SPI_processed; i++, n++)
 		{
 			read_request(shard, i, &shard->records[n], &replays[n]);
-			bytes += shard->records[n].value_len;
+			bytes += shard->records[n].value_len + shard->records[n].key_len +
+				(replays[n].headers == NULL ? 0 : strlen(replays[n].headers));
 		}
 		MemoryContextSwitchTo(old);
 		SPI_freetuptable(SPI_tuptable);
