@@ -22,7 +22,8 @@ enum
 {
 	COL_STREAM, COL_PARTITION, COL_OFFSET, COL_RECEIVED_AT, COL_TOPIC, COL_REASON, COL_MESSAGE,
 	COL_EVENT_TIME, COL_RECORD_TIME, COL_WATERMARK, COL_KEY, COL_PAYLOAD, COL_PAYLOAD_SIZE,
-	COL_HEADERS, COL_RECORDED_AT, NCOLUMNS
+	COL_HEADERS, COL_RECORDED_AT, COL_ORIGINAL_KEY, COL_ORIGINAL_PAYLOAD, COL_ORIGINAL_HEADERS, COL_REPAIRED_AT,
+	NCOLUMNS
 };
 
 /* The budget is of so long; its bytes are bounded, too. */
@@ -216,6 +217,8 @@ write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
 	if (letter->headers != NULL)
 		values[COL_HEADERS] = DirectFunctionCall1(jsonb_in, CStringGetDatum(letter->headers));
 	values[COL_RECORDED_AT] = TimestampTzGetDatum(letter->recorded_at);
+	for (int i = COL_ORIGINAL_KEY; i < NCOLUMNS; i++)
+		nulls[i] = true;		/* until it is repaired */
 	fs_table_writer_put(writer, values, nulls);
 }
 
@@ -230,6 +233,7 @@ fs_dead_letters_write(FsShard *shard, FsCheckpoint *checkpoint)
 	if (checkpoint->pending.dead_letters == NIL)
 		return;
 	writer = fs_table_writer_open(get_relname_relid("dead_letter", schema), InvalidOid);
+	Assert(fs_table_writer_desc(writer)->natts == NCOLUMNS);
 	foreach(cell, checkpoint->pending.dead_letters)
 	{
 		write_letter(shard, writer, lfirst(cell));
