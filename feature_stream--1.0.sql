@@ -916,7 +916,7 @@ CREATE FUNCTION feature_stream.register_schema(subject text, schema text, compat
     AS 'MODULE_PATHNAME', 'fs_register_schema' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.register_schema(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.register_schema(text, text, text) IS
-    'adds an Avro schema to a subject, whose compatibility it must meet (given here, it is set first), and gives its version; a schema that the subject has gives the version it has';
+    'adds an Avro schema to a subject, whose compatibility it must meet (given here, it is set first), and gives its version; unless that is NONE, what streams of Avro over the topic "<topic>-value" read must stay, too; a schema that the subject has gives the version it has';
 
 CREATE FUNCTION feature_stream.check_schema(subject text, schema text)
 RETURNS TABLE (path text, rule text, reader_version int, writer_version int, problem text, features text[])
