@@ -123,6 +123,14 @@ SELECT count(*) FROM feature_stream.check_schema('other-value', click('{"name": 
 SELECT feature_stream.set_compatibility('orders-value', 'NONE');
 SELECT feature_stream.drop_feature_view('order_features', drop_history => true);
 DROP FOREIGN TABLE orders;
+-- A field that nobody has had yet may come with a type that its column cannot take.
+DO $$
+BEGIN
+	EXECUTE format($s$CREATE FOREIGN TABLE orders (id text NOT NULL, at timestamptz NOT NULL, more int DEFAULT 1)
+		SERVER nowhere OPTIONS (topic 'orders', format 'avro', schema %L, event_time 'at')$s$, click(current_setting('test.v1')));
+END $$;
+SELECT feature_stream.register_schema('orders-value', click(:'v1' || ', {"name": "coupon", "type": "string"},' || :'more'), 'BACKWARD');
+DROP FOREIGN TABLE orders;
 -- The same of a stream that resolves all records to a schema of its own.
 ALTER SERVER nowhere OPTIONS (ADD registry 'http://127.0.0.1:1');
 DO $$

@@ -167,7 +167,8 @@ judge_stream(const FsStreamDef *def, const FsSchemaWork *work, List *found, bool
 		const FsColumn *column = &def->columns[i];
 		char	   *path = psprintf("$.%s", column->field);
 
-		if (now[i].kind == FS_AVRO_NO_PROBLEM || (before != NULL && before[i].kind != FS_AVRO_NO_PROBLEM) ||
+		/* kinds are in order: what was as bad before is not the change's doing */
+		if (now[i].kind == FS_AVRO_NO_PROBLEM || (before != NULL && now[i].kind <= before[i].kind) ||
 			(before == NULL && fs_column_is_served(column, &now[i])))
 			continue;
 		found = lappend(found, now[i].kind == FS_AVRO_UNKNOWN_FIELD ?
