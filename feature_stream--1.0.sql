@@ -459,6 +459,10 @@ CREATE TABLE feature_stream.dead_letter (
     payload_size bigint,
     headers      jsonb,
     recorded_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    original_key     bytea,
+    original_payload bytea,
+    original_headers jsonb,
+    repaired_at      timestamptz,
     PRIMARY KEY (stream, partition, "offset", recorded_at)
 ) PARTITION BY RANGE (recorded_at);
 
@@ -621,7 +625,12 @@ COMMENT ON TABLE feature_stream.backread_position IS 'which records of each part
 COMMENT ON TABLE feature_stream.backread_log IS 'events that were read for a feature view, in immutable segments';
 COMMENT ON TABLE feature_stream.dead_letter IS 'events that were not counted, with the reason';
 COMMENT ON COLUMN feature_stream.dead_letter.reason IS 'malformed, missing_field, check_violation, bad_value, future, late, tombstone, unknown_schema (the registry does not have the record''s schema, or it is no Avro that can be used), or expression_error: the stream accepted the event, but an expression of a feature view raised an error and that view does not count it';
-COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value';
+COMMENT ON COLUMN feature_stream.dead_letter.message IS 'a sentence that names field and value; cut to about 2 kB';
+COMMENT ON COLUMN feature_stream.dead_letter.headers IS 'of the record; those beyond 64 kB are left out, and a last element says how many';
+COMMENT ON COLUMN feature_stream.dead_letter.original_key IS 'as it came, of a dead letter that was repaired';
+COMMENT ON COLUMN feature_stream.dead_letter.original_payload IS 'as it came, of a dead letter that was repaired';
+COMMENT ON COLUMN feature_stream.dead_letter.original_headers IS 'as they came, of a dead letter that was repaired';
+COMMENT ON COLUMN feature_stream.dead_letter.repaired_at IS 'when key, payload or headers were changed first; null: they are as they came';
 COMMENT ON COLUMN feature_stream.dead_letter.received_at IS 'arrival clock of the event';
 COMMENT ON COLUMN feature_stream.dead_letter.recorded_at IS 'when the row was written';
 
@@ -629,7 +638,7 @@ COMMENT ON COLUMN feature_stream.dead_letter.payload_size IS 'of the record as i
 COMMENT ON TABLE feature_stream.dead_letter_overflow IS 'dead letters that were not stored, since the stream''s budget for the minute was used up: how many, and between which offsets';
 COMMENT ON COLUMN feature_stream.dead_letter_overflow.recorded_at IS 'the minute in which they were counted';
 COMMENT ON COLUMN feature_stream.dead_letter_overflow.message IS 'of the first one';
-COMMENT ON TABLE feature_stream.dead_letter_unsent IS 'dead letters that the stream''s dead_letter_topic does not have yet';
+COMMENT ON TABLE feature_stream.dead_letter_unsent IS 'stored dead letters that the stream''s dead_letter_topic does not have yet';
 COMMENT ON COLUMN feature_stream.dead_letter_unsent.error IS 'why the topic will never take it; null: it is on its way';
 COMMENT ON TABLE feature_stream.dead_letter_outcome IS 'what became of dead letters that were asked back or discarded';
 COMMENT ON COLUMN feature_stream.dead_letter_outcome.outcome IS 'requested: waits for the stream''s worker; replayed: accepted and counted; still_bad: refused again; too_late: all its windows have fired; discarded';
@@ -831,6 +840,14 @@ REVOKE ALL ON FUNCTION feature_stream.discard_dead_letters(regclass, text, text,
 COMMENT ON FUNCTION feature_stream.discard_dead_letters(regclass, text, text, int, bigint, bigint, timestamptz, timestamptz) IS
     'marks dead letters as done with; they stay until their retention ends; since and until are of their arrival; returns how many';
 
+CREATE FUNCTION feature_stream.keep_original() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'fs_keep_original' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION feature_stream.keep_original() FROM PUBLIC;
+COMMENT ON FUNCTION feature_stream.keep_original() IS 'trigger of dead_letter: keeps what came when it is repaired first';
+CREATE TRIGGER keep_original BEFORE UPDATE OF key, payload, headers ON feature_stream.dead_letter
+    FOR EACH ROW WHEN (OLD.repaired_at IS NULL) EXECUTE FUNCTION feature_stream.keep_original();
+COMMENT ON TRIGGER keep_original ON feature_stream.dead_letter IS 'keeps what came when it is repaired first';
+
 CREATE FUNCTION feature_stream.grant_access(role regrole) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_grant_access' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.grant_access(regrole) FROM PUBLIC;
@@ -911,7 +928,7 @@ CREATE FUNCTION feature_stream.register_schema(subject text, schema text, compat
     AS 'MODULE_PATHNAME', 'fs_register_schema' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.register_schema(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION feature_stream.register_schema(text, text, text) IS
-    'adds an Avro schema to a subject, whose compatibility it must meet (given here, it is set first), and gives its version; a schema that the subject has gives the version it has';
+    'adds an Avro schema to a subject, whose compatibility it must meet (given here, it is set first), and gives its version; unless that is NONE, what streams of Avro over the topic "<topic>-value" read must stay, too; a schema that the subject has gives the version it has';
 
 CREATE FUNCTION feature_stream.check_schema(subject text, schema text)
 RETURNS TABLE (path text, rule text, reader_version int, writer_version int, problem text, features text[])

@@ -114,6 +114,10 @@ UPDATE feature_stream.dead_letter SET payload = convert_to(replace(convert_from(
  WHERE stream = 'clicks'::regclass AND reason = 'check_violation';
 UPDATE feature_stream.dead_letter SET payload = click('bob', 'b' || "offset", interval '00:57:25', CASE "offset" WHEN 9 THEN 0 ELSE 1 END), key = 'k', headers = '[{"key": "repaired", "value": "yes"}]'
  WHERE stream = 'clicks'::regclass AND "offset" IN (5, 6, 9);
+UPDATE feature_stream.dead_letter SET payload = payload, key = key WHERE stream = 'clicks'::regclass AND "offset" = 5;
+SELECT "offset", convert_from(original_payload, 'UTF8') AS original_payload, original_key, original_headers, repaired_at IS NOT NULL AS repaired, headers
+  FROM feature_stream.dead_letter WHERE stream = 'clicks'::regclass AND "offset" IN (5, 6, 8) ORDER BY 1;
+UPDATE feature_stream.dead_letter SET original_payload = NULL, repaired_at = NULL;
 SELECT feature_stream.replay_dead_letters('clicks', reason => 'check_violation', partition => 0);
 CALL wait_for(11, '2024-01-15 12:57:00+00');
 SELECT feature_stream.replay_dead_letters('clicks', since => '2024-01-15 12:57:21+00', until => '2024-01-15 12:57:24+00');

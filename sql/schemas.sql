@@ -93,8 +93,43 @@ SELECT path, rule, problem, features FROM feature_stream.check_schema('orders-va
 SELECT feature_stream.register_schema('orders-value', click(:'v1' || ', {"name": "coupon", "type": "string"}'));
 SELECT path, rule, problem, features FROM feature_stream.check_schema('orders-value', click(:'v1'));
 SELECT feature_stream.register_schema('orders-value', click('{"name": "id", "type": "int"}'), 'FULL');
-SELECT count(*) FROM feature_stream.check_schema('other-value', click('{"name": "id", "type": "int"}'));
+-- Compatible with the versions, but not with streams: a field that features use goes, or one that each record must have.
+SELECT feature_stream.set_compatibility('orders-value', 'BACKWARD');
+\set id '{"name": "id", "type": "string"}'
+\set at '{"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}'
+\set rest '{"name": "shop", "type": {"type": "record", "name": "Shop", "fields": [{"name": "city", "type": "string"}]}}, {"name": "coupon", "type": "string"}'
+\set more '{"name": "more", "type": ["null", "string"], "default": null}'
+SELECT feature_stream.register_schema('orders-value', click(:'id' || ',' || :'at' || ',' || :'rest'));
+SELECT feature_stream.register_schema('orders-value', click(:'id' || ',' || :'rest' || ', {"name": "price", "type": "double"}'));
+-- A DEFAULT is the word for that; so is NONE.
+BEGIN;
+SELECT feature_stream.register_schema('orders-value', click(:'v1' || ',' || :'more'));
+ROLLBACK;
+BEGIN;
+SELECT feature_stream.register_schema('orders-value', click(:'id' || ',' || :'at' || ',' || :'rest'), 'NONE');
+ROLLBACK;
+-- What is refused for other reasons says which features it is about, too.
+SELECT path, rule, features FROM feature_stream.check_schema('orders-value', click('{"name": "id", "type": "string"}, {"name": "price", "type": "int"}, {"name": "device", "type": "int"}'));
+-- Without features nobody misses a column that may be null; one that may not still refuses.
+BEGIN;
 SELECT feature_stream.drop_feature_view('order_features', drop_history => true);
+SELECT feature_stream.register_schema('orders-value', click(:'id' || ',' || :'rest' || ', {"name": "price", "type": "double"}'));
+ROLLBACK;
+BEGIN;
+SELECT feature_stream.drop_feature_view('order_features', drop_history => true);
+SELECT feature_stream.register_schema('orders-value', click(:'id' || ',' || :'at'));
+ROLLBACK;
+SELECT count(*) FROM feature_stream.check_schema('other-value', click('{"name": "id", "type": "int"}'));
+SELECT feature_stream.set_compatibility('orders-value', 'NONE');
+SELECT feature_stream.drop_feature_view('order_features', drop_history => true);
+DROP FOREIGN TABLE orders;
+-- A field that nobody has had yet may come with a type that its column cannot take.
+DO $$
+BEGIN
+	EXECUTE format($s$CREATE FOREIGN TABLE orders (id text NOT NULL, at timestamptz NOT NULL, more int DEFAULT 1)
+		SERVER nowhere OPTIONS (topic 'orders', format 'avro', schema %L, event_time 'at')$s$, click(current_setting('test.v1')));
+END $$;
+SELECT feature_stream.register_schema('orders-value', click(:'v1' || ', {"name": "coupon", "type": "string"},' || :'more'), 'BACKWARD');
 DROP FOREIGN TABLE orders;
 -- The same of a stream that resolves all records to a schema of its own.
 ALTER SERVER nowhere OPTIONS (ADD registry 'http://127.0.0.1:1');
@@ -109,6 +144,8 @@ SELECT feature_stream.create_feature_view('order_features', $$
 	windows => '{1 hour, 24 hours}', slide => '1 hour');
 SELECT path, rule, problem, features FROM feature_stream.check_schema('orders-value',
 	click('{"name": "id", "type": "string"}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}, {"name": "price", "type": "float"}'));
+SELECT feature_stream.register_schema('orders-value', click(:'id' || ',' || :'at' || ', {"name": "price", "type": "double"}, {"name": "coupon", "type": "string"}'), 'BACKWARD');
+SELECT feature_stream.register_schema('orders-value', click(:'v1' || ', {"name": "coupon", "type": "string"},' || :'more'), 'BACKWARD');
 SELECT feature_stream.drop_feature_view('order_features', drop_history => true);
 DROP FOREIGN TABLE orders;
 DROP SERVER nowhere;

@@ -46,7 +46,7 @@
  *		lake_worker.c		exports histories to lakes
  *		upkeep.c			partitions made ahead and dropped, for the export worker
  *		database_worker.c	the place of a worker that a database has one of
- *		topic_link.c, topic_reader.c, topic_sender.c	a topic for SELECT and INSERT, by a worker that the backend starts
+ *		topic_link.c, topic_place.c, topic_reader.c, topic_sender.c	a topic for SELECT and INSERT, by a worker that the backend starts
  *		process.c			signals, connection, settings, error capture of them all
  *		wakeup.c			tells workers at commit what DDL changed
  *		utility_hook.c		keeps workers out of the way of DROP DATABASE and the like

@@ -19,6 +19,7 @@ int			fs_checkpoint_interval = 30000;
 int			fs_expression_timeout = 5000;
 bool		fs_force_replay = false;
 char	   *fs_lake_directory = NULL;
+int			fs_max_topic_readers = 4;
 int			fs_max_workers = 8;
 int			fs_memory = 256;
 double		fs_partial_log_ratio = 4;
@@ -61,6 +62,13 @@ fs_settings_define(void)
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
+	DefineCustomIntVariable("feature_stream.max_topic_readers",
+							"Sets the maximum number of scans of streams of the cluster that read their topics at the same time.",
+							"Each one takes a slot of max_worker_processes while it runs.",
+							&fs_max_topic_readers,
+							4, 0, FS_MAX_TOPIC_READERS,
+							PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("feature_stream.max_workers",
 							"Sets the maximum number of streams of the cluster, each with one ingest worker.",
 							"Each one takes a slot of max_worker_processes while it runs.",

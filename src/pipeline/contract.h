@@ -54,13 +54,21 @@ typedef struct FsContract
  */
 extern void fs_contract_evaluate(FsShard *shard, FsEvent *events, int n);
 
+/*
+ * A copy of what is wrong with an event, in 'context': values that it quotes may be
+ * as long as a record, so it is cut to FS_MESSAGE_BYTES, between characters, and
+ * "..." says so.
+ */
+#define FS_MESSAGE_BYTES 2000
+extern char *fs_contract_message(MemoryContext context, const char *message);
+
 /* Refuses an event; the message is copied into the batch's memory. */
 static inline void
 fs_contract_refuse(FsShard *shard, FsEvent *event, FsReason reason, const char *message)
 {
 	Assert(event->reason == FS_REASON_NONE && reason != FS_REASON_NONE);
 	event->reason = reason;
-	event->message = MemoryContextStrdup(shard->batch, message);
+	event->message = fs_contract_message(shard->batch, message);
 }
 
 #endif							/* FS_PIPELINE_CONTRACT_H */

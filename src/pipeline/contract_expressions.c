@@ -180,6 +180,23 @@ evaluate_event(FsShard *shard, FsContract *contract, FsEvent *event)
 	MemoryContextSwitchTo(old);
 }
 
+/* See contract.h. */
+char *
+fs_contract_message(MemoryContext context, const char *message)
+{
+	size_t		len = strlen(message);
+	int			kept;
+	char	   *copy;
+
+	if (len <= FS_MESSAGE_BYTES)
+		return MemoryContextStrdup(context, message);
+	kept = pg_mbcliplen(message, (int) len, FS_MESSAGE_BYTES);
+	copy = MemoryContextAlloc(context, kept + sizeof("..."));
+	memcpy(copy, message, kept);
+	memcpy(copy + kept, "...", sizeof("..."));
+	return copy;
+}
+
 /*
  * Books an error raised by an event's expressions.  Returns true when the
  * event is done with, false when it is to be evaluated again (without the view
@@ -189,6 +206,7 @@ static bool
 book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 {
 	FsEvent    *event = contract->event;
+	char	   *message;
 
 	Assert(event->reason == FS_REASON_NONE);
 	if (contract->view >= 0)
@@ -196,19 +214,21 @@ book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 		event->error_mask |= (uint32) 1 << contract->view;
 		if (contract->only_views)
 			return false;		/* nobody asks why, and there may be millions */
-		event->error = psprintf("feature view \"%s\": %s", shard->views[contract->view].def->name,
-								error->message);
+	}
+	message = fs_contract_message(CurrentMemoryContext, error->message);
+	if (contract->view >= 0)
+	{
+		event->error = psprintf("feature view \"%s\": %s", shard->views[contract->view].def->name, message);
 		return false;
 	}
 	if (contract->check >= 0)
 		fs_contract_refuse(shard, event, FS_REASON_CHECK_VIOLATION,
 						   psprintf("check constraint \"%s\" raised an error: %s",
-									shard->def->checks[contract->check].name, error->message));
+									shard->def->checks[contract->check].name, message));
 	else
 		fs_contract_refuse(shard, event, FS_REASON_BAD_VALUE,
 						   psprintf("field \"%s\" cannot be a value of its type: %s",
-									contract->column >= 0 ? shard->def->columns[contract->column].field : "?",
-									error->message));
+									contract->column >= 0 ? shard->def->columns[contract->column].field : "?", message));
 	return true;
 }
 

@@ -7,7 +7,7 @@
  * the broker has it: at least once, and only what a checkpoint has committed.
  * One that the broker will never take, since it is too large, stays with the
  * reason.  All of it is the ingest worker's; upkeep keeps the dead letters that
- * are still to be sent.
+ * are still to be sent.  One that is repaired meanwhile goes out as it came.
  */
 #include "postgres.h"
 
@@ -162,26 +162,33 @@ fs_dead_letter_topic_note(FsShard *shard, const FsCheckpoint *checkpoint)
 
 /*
  * The oldest ones of a stream, with what is sent of each.  The original headers
- * come first, as two arrays of bytes, then ours; their JSON may have been
- * repaired to anything.  One whose row is gone, which only a superuser can have
- * done, has no reason.
+ * come first, as two arrays of bytes, then ours.  One whose row is gone has no
+ * reason, and the JSON of the headers may be anything: only a superuser can have
+ * done that.
  */
+#define AS_IT_CAME(table, column) \
+	"CASE WHEN " table ".repaired_at IS NULL THEN " table "." column " ELSE " table ".original_" column " END"
+
+#define SIZE_OF(bytes) "COALESCE(pg_catalog.octet_length(" bytes "), 0)"
+
 #define PART(name) \
 	"pg_catalog.array_agg(CASE WHEN h->>'" name "_base64' ~ '^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'" \
 	" THEN pg_catalog.decode(h->>'" name "_base64', 'base64') ELSE pg_catalog.convert_to(h->>'" name "', 'UTF8') END ORDER BY i)"
 
 static const char take_query[] =
-"SELECT u.stream, u.partition, u.\"offset\", u.recorded_at, d.key, d.payload, d.reason, d.message, d.topic,"
+"SELECT u.stream, u.partition, u.\"offset\", u.recorded_at, " AS_IT_CAME("d", "key") ", " AS_IT_CAME("d", "payload") ","
+" d.reason, d.message, d.topic,"
 " pg_catalog.to_char(d.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), o.names, o.contents"
 " FROM (SELECT *, pg_catalog.sum(size) OVER (ORDER BY recorded_at, partition, \"offset\" ROWS UNBOUNDED PRECEDING) - size AS before"
-" FROM (SELECT q.*, COALESCE(pg_catalog.octet_length(p.payload), 0) + COALESCE(pg_catalog.octet_length(p.key), 0)"
-" + COALESCE(pg_catalog.octet_length(p.headers::pg_catalog.text), 0) AS size"
+" FROM (SELECT q.*, " SIZE_OF(AS_IT_CAME("p", "payload")) " + " SIZE_OF(AS_IT_CAME("p", "key"))
+" + " SIZE_OF("(" AS_IT_CAME("p", "headers") ")::pg_catalog.text") " AS size"
 " FROM (SELECT * FROM feature_stream.dead_letter_unsent WHERE stream = $1 AND error IS NULL"
 " ORDER BY recorded_at, partition, \"offset\" LIMIT $2) q"
 " LEFT JOIN feature_stream.dead_letter p USING (stream, partition, \"offset\", recorded_at)) s) u"
 " LEFT JOIN feature_stream.dead_letter d USING (stream, partition, \"offset\", recorded_at)"
 " LEFT JOIN LATERAL (SELECT " PART("key") " AS names, " PART("value") " AS contents"
-" FROM pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(d.headers) WHEN 'array' THEN d.headers END)"
+" FROM (SELECT " AS_IT_CAME("d", "headers") " AS came) j,"
+" pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(j.came) WHEN 'array' THEN j.came END)"
 " WITH ORDINALITY e(h, i) WHERE h ?| '{key,key_base64}') o ON true"
 " WHERE u.before < $3 ORDER BY u.recorded_at, u.partition, u.\"offset\"";
 

@@ -22,16 +22,20 @@ enum
 {
 	COL_STREAM, COL_PARTITION, COL_OFFSET, COL_RECEIVED_AT, COL_TOPIC, COL_REASON, COL_MESSAGE,
 	COL_EVENT_TIME, COL_RECORD_TIME, COL_WATERMARK, COL_KEY, COL_PAYLOAD, COL_PAYLOAD_SIZE,
-	COL_HEADERS, COL_RECORDED_AT, NCOLUMNS
+	COL_HEADERS, COL_RECORDED_AT, COL_ORIGINAL_KEY, COL_ORIGINAL_PAYLOAD, COL_ORIGINAL_HEADERS, COL_REPAIRED_AT,
+	NCOLUMNS
 };
 
 /* The budget is of so long; its bytes are bounded, too. */
 #define BUDGET_USEC (60 * FS_USEC_PER_SEC)
 #define BUDGET_BYTES (64 * 1024 * 1024)
 
-/* Is there room for another dead letter of that size in the budget?  Then it is taken. */
+/* Of a record's headers so much JSON is kept, and what was more is counted. */
+#define HEADERS_BYTES (64 * 1024)
+
+/* Is there room for another dead letter in the budget? */
 static bool
-take_budget(FsShard *shard, size_t size)
+has_budget(FsShard *shard)
 {
 	int64		now = fs_clock_monotonic();
 
@@ -40,11 +44,28 @@ take_budget(FsShard *shard, size_t size)
 		shard->dead_letters_since = now;
 		shard->dead_letters_stored = shard->dead_letters_bytes = 0;
 	}
-	if (shard->dead_letters_stored >= shard->def->dead_letter_budget || shard->dead_letters_bytes >= BUDGET_BYTES)
-		return false;
+	return shard->dead_letters_stored < shard->def->dead_letter_budget && shard->dead_letters_bytes < BUDGET_BYTES;
+}
+
+/* Bytes of a dead letter that its event decides on. */
+static size_t
+count_bytes(const FsDeadLetter *letter)
+{
+	return strlen(letter->message) + (letter->headers == NULL ? 0 : strlen(letter->headers)) +
+		(letter->payload == NULL ? 0 : VARSIZE(letter->payload)) +
+		(letter->key == NULL ? 0 : VARSIZE(letter->key));
+}
+
+/* Takes it out of the budget, and counts it as pending. */
+static void
+charge_letter(FsShard *shard, const FsDeadLetter *letter)
+{
+	size_t		bytes = count_bytes(letter);
+
 	shard->dead_letters_stored++;
-	shard->dead_letters_bytes += size;
-	return true;
+	shard->dead_letters_bytes += bytes;
+	shard->pending.ndead++;
+	shard->pending.dead_bytes += sizeof(FsDeadLetter) + bytes + 256;
 }
 
 /* See dead_letters.h. */
@@ -97,10 +118,9 @@ make_bytea(const char *data, size_t len)
 	return result;
 }
 
-/* Copies an event into a dead letter, to be written by the next checkpoint; 'kept' bytes of its value. */
+/* Copies an event into a dead letter, to be written by the next checkpoint. */
 static void
-store_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *message, FsTime watermark,
-			 size_t kept)
+store_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *message, FsTime watermark)
 {
 	const FsRecord *record = event->record;
 	FsPending  *pending = &shard->pending;
@@ -121,11 +141,11 @@ store_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *
 	letter->watermark = watermark;
 	letter->payload_size = record->value == NULL ? -1 : (int64) record->value_len;
 	if (shard->def->dead_letter_payload && record->value != NULL)
-		letter->payload = make_bytea(record->value, kept);
+		letter->payload = make_bytea(record->value, Min(record->value_len, (size_t) shard->def->max_record_bytes));
 	if (shard->def->dead_letter_payload && record->key != NULL)
 		letter->key = make_bytea(record->key, record->key_len);
 	if (event->replay == NULL)
-		letter->headers = shard->source->ops->headers(shard->source, record);
+		letter->headers = shard->source->ops->headers(shard->source, record, HEADERS_BYTES);
 	else
 	{
 		/* It stands beside the one that came back, and must differ from that. */
@@ -133,8 +153,7 @@ store_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *
 		letter->recorded_at = Max(letter->recorded_at, event->replay->recorded_at + 1);
 	}
 	pending->dead_letters = lappend(pending->dead_letters, letter);
-	pending->ndead++;
-	pending->dead_bytes += sizeof(FsDeadLetter) + kept + record->key_len + 256;
+	charge_letter(shard, letter);
 	MemoryContextSwitchTo(old);
 }
 
@@ -142,10 +161,8 @@ store_letter(FsShard *shard, const FsEvent *event, FsReason reason, const char *
 static void
 add_letter(FsShard *shard, const FsPartition *partition, const FsEvent *event, FsReason reason, const char *message)
 {
-	size_t		kept = Min(event->record->value_len, (size_t) shard->def->max_record_bytes);
-
-	if (take_budget(shard, kept + event->record->key_len))
-		store_letter(shard, event, reason, message, partition->clock.watermark, kept);
+	if (has_budget(shard))
+		store_letter(shard, event, reason, message, partition->clock.watermark);
 	else
 		count_letter(shard, partition, event, reason, message);
 }
@@ -200,6 +217,8 @@ write_letter(FsShard *shard, FsTableWriter *writer, const FsDeadLetter *letter)
 	if (letter->headers != NULL)
 		values[COL_HEADERS] = DirectFunctionCall1(jsonb_in, CStringGetDatum(letter->headers));
 	values[COL_RECORDED_AT] = TimestampTzGetDatum(letter->recorded_at);
+	for (int i = COL_ORIGINAL_KEY; i < NCOLUMNS; i++)
+		nulls[i] = true;		/* until it is repaired */
 	fs_table_writer_put(writer, values, nulls);
 }
 
@@ -214,6 +233,7 @@ fs_dead_letters_write(FsShard *shard, FsCheckpoint *checkpoint)
 	if (checkpoint->pending.dead_letters == NIL)
 		return;
 	writer = fs_table_writer_open(get_relname_relid("dead_letter", schema), InvalidOid);
+	Assert(fs_table_writer_desc(writer)->natts == NCOLUMNS);
 	foreach(cell, checkpoint->pending.dead_letters)
 	{
 		write_letter(shard, writer, lfirst(cell));

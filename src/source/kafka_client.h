@@ -125,7 +125,7 @@ extern const FsKafkaAskerWork fs_kafka_questions;
 /* Operations of source.h. */
 extern int	fs_kafka_poll(FsSource *source, int index, FsRecord *records, int max);
 extern void fs_kafka_release(FsSource *source);
-extern char *fs_kafka_headers(FsSource *source, const FsRecord *record);
+extern char *fs_kafka_headers(FsSource *source, const FsRecord *record, size_t max);
 
 /* Tells the watch the high watermark of a partition at whose end we are. */
 extern void fs_kafka_note_high(FsKafkaSource *k, int index);

@@ -33,11 +33,17 @@ append_bytes(StringInfo json, const char *name, const char *data, int len)
 	pfree(text);
 }
 
-/* See kafka_header.h. */
-void
-fs_kafka_header_append(StringInfo json, const char *key, const void *value, size_t size)
+/* See kafka_header.h.  The form of bytes is never shorter than they are. */
+bool
+fs_kafka_header_append(StringInfo json, const char *key, const void *value, size_t size, size_t max)
 {
-	Assert(size <= PG_INT32_MAX);
+	int			before = json->len;
+
+	Assert(size <= PG_INT32_MAX && before > 0);
+	if (before + strlen(key) + size > max)
+		return false;
+	if (before > 1)
+		appendStringInfoChar(json, ',');
 	appendStringInfoChar(json, '{');
 	append_bytes(json, "key", key, strlen(key));
 	appendStringInfoChar(json, ',');
@@ -46,6 +52,11 @@ fs_kafka_header_append(StringInfo json, const char *key, const void *value, size
 	else
 		append_bytes(json, "value", value, size);
 	appendStringInfoChar(json, '}');
+	if (json->len <= max)
+		return true;
+	json->len = before;
+	json->data[before] = '\0';
+	return false;
 }
 
 /* A member of a header's object that is a string; NULL: it has none. */

@@ -239,25 +239,33 @@ fs_kafka_release(FsSource *source)
 
 /* See source.h: a JSON array of pairs, palloc'd; NULL without headers. */
 char *
-fs_kafka_headers(FsSource *source, const FsRecord *record)
+fs_kafka_headers(FsSource *source, const FsRecord *record, size_t max)
 {
 	rd_kafka_headers_t *headers;
 	StringInfoData json;
 	const char *name;
 	const void *value;
 	size_t		size;
+	int64		omitted = 0;
+	int64		omitted_bytes = 0;
 
 	if (rd_kafka_message_headers(record->handle, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return NULL;
 	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
 	for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
 		 RD_KAFKA_RESP_ERR_NO_ERROR; i++)
 	{
-		appendStringInfoChar(&json, i == 0 ? '[' : ',');
-		fs_kafka_header_append(&json, name, value, size);
+		if (fs_kafka_header_append(&json, name, value, size, max))
+			continue;
+		omitted++;
+		omitted_bytes += strlen(name) + size;
 	}
-	if (json.len == 0)
+	if (omitted > 0)
+		appendStringInfo(&json, "%s{\"omitted_headers\":" INT64_FORMAT ",\"omitted_bytes\":" INT64_FORMAT "}",
+						 json.len > 1 ? "," : "", omitted, omitted_bytes);
+	if (json.len == 1)
 		return NULL;
 	appendStringInfoChar(&json, ']');
-	return json.data;
+	return repalloc(json.data, json.len + 1);	/* it may be kept for a while */
 }

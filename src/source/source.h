@@ -137,10 +137,11 @@ typedef struct FsSourceOps
 
 	/*
 	 * The record's headers as a JSON array of {"key":…, "value":…} objects in
-	 * palloc'd memory (current context), or NULL when it has none.  Used for
-	 * dead letters only.
+	 * palloc'd memory (current context), or NULL when it has none.  Those that
+	 * would make it longer than 'max' bytes are left out: a last object, of some
+	 * bytes more, says how many: {"omitted_headers":…, "omitted_bytes":…}.
 	 */
-	char	   *(*headers) (FsSource *source, const FsRecord *record);
+	char	   *(*headers) (FsSource *source, const FsRecord *record, size_t max);
 
 	/*
 	 * A file descriptor that becomes readable when there is something to

@@ -366,7 +366,7 @@ table_release(FsSource *base)
 }
 
 static char *
-table_headers(FsSource *base, const FsRecord *record)
+table_headers(FsSource *base, const FsRecord *record, size_t max)
 {
 	return NULL;
 }

@@ -1,20 +1,25 @@
 /*
  * dead_letters.c
- *		replay_dead_letters() and discard_dead_letters().
+ *		replay_dead_letters() and discard_dead_letters(), and what a repair keeps.
  *
- * Both enter rows into feature_stream.dead_letter_outcome, for the owner of the
+ * The two enter rows into feature_stream.dead_letter_outcome, for the owner of the
  * stream.  One that is 'requested' belongs to the stream's ingest worker, which
  * marks it in a checkpoint; users' commands never touch it, so no checkpoint
  * waits for their transactions.  All others belong to these functions.
  * What is 'replayed' or 'discarded' stays so.
+ *
+ * A repair is an UPDATE of dead_letter, whose first one keeps what came beside it.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "catalog/extension.h"
@@ -25,6 +30,7 @@
 
 PG_FUNCTION_INFO_V1(fs_replay_dead_letters);
 PG_FUNCTION_INFO_V1(fs_discard_dead_letters);
+PG_FUNCTION_INFO_V1(fs_keep_original);
 
 /* Parameters of the commands below: the filter's, then who, when, why and whether with corrections. */
 #define NFILTERS 6
@@ -163,4 +169,49 @@ fs_discard_dead_letters(PG_FUNCTION_ARGS)
 				 " SELECT d.stream, d.partition, d.\"offset\", d.recorded_at, 'discarded', $8, $9, $10, $9, $11"
 				 " FROM feature_stream.dead_letter d WHERE" CHOSEN " ON CONFLICT DO NOTHING", SPI_OK_INSERT);
 	PG_RETURN_INT64((int64) n);
+}
+
+/* The number of a column that dead_letter must have. */
+static int
+find_column(TupleDesc desc, const char *name)
+{
+	int			number = SPI_fnumber(desc, name);
+
+	if (number <= 0)
+		elog(ERROR, "table dead_letter has no column \"%s\"", name);
+	return number;
+}
+
+/*
+ * keep_original(), a trigger before the first repair of a dead letter: keeps what
+ * came.  So the stream's dead_letter_topic gets that, however late, and who has
+ * repaired it wrongly can go back.
+ */
+Datum
+fs_keep_original(PG_FUNCTION_ARGS)
+{
+	static const char *const repaired[][2] = {
+		{"key", "original_key"}, {"payload", "original_payload"}, {"headers", "original_headers"}
+	};
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	int			columns[lengthof(repaired) + 1];
+	Datum		values[lengthof(repaired) + 1];
+	bool		nulls[lengthof(repaired) + 1] = {false};
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function keep_original() must be called before an update of a row")));
+	desc = RelationGetDescr(data->tg_relation);
+	for (int i = 0; i < lengthof(repaired); i++)
+	{
+		values[i] = heap_getattr(data->tg_trigtuple, find_column(desc, repaired[i][0]), desc, &nulls[i]);
+		columns[i] = find_column(desc, repaired[i][1]);
+	}
+	columns[lengthof(repaired)] = find_column(desc, "repaired_at");
+	values[lengthof(repaired)] = TimestampTzGetDatum(fs_clock_now());
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_newtuple, desc, lengthof(columns),
+													 columns, values, nulls));
 }

@@ -165,6 +165,7 @@ compare_pair(FsSchemaWork *work, int version, bool is_reader, List *problems)
 {
 	const char *given = is_reader ? "the new reader" : "the new writer";
 	const char *other = psprintf(is_reader ? "writer v%d" : "reader v%d", version);
+	const FsAvroSchema *reader = is_reader ? work->given : work->other;
 
 	Assert(version > 0);
 	if (fs_schema_compare(work, is_reader, is_reader ? given : other, is_reader ? other : given) == FS_AVRO_TOO_LARGE)
@@ -175,9 +176,11 @@ compare_pair(FsSchemaWork *work, int version, bool is_reader, List *problems)
 	for (int i = 0; i < work->conflicts.count; i++)
 	{
 		const FsAvroConflict *conflict = &work->conflicts.items[i];
+		const char *field = fs_schema_field_of_path(reader, conflict->path);
 		FsSchemaProblem *problem = palloc0(sizeof(FsSchemaProblem));
 
 		problem->path = pstrdup(conflict->path);
+		problem->field = field == NULL ? NULL : pstrdup(field);
 		problem->rule = fs_avro_rule_name(conflict->rule);
 		problem->reader_version = is_reader ? 0 : version;
 		problem->writer_version = is_reader ? version : 0;

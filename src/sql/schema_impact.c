@@ -6,6 +6,10 @@
  * (Confluent's TopicNameStrategy).  Of each Avro stream over that topic the
  * columns are held against the new schema as the writer's, and against the
  * newest version, as what a change breaks was whole before.
+ *
+ * A column without its field is what its DEFAULT says, or NULL where it may be.
+ * So the change breaks it where it may not be, or where features that had the
+ * field would go on with NULLs; and where its field is there, of no use.
  */
 #include "postgres.h"
 
@@ -34,12 +38,31 @@ is_about(const char *subject, Oid stream)
 		strcmp(psprintf("%s-value", topic), subject) == 0;
 }
 
-/* The features that depend on a column of a stream, as text[]. */
-static Datum
-find_features(Oid stream, const char *column)
+/* The Avro streams that the subject is about. */
+static List *
+load_streams(const char *subject)
 {
-	Oid			types[] = {OIDOID, TEXTOID};
-	Datum		values[] = {ObjectIdGetDatum(stream), CStringGetTextDatum(column)};
+	List	   *streams = NIL;
+	ListCell   *lc;
+
+	foreach(lc, fs_stream_list())
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_about(subject, lfirst_oid(lc)))
+			streams = lappend(streams, fs_stream_load(lfirst_oid(lc)));
+	}
+	return streams;
+}
+
+/* The features that depend on any of 'n' columns of streams, as text[]. */
+static Datum
+find_features(Datum *streams, Datum *columns, int n)
+{
+	Oid			types[] = {OIDARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {
+		PointerGetDatum(construct_array(streams, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT)),
+		PointerGetDatum(construct_array(columns, n, TEXTOID, -1, false, TYPALIGN_INT))
+	};
 	MemoryContext context = CurrentMemoryContext;
 	FsOwnerScope scope;
 	Datum		features;
@@ -49,7 +72,8 @@ find_features(Oid stream, const char *column)
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT ARRAY(SELECT DISTINCT v.view::pg_catalog.text || '.' || l.feature"
 							  " FROM feature_stream.feature_lineage l, LATERAL (SELECT l.view) v"
-							  " WHERE l.stream = $1 AND l.stream_column = $2 ORDER BY 1)",
+							  " WHERE EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) r(stream, name)"
+							  " WHERE r.stream = l.stream AND r.name = l.stream_column) ORDER BY 1)",
 							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the features of a stream");
 	features = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
@@ -60,16 +84,35 @@ find_features(Oid stream, const char *column)
 	return features;
 }
 
+static bool
+is_empty(Datum array)
+{
+	return ARR_NDIM(DatumGetArrayTypeP(array)) == 0;
+}
+
 /* One problem of a column. */
 static FsSchemaProblem *
 make_problem(const FsStreamDef *def, const FsColumn *column, const char *rule, const char *path, char *sentence)
 {
+	Datum		stream = ObjectIdGetDatum(def->relid);
+	Datum		name = CStringGetTextDatum(column->name);
 	FsSchemaProblem *problem = palloc0(sizeof(FsSchemaProblem));
 
 	problem->path = pstrdup(path);
 	problem->rule = rule;
 	problem->sentence = sentence;
-	problem->features = find_features(def->relid, column->name);
+	problem->features = find_features(&stream, &name, 1);
+	problem->breaks = true;
+	return problem;
+}
+
+/* The same of one whose field records do not have; 'had': they had it so far. */
+static FsSchemaProblem *
+make_missing(const FsStreamDef *def, const FsColumn *column, const char *rule, const char *path, char *sentence, bool had)
+{
+	FsSchemaProblem *problem = make_problem(def, column, rule, path, sentence);
+
+	problem->breaks = column->default_expr == NULL && (column->not_null || (had && !is_empty(problem->features)));
 	return problem;
 }
 
@@ -124,13 +167,14 @@ judge_stream(const FsStreamDef *def, const FsSchemaWork *work, List *found, bool
 		const FsColumn *column = &def->columns[i];
 		char	   *path = psprintf("$.%s", column->field);
 
-		if (now[i].kind == FS_AVRO_NO_PROBLEM || (before != NULL && before[i].kind != FS_AVRO_NO_PROBLEM) ||
+		/* kinds are in order: what was as bad before is not the change's doing */
+		if (now[i].kind == FS_AVRO_NO_PROBLEM || (before != NULL && now[i].kind <= before[i].kind) ||
 			(before == NULL && fs_column_is_served(column, &now[i])))
 			continue;
 		found = lappend(found, now[i].kind == FS_AVRO_UNKNOWN_FIELD ?
-						make_problem(def, column, "STREAM_COLUMN_MISSING", path,
+						make_missing(def, column, "STREAM_COLUMN_MISSING", path,
 									 psprintf("column \"%s\" of stream %s reads \"%s\", which the new schema does not have: %s",
-											  column->name, def->name, column->field, without_field(column))) :
+											  column->name, def->name, column->field, without_field(column)), is_known) :
 						make_problem(def, column, "STREAM_COLUMN_MISMATCH", path,
 									 psprintf("column \"%s\" of stream %s cannot take \"%s\" of the new schema: %s",
 											  column->name, def->name, column->field, as_clause(now[i].detail))));
@@ -138,9 +182,9 @@ judge_stream(const FsStreamDef *def, const FsSchemaWork *work, List *found, bool
 	return found;
 }
 
-/* The name of the field of a record that a path is about, such as $.fields[2].type; NULL: it is about none. */
-static const char *
-field_of_path(const FsAvroSchema *schema, const char *path)
+/* See schemas.h. */
+const char *
+fs_schema_field_of_path(const FsAvroSchema *schema, const char *path)
 {
 	const FsAvroNode *root = &schema->nodes[schema->root];
 	int			number;
@@ -163,22 +207,55 @@ reads_field(const FsColumn *column, const char *field)
 		(strncmp(column->field, field, len) == 0 && (column->field[len] == '\0' || column->field[len] == '.'));
 }
 
-/* A stream that resolves all records to a schema of its own, work->other. */
-static List *
-judge_reader(const FsStreamDef *def, FsSchemaWork *work, List *found)
+/* Has the work this conflict, too?  NULL has none. */
+static bool
+has_conflict(const FsSchemaWork *work, const FsAvroConflict *conflict)
 {
+	for (int i = 0; work != NULL && i < work->conflicts.count; i++)
+		if (work->conflicts.items[i].rule == conflict->rule && strcmp(work->conflicts.items[i].path, conflict->path) == 0)
+			return true;
+	return false;
+}
+
+/* What a column says of a conflict of its stream's schema; 'before': what the newest version has against that. */
+static FsSchemaProblem *
+judge_conflict(const FsStreamDef *def, const FsColumn *column, const FsAvroConflict *conflict, const FsSchemaWork *before)
+{
+	const char *rule = fs_avro_rule_name(conflict->rule);
+	char	   *sentence = psprintf("column \"%s\" of stream %s: %s", column->name, def->name, conflict->sentence);
+	FsSchemaProblem *problem = conflict->rule == FS_AVRO_MISSING_DEFAULT ?
+		make_missing(def, column, rule, conflict->path, sentence, before != NULL) :
+		make_problem(def, column, rule, conflict->path, sentence);
+
+	problem->breaks &= !has_conflict(before, conflict);
+	return problem;
+}
+
+/* A stream that resolves all records to a schema of its own, work->other; 'newest' NULL: there is none yet. */
+static List *
+judge_reader(const FsStreamDef *def, FsSchemaWork *work, const FsSchemaVersion *newest, List *found)
+{
+	FsSchemaVersion own = {.text = def->reader_schema};
+	FsSchemaWork *before = newest == NULL ? NULL : fs_schema_open(newest, "the newest version");
+
+	if (before != NULL)
+	{
+		fs_schema_parse_other(before, &own, "a schema");
+		(void) fs_schema_compare(before, false, "the stream", "the newest writer");
+	}
+	fs_schema_parse_other(work, &own, "a schema");
 	(void) fs_schema_compare(work, false, "the stream", "the new writer");
 	for (int c = 0; c < work->conflicts.count; c++)
 	{
 		const FsAvroConflict *conflict = &work->conflicts.items[c];
-		const char *field = field_of_path(work->other, conflict->path);
+		const char *field = fs_schema_field_of_path(work->other, conflict->path);
 
 		for (int i = 0; i < def->ncolumns; i++)
 			if (reads_field(&def->columns[i], field))
-				found = lappend(found, make_problem(def, &def->columns[i], fs_avro_rule_name(conflict->rule), conflict->path,
-													psprintf("column \"%s\" of stream %s: %s", def->columns[i].name,
-															 def->name, conflict->sentence)));
+				found = lappend(found, judge_conflict(def, &def->columns[i], conflict, before));
 	}
+	if (before != NULL)
+		fs_schema_close(before);
 	return found;
 }
 
@@ -186,25 +263,76 @@ judge_reader(const FsStreamDef *def, FsSchemaWork *work, List *found)
 List *
 fs_schema_impact(const char *subject, FsSchemaWork *work)
 {
-	List	   *newest = fs_schema_versions(subject, false);
+	List	   *versions = fs_schema_versions(subject, false);
+	const FsSchemaVersion *newest = versions == NIL ? NULL : linitial(versions);
 	List	   *found = NIL;
 	ListCell   *lc;
 
-	foreach(lc, fs_stream_list())
+	foreach(lc, load_streams(subject))
 	{
-		FsStreamDef *def;
-		FsSchemaVersion own = {0};
-		const FsSchemaVersion *other;
+		const FsStreamDef *def = lfirst(lc);
 
-		CHECK_FOR_INTERRUPTS();
-		if (!is_about(subject, lfirst_oid(lc)))
+		if (def->reader_schema != NULL)
+		{
+			found = judge_reader(def, work, newest, found);
 			continue;
-		def = fs_stream_load(lfirst_oid(lc));
-		own.text = def->reader_schema;
-		other = own.text != NULL ? &own : newest != NIL ? linitial(newest) : NULL;
-		if (other != NULL)
-			fs_schema_parse_other(work, other, "a schema");
-		found = own.text != NULL ? judge_reader(def, work, found) : judge_stream(def, work, found, other != NULL);
+		}
+		if (newest != NULL)
+			fs_schema_parse_other(work, newest, "a schema");
+		found = judge_stream(def, work, found, newest != NULL);
 	}
 	return found;
+}
+
+/* The features that depend on the field of records, as text[]; 0: none. */
+static Datum
+find_features_of_field(List *streams, const char *field)
+{
+	Datum	   *relids = NULL;
+	Datum	   *names = NULL;
+	int			n = 0;
+	Datum		features;
+	ListCell   *lc;
+
+	foreach(lc, streams)
+	{
+		const FsStreamDef *def = lfirst(lc);
+		Size		size = sizeof(Datum) * (n + def->ncolumns + 1);
+
+		relids = relids == NULL ? palloc(size) : repalloc(relids, size);
+		names = names == NULL ? palloc(size) : repalloc(names, size);
+		for (int i = 0; i < def->ncolumns; i++)
+		{
+			if (!reads_field(&def->columns[i], field))
+				continue;
+			relids[n] = ObjectIdGetDatum(def->relid);
+			names[n++] = CStringGetTextDatum(def->columns[i].name);
+		}
+	}
+	if (n == 0)
+		return (Datum) 0;
+	features = find_features(relids, names, n);
+	return is_empty(features) ? (Datum) 0 : features;
+}
+
+/* See schemas.h.  Problems of one field mostly follow each other. */
+void
+fs_schema_name_features(const char *subject, List *problems)
+{
+	List	   *streams = problems == NIL ? NIL : load_streams(subject);
+	const FsSchemaProblem *before = NULL;
+	ListCell   *lc;
+
+	if (streams == NIL)
+		return;
+	foreach(lc, problems)
+	{
+		FsSchemaProblem *problem = lfirst(lc);
+		bool		is_same = before != NULL && (before->field == NULL || problem->field == NULL ?
+												 before->field == problem->field : strcmp(before->field, problem->field) == 0);
+
+		CHECK_FOR_INTERRUPTS();
+		problem->features = is_same ? before->features : find_features_of_field(streams, problem->field);
+		before = problem;
+	}
 }

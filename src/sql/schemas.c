@@ -2,6 +2,9 @@
  * schemas.c
  *		register_schema, check_schema, set_compatibility: schemas of subjects.
  *
+ * A new schema has to meet the versions of its subject, by its compatibility, and
+ * the streams over its topic.
+ *
  * A subject belongs to the role that registered it first; its row is locked
  * while a version is added, so versions are numbered without gaps and each was
  * judged by those before it.  Two schemas are the same when readers and writers
@@ -57,15 +60,14 @@ append_features(StringInfo detail, ArrayType *features)
 		appendStringInfo(detail, "%s%s", i == 0 ? " Features: " : ", ", TextDatumGetCString(names[i]));
 }
 
-/* Throws the problems: the first one is the message, all are the detail. */
-static void
-throw_problems(const char *name, const FsCompatibility *compatibility, List *problems)
+/* The problems, a line each. */
+static const char *
+describe_problems(List *problems)
 {
 	StringInfoData detail;
 	int			told = 0;
 	ListCell   *lc;
 
-	Assert(problems != NIL);
 	initStringInfo(&detail);
 	foreach(lc, problems)
 	{
@@ -80,13 +82,60 @@ throw_problems(const char *name, const FsCompatibility *compatibility, List *pro
 	}
 	if (told > DETAIL_PROBLEMS)
 		appendStringInfo(&detail, "\nThere are %d more.", told - DETAIL_PROBLEMS);
+	return detail.data;
+}
+
+/* Throws the problems: the first one is the message, all are the detail. */
+static void
+throw_problems(const char *name, const FsCompatibility *compatibility, List *problems)
+{
+	const FsSchemaProblem *first = linitial(problems);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-			 errmsg("%s", ((FsSchemaProblem *) linitial(problems))->sentence),
-			 errdetail("%s", detail.data),
+			 errmsg("%s", first->sentence),
+			 errdetail("%s", describe_problems(problems)),
+			 first->breaks ?
+			 errhint("Change or drop the column, or the features, first: a column with a DEFAULT does without its field."
+					 " With compatibility NONE the schema is registered all the same.") :
 			 errhint("Subject \"%s\" has compatibility %s: feature_stream.check_schema() tells what a schema breaks,"
 					 " feature_stream.set_compatibility() changes what is asked.",
 					 name, compatibility->name)));
+}
+
+/*
+ * Throws when the subject's versions have anything against a new schema, or, unless
+ * its mode is NONE, when it breaks what streams read; warns of what else changes
+ * for features.
+ */
+static void
+judge_schema(const char *name, FsSchemaWork *work, const FsCompatibility *compatibility)
+{
+	List	   *problems = fs_schema_check(name, work, compatibility);
+	List	   *impact = fs_schema_impact(name, work);
+	List	   *broken = NIL;
+	List	   *changed = NIL;
+	ListCell   *lc;
+
+	fs_schema_name_features(name, problems);
+	foreach(lc, impact)
+	{
+		FsSchemaProblem *problem = lfirst(lc);
+
+		if (problem->breaks)
+			broken = lappend(broken, problem);
+		else if (ARR_NDIM(DatumGetArrayTypeP(problem->features)) > 0)
+			changed = lappend(changed, problem);
+	}
+	if (problems != NIL)
+		throw_problems(name, compatibility, list_concat(problems, impact));
+	if (broken != NIL && (compatibility->backward || compatibility->forward))
+		throw_problems(name, compatibility, list_concat(broken, changed));
+	changed = list_concat(broken, changed);
+	if (changed != NIL)
+		ereport(WARNING,
+				(errmsg("the new schema of subject \"%s\" changes what streams read", name),
+				 errdetail("%s", describe_problems(changed))));
 }
 
 /* register_schema(subject, schema, compatibility) returns integer: the version */
@@ -112,11 +161,7 @@ fs_register_schema(PG_FUNCTION_ARGS)
 	version = fs_schema_find(name, &forms);
 	if (version == 0)
 	{
-		List	   *problems = fs_schema_check(name, work, subject.compatibility);
-
-		if (problems != NIL)
-			throw_problems(name, subject.compatibility,
-						   list_concat(problems, fs_schema_impact(name, work)));
+		judge_schema(name, work, subject.compatibility);
 		version = fs_schema_add(name, &schema, &forms);
 	}
 	fs_schema_close(work);
@@ -144,6 +189,7 @@ fs_check_schema(PG_FUNCTION_ARGS)
 				 errdetail("The schema would be its first version.")));
 	else if (fs_schema_find(name, &forms) == 0)
 		problems = fs_schema_check(name, work, subject.compatibility);
+	fs_schema_name_features(name, problems);
 	problems = list_concat(problems, fs_schema_impact(name, work));
 	fs_schema_close(work);
 	foreach(lc, problems)

@@ -50,7 +50,9 @@ typedef struct FsSchemaProblem
 	int			reader_version; /* 0: the new schema */
 	int			writer_version;
 	char	   *sentence;
+	const char *field;			/* of records, that the path leads to or into; NULL: all of a record.  Only against a version */
 	Datum		features;		/* text[]: what it would break, as view.feature; 0: not about features */
+	bool		breaks;			/* only against a stream: records could not be read, or features would lose what they are made of */
 } FsSchemaProblem;
 
 /* A schema that is looked at, and what core makes meanwhile; its memory context owns all of it. */
@@ -121,6 +123,16 @@ extern void fs_schema_parse_other(FsSchemaWork *work, const FsSchemaVersion *ver
 extern FsAvroVerdict fs_schema_compare(FsSchemaWork *work, bool is_reader, const char *reader_name, const char *writer_name);
 
 /*
+ * List of FsSchemaProblem, palloc'd: what a new schema breaks of what the
+ * subject's versions are owed; newest version first.  Throws when a pair of
+ * schemas is too large to be judged.
+ */
+extern List *fs_schema_check(const char *subject, FsSchemaWork *work,
+							 const FsCompatibility *compatibility);
+
+/* --- What streams and features say of them (schema_impact.c) --- */
+
+/*
  * List of FsSchemaProblem, palloc'd: which features could not be computed as they
  * are from records written with a new schema.  By the custom of naming subjects,
  * those are the records of the topic "<topic>-value", so far written with its
@@ -128,12 +140,10 @@ extern FsAvroVerdict fs_schema_compare(FsSchemaWork *work, bool is_reader, const
  */
 extern List *fs_schema_impact(const char *subject, FsSchemaWork *work);
 
-/*
- * List of FsSchemaProblem, palloc'd: what a new schema breaks of what the
- * subject's versions are owed; newest version first.  Throws when a pair of
- * schemas is too large to be judged.
- */
-extern List *fs_schema_check(const char *subject, FsSchemaWork *work,
-							 const FsCompatibility *compatibility);
+/* Enters which features depend on the fields that problems with versions are about. */
+extern void fs_schema_name_features(const char *subject, List *problems);
+
+/* The name of the field of a record that a path is about, such as $.fields[2].type; NULL: it is about none.  Of the schema. */
+extern const char *fs_schema_field_of_path(const FsAvroSchema *schema, const char *path);
 
 #endif							/* FS_SQL_SCHEMAS_H */

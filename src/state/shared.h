@@ -9,7 +9,8 @@
  *
  * Who may write what:
  *	- 'lock' protects the tables of databases and streams: which slots are used,
- *	  by whom, and the launcher's back-off fields.  Held for microseconds.
+ *	  by whom, and the launcher's back-off fields; and the places of topic
+ *	  readers.  Held for microseconds.
  *	- FsSharedStream.stats is written by the stream's ingest worker alone, under
  *	  its change counter (odd while changing); readers copy and retry.  A reader
  *	  never makes the worker wait.
@@ -25,6 +26,7 @@
 #include "storage/lwlock.h"
 
 #include "core/value.h"
+#include "ground/settings.h"
 
 #define FS_MAX_DATABASES 64
 #define FS_MAX_PARTITIONS 1024		/* of one stream */
@@ -190,6 +192,13 @@ typedef struct FsSharedDatabase
 	FsSharedWorker workers[FS_DATABASE_WORKERS];
 } FsSharedDatabase;
 
+/* The place of a topic reader; see worker/topic_place.h. */
+typedef struct FsSharedPlace
+{
+	uint64		ticket;			/* 0: free */
+	bool		has_begun;		/* its worker gives it back */
+} FsSharedPlace;
+
 typedef struct FsShared
 {
 	LWLock	   *lock;
@@ -197,6 +206,8 @@ typedef struct FsShared
 	Latch	   *launcher_latch;
 	pg_atomic_uint64 test_clock;	/* FsTime to use as now, 0: the real clock; test only */
 	int			max_streams;	/* feature_stream.max_workers */
+	uint64		topic_tickets;	/* given to topic readers so far */
+	FsSharedPlace topic_readers[FS_MAX_TOPIC_READERS];
 	FsSharedDatabase databases[FS_MAX_DATABASES];
 	FsSharedStream streams[FLEXIBLE_ARRAY_MEMBER];
 } FsShared;

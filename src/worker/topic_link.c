@@ -21,20 +21,23 @@
 #include "utils/wait_event.h"
 
 #include "ground/clock.h"
+#include "ground/settings.h"
 #include "source/topic_message.h"
 #include "worker/process.h"
 #include "worker/topic_link.h"
+#include "worker/topic_place.h"
 
 #define LINK_MAGIC		0x46544c4b
 #define QUEUE_BYTES		262144	/* each way */
 #define SLOT_PATIENCE	(6 * USECS_PER_SEC)	/* closing a client may take 5 s of it */
 #define SLOT_WAIT		10		/* ms, between two looks */
 
-/* At the segment's beginning; all but 'abandoned' is written before the worker starts. */
+/* At the segment's beginning; what the worker reads of it, but 'abandoned', is written before it starts. */
 typedef struct LinkHeader
 {
 	uint32		magic;
 	volatile bool abandoned;	/* by the backend, which alone writes it */
+	uint64		ticket;			/* of the worker's place; 0: it needs none.  The backend's */
 	Size		request_len;
 	Size		queues[2];		/* where they are: to the backend, to the worker */
 	char		request[FLEXIBLE_ARRAY_MEMBER];
@@ -60,34 +63,70 @@ end_worker(dsm_segment *segment, Datum arg)
 	Assert(header->magic == LINK_MAGIC && !header->abandoned);
 	header->abandoned = true;
 	TerminateBackgroundWorker(handle);
+	if (header->ticket != 0)
+		fs_topic_place_leave(header->ticket);
 	pfree(handle);
 }
 
 /*
- * Registers a worker; false when there is no slot.  Workers that were let go of
- * may still be ending, after a cancel or in a scan that begins again: they are
- * waited for.
+ * Registers a worker, which has its ticket in bgw_extra if it needs a place; false
+ * when there is no slot for it.
  */
 static bool
-register_worker(BackgroundWorker *worker, BackgroundWorkerHandle **handle)
+try_register(BackgroundWorker *worker, uint64 ticket, BackgroundWorkerHandle **handle)
+{
+	StaticAssertStmt(sizeof(ticket) <= BGW_EXTRALEN, "a ticket fits");
+	memcpy(worker->bgw_extra, &ticket, sizeof(ticket));
+	if (RegisterDynamicBackgroundWorker(worker, handle))
+		return true;
+	if (ticket != 0)
+		fs_topic_place_leave(ticket);
+	return false;
+}
+
+/*
+ * Registers a worker, and gives the ticket of its place; false when there is no
+ * slot, or, of those that need one, no place: *ticket is 0 then.  Workers that were
+ * let go of may still be ending, after a cancel or in a scan that begins again:
+ * they are waited for.
+ */
+static bool
+register_worker(BackgroundWorker *worker, bool needs_place, uint64 *ticket, BackgroundWorkerHandle **handle)
 {
 	int64		until = fs_clock_monotonic() + SLOT_PATIENCE;
 
-	while (!RegisterDynamicBackgroundWorker(worker, handle))
+	for (;;)
 	{
+		*ticket = needs_place ? fs_topic_place_take() : 0;
+		if ((!needs_place || *ticket != 0) && try_register(worker, *ticket, handle))
+			return true;
 		if (fs_clock_monotonic() >= until)
 			return false;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SLOT_WAIT, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	return true;
 }
 
-/* Starts the worker, or throws.  Its handle is in TopMemoryContext. */
+/* Throws: all places are taken. */
+static void
+throw_no_place(const char *stream)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("could not start a worker for the topic of stream %s", stream),
+			 errdetail("There are as many topic readers as \"feature_stream.max_topic_readers\" allows, which is %d.",
+					   fs_max_topic_readers),
+			 errhint("Wait until other scans of streams have ended and their cursors are closed,"
+					 " or increase \"feature_stream.max_topic_readers\".")));
+}
+
+/* Starts the worker, or throws.  Its handle is in TopMemoryContext; the ticket of its place, if it is a reader, in the segment. */
 static BackgroundWorkerHandle *
 start_worker(const char *kind, const char *stream, dsm_segment *segment)
 {
+	LinkHeader *header = dsm_segment_address(segment);
+	bool		is_reader = strcmp(kind, "reader") == 0;
 	BackgroundWorker worker = {0};
 	BackgroundWorkerHandle *handle;
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
@@ -102,8 +141,10 @@ start_worker(const char *kind, const char *stream, dsm_segment *segment)
 	snprintf(worker.bgw_function_name, BGW_MAXLEN, "fs_topic_%s_main", kind);
 	snprintf(worker.bgw_type, BGW_MAXLEN, "feature_stream topic %s", kind);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "%s: %s", worker.bgw_type, stream);
-	is_registered = register_worker(&worker, &handle);
+	is_registered = register_worker(&worker, is_reader, &header->ticket, &handle);
 	MemoryContextSwitchTo(old);
+	if (!is_registered && is_reader && header->ticket == 0)
+		throw_no_place(stream);
 	if (!is_registered)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -143,6 +184,7 @@ make_segment(const char *stream, const StringInfoData *request)
 	header = dsm_segment_address(segment);
 	header->magic = LINK_MAGIC;
 	header->abandoned = false;
+	header->ticket = 0;
 	header->request_len = request->len;
 	header->queues[0] = start;
 	header->queues[1] = start + QUEUE_BYTES;
@@ -343,7 +385,11 @@ void
 fs_topic_link_serve(Datum main_arg, void (*serve) (FsCursor *request), void (*close) (void))
 {
 	FsCursor	request;
+	uint64		ticket;
 
+	memcpy(&ticket, MyBgworkerEntry->bgw_extra, sizeof(ticket));
+	if (ticket != 0)
+		fs_topic_place_enter(ticket);
 	fs_process_prepare();
 	MemoryContextSwitchTo(TopMemoryContext);
 	attach(DatumGetUInt32(main_arg));

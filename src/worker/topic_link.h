@@ -27,8 +27,9 @@ typedef struct FsTopicLink FsTopicLink;
 
 /*
  * Starts a worker: 'kind' names it and its main function, fs_topic_<kind>_main;
- * 'stream' is for its title and for messages.  The link is palloc'd, and closed
- * with the current resource owner at the latest.
+ * 'stream' is for its title and for messages.  A "reader" needs a place, too
+ * (topic_place.h).  The link is palloc'd, and closed with the current resource owner
+ * at the latest.
  */
 extern FsTopicLink *fs_topic_link_open(const char *kind, const char *stream, const StringInfoData *request);
 

@@ -152,7 +152,7 @@ put_record(Reader *reader, const FsRecord *record)
 	char	   *headers = NULL;
 
 	if (reader->request.headers)
-		headers = fs_source_kafka_ops.headers(my_source, record);
+		headers = fs_source_kafka_ops.headers(my_source, record, MaxAllocSize);
 	fs_message_put_number(message, record->partition);
 	fs_message_put_number(message, record->offset);
 	fs_message_put_number(message, record->record_time);

@@ -76,6 +76,9 @@ my @bad = (
 	[ record(user => 'null'), 'missing_field', qr/field "user" is null/ ],
 	[ record(user => '""'), 'check_violation', qr/user = ""/ ],
 	[ record(amount => '1001'), 'check_violation', qr/amount = "1001"/ ],
+	# PostgreSQL quotes the whole of it; three bytes a character.
+	[ record(code => '"' . "\xe2\x82\xac" x 200_000 . '"'), 'check_violation',
+	  qr/^check constraint "strict_code_check" raised an error: invalid input syntax for type integer: "(?:\xe2\x82\xac){600,}\.\.\.$/ ],
 
 	# Times that cannot be counted.
 	[ record(at => $now + 3600), 'future', qr/field "at" has event time 2024-01-15 13:40:00/ ],
@@ -97,7 +100,7 @@ for my $stream ([ 'strict', '' ], [ 'lenient', ", max_record_bytes '16MB'" ])
 		CREATE FOREIGN TABLE $name (
 			user_id text OPTIONS (field 'user') NOT NULL CHECK (user_id <> ''), item text, small smallint,
 			amount int CHECK (amount <= 1000), big bigint, score float8, price numeric, flag boolean, tag uuid,
-			day date, at timestamptz OPTIONS (unit 's') NOT NULL
+			day date, code text CHECK (code::int > 0), at timestamptz OPTIONS (unit 's') NOT NULL
 		) SERVER kafka OPTIONS (topic 'bad', event_time 'at', slice '1 min', watermark_delay '30 s', start 'earliest'$options);
 		SELECT feature_stream.create_feature_view('${name}_counts', 'SELECT user_id, count(*) AS n, count(item) AS items
 			FROM $name GROUP BY user_id', windows => '{1 hour}', slide => '1 min')));
@@ -145,6 +148,42 @@ wait_for_frontier($node, $_, '2024-01-15 12:41:00+00') for qw(strict lenient);
 query_is($node, "SELECT n_1h, items_1h FROM $_->[0]_counts WHERE user_id = 'u'", $_->[1], "features of $_->[0]")
   for [ 'strict', (@bad + 1) . '|0' ], [ 'lenient', (@bad + 2) . '|1' ];
 is(ingest_pid($node, $_), $pid{$_}, "the worker of $_ is the same") for qw(strict lenient);
+
+# --- Headers count, too: of large ones the beginning is kept, and what is pending makes a checkpoint due, as events do.
+sub set_interval
+{
+	my ($command, $interval) = @_;
+
+	$node->safe_psql('postgres', $_) for "ALTER SYSTEM $command", 'SELECT pg_reload_conf()';
+	$node->poll_query_until('postgres', "SELECT current_setting('feature_stream.checkpoint_interval') = '$interval'")
+	  or die 'the setting is not read';
+	return;
+}
+
+my $stored = q(SELECT %s FROM feature_stream.dead_letter WHERE stream = 'headers'::regclass);
+$kafka->create_topic('headers', 1, 'max.message.bytes' => 20_000_000);
+$kafka->produce_records('headers', [
+	{ partition => 0, value => 'x', headers => { a => 'first', b => 'x' x 2_000_000, c => 'last' } },
+	{ partition => 0, value => 'x', headers => { a => "\x01" x 20_000, b => 'shorter than as JSON' } },
+	map { { partition => 0, value => 'x', headers => { a => "\x01" x 10_900 } } } 1 .. 1300 ]);
+set_interval("SET feature_stream.checkpoint_interval = '1h'", '1h');
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE headers (user_id text NOT NULL, at timestamptz NOT NULL)
+		SERVER kafka OPTIONS (topic 'headers', event_time 'at', start 'earliest', idle_after '1 day');
+	SELECT feature_stream.create_feature_view('headers_counts', 'SELECT user_id, count(*) AS n FROM headers GROUP BY user_id',
+		windows => '{1 hour}', slide => '1 min')));
+ok($node->poll_query_until('postgres', sprintf($stored, 'count(*) > 0')), 'they do not wait for the checkpoint_interval');
+set_interval('RESET feature_stream.checkpoint_interval', '200ms');
+$node->safe_psql('postgres', "SELECT feature_stream.checkpoint_stream('headers')");
+wait_for_read($node, 'headers', 1302);
+query_is($node, sprintf($stored, 'headers') . ' AND "offset" < 2 ORDER BY "offset"',
+	'[{"key": "a", "value": "first"}, {"key": "c", "value": "last"}, {"omitted_bytes": 2000001, "omitted_headers": 1}]' . "\n" .
+	'[{"key": "b", "value": "shorter than as JSON"}, {"omitted_bytes": 20001, "omitted_headers": 1}]',
+	'headers beyond 64 kB are left out, and that is said');
+query_is($node, sprintf($stored, 'count(*) BETWEEN 1000 AND 1100') . ' AND length(headers::text) < 66000', 't',
+	'of a minute 64 MB are stored, headers included');
+query_is($node, 'SELECT sum(dead_letter_count) + (' . sprintf($stored, 'count(*)') .
+	") FROM feature_stream.dead_letter_overflow WHERE stream = 'headers'::regclass", 1302, 'and the others counted');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC|ERROR/, 'and the log knows of no error');
 
 done_testing();

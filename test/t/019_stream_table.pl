@@ -233,6 +233,41 @@ is(written('late'), 'late', 'of a transaction whose records have gone');
 query_is($node, q(SET enable_material = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
 	SELECT count(*), sum(off) FROM generate_series(1, 20) g LEFT JOIN LATERAL (SELECT * FROM many WHERE off = g OFFSET 0) c ON true), '20|210', 'many rescans');
 
+# --- Readers are so many at most: who may only read leaves slots to the streams' workers.
+sub hold { my ($cursor) = @_; return "DECLARE $cursor CURSOR FOR SELECT * FROM many; FETCH 1 FROM $cursor;"; }
+sub limit_readers
+{
+	my ($limit) = @_;
+
+	$node->safe_psql('postgres', $_) for "ALTER SYSTEM SET feature_stream.max_topic_readers = $limit", 'SELECT pg_reload_conf()';
+	query_becomes($node, 'SHOW feature_stream.max_topic_readers', $limit, "a limit of $limit");
+	return;
+}
+my $read_many = 'SET ROLE reader; SELECT count(*) FROM many';
+sub refused_by { return qr/ERROR:  53400: could not start a worker for the topic of stream public\.many\nDETAIL:  There are as many topic readers as "feature_stream\.max_topic_readers" allows, which is $_[0]\./; }
+$node->safe_psql('postgres', 'GRANT SELECT ON many TO reader');
+limit_readers(1);
+$session->run('SET ROLE reader; BEGIN;' . hold('a'));
+is(scalar(topic_workers()), 1, 'a cursor has a worker');
+like(refusal("\\set VERBOSITY verbose\n$read_many"), refused_by(1), 'there is no second one');
+$node->safe_psql('postgres', put('not limited'));
+my $waiting = new_session($node, 'postgres');
+$waiting->send($read_many);
+$session->run('CLOSE a');
+is($waiting->finish, '50000', 'until it is closed');
+$session->run(hold('a'));
+kill 'TERM', topic_workers();
+query_becomes($node, 'SELECT count(*) FROM many', '50000', 'or its worker has ended, whatever its cursor does');
+$session->run('ROLLBACK; BEGIN;' . hold('a'));
+$session->close;
+is($waiting->run($read_many), '50000', 'or its session');
+is($waiting->errors, '', 'and who waits gets the place');
+$waiting->close;
+limit_readers(0);
+like(refusal("\\set VERBOSITY verbose\n$read_many"), refused_by(0), 'nor is there any where none is allowed');
+limit_readers(1);
+$session = new_session($node, 'postgres');
+
 # --- A worker that dies takes no session along that hangs.
 $session->run('BEGIN; DECLARE c CURSOR FOR SELECT * FROM many; FETCH 1 FROM c');
 my ($worker) = topic_workers();
