@@ -193,9 +193,8 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 		bool	   *nulls = palloc(sizeof(bool) * n);
 
 		view->feature_errors -= view->row->errors;
-		fs_row_compute(view->row, &view->set, entity->key, entity->key_len, end, values, nulls);
+		fs_row_compute_own(view->row, &view->set, entity->key, entity->key_len, end, values, nulls);
 		view->feature_errors += view->row->errors;
-		Assert(!view->row->stale);
 		write_history(shard, view, entity, values, nulls);
 	}
 	stamp(shard, view, entity);

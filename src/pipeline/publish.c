@@ -209,7 +209,7 @@ render_fields(FsShard *shard, FsView *view, const FsEntity *entity, FsTime windo
 	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
 	int			out = 0;
 
-	fs_row_compute(view->row, &view->set, entity->key, entity->key_len, window_end, values, nulls);
+	fs_row_compute_own(view->row, &view->set, entity->key, entity->key_len, window_end, values, nulls);
 	for (int i = 0; i < n; i++)
 	{
 		FsOnlineField *field = &fields[out++];

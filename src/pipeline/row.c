@@ -156,3 +156,13 @@ fs_row_compute(FsRow *row, const FsEventSet *set, const char *key, int key_len,
 	fs_features_compute(row, key, key_len, window_end, n, values, nulls);
 	return n;
 }
+
+/* See row.h. */
+void
+fs_row_compute_own(FsRow *row, const FsEventSet *set, const char *key, int key_len,
+				   FsTime window_end, Datum *values, bool *nulls)
+{
+	(void) fs_row_compute(row, set, key, key_len, window_end, values, nulls);
+	if (row->stale)
+		elog(ERROR, "a value that feature view \"%s\" keeps is not in shared memory", row->view->name);
+}

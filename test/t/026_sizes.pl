@@ -1,0 +1,67 @@
+
+# What is too large for its place: values for shared memory.  It costs the event or the feature, and the worker
+# that was there before is there after it.
+
+use strict;
+use warnings;
+
+use FeatureStream;
+use FeatureStream::Outbox;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $sent = 0;
+my $node = new_node('sizes', 'feature_stream.memory' => '256MB', 'feature_stream.expression_timeout' => '60s');
+
+hold_clock($node, "timestamptz '2024-01-15 12:20:00+00'");
+create_outbox($node);
+create_outbox_stream($node, 'user_id text NOT NULL, note text', max_record_bytes => '128MB');
+
+sub create_view
+{
+	my ($name, $features, $where) = @_;
+
+	$node->safe_psql('postgres', qq(SELECT feature_stream.create_feature_view('$name', \$\$
+		SELECT user_id, count(*) AS n, $features FROM clicks WHERE $where GROUP BY user_id \$\$, windows => '{10 min}', slide => '1 min')));
+	return;
+}
+
+# Events, each with its fields as arguments of jsonb_build_object, of one minute; and then the window that ends with it is fired.
+sub send_events
+{
+	my ($minute, @events) = @_;
+	my $second = 10;
+
+	$node->safe_psql('postgres', join '', map { sprintf(q(
+		INSERT INTO outbox (v) SELECT jsonb_build_object(%s, 'clicked_at', '2024-01-15 12:%02d:%02d+00'::timestamptz);), $_, $minute, $second++) }
+		@events);
+	$node->safe_psql('postgres', sprintf(q(
+		INSERT INTO outbox (v) SELECT jsonb_build_object('user_id', 'tick', 'clicked_at', '2024-01-15 12:%02d:40+00'::timestamptz)), $minute + 1));
+	$sent += @events + 1;
+	wait_for_read($node, 'clicks', $sent);
+	wait_for_frontier($node, 'clicks', sprintf('2024-01-15 12:%02d:00+00', $minute + 1));
+	return;
+}
+
+# --- Values: 70 MB by an expression, 65 MB in a field.
+create_view('longest', 'max(repeat(note, 100)) AS longest', q(user_id = 'u1'));
+create_view('longest_of', 'max(repeat(note, 100)) AS longest, array_agg(length(note)) AS lengths', q(user_id = 'u1'));
+query_is($node, q(SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('longest') WHERE feature IS NOT NULL), 'partials', 'a view that keeps partial aggregates');
+query_is($node, q(SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('longest_of') WHERE feature IS NOT NULL), 'events', 'and one that keeps events');
+my $pid = ingest_pid($node, 'clicks');
+send_events(0, q('user_id', 'u1', 'note', 'ab'), q('user_id', 'u1', 'note', repeat('x', 700000)),
+	q('user_id', 'u1', 'note', repeat('y', 65 * 1024 * 1024)), q('user_id', 'u1', 'note', 'c'));
+query_is($node, q(SELECT payload_size > 700000, reason, message FROM feature_stream.dead_letter ORDER BY "offset"), join("\n",
+		't|expression_error|feature view "longest_of": value has 70000000 bytes, more than can be kept (67108864)',
+		't|bad_value|field "note" has 68157440 bytes, more than can be kept (67108864)'),
+	'values that are too long are dead letters');
+my $rows = q(SELECT n_10m, longest_10m = repeat('c', 100)%s FROM %s WHERE user_id = 'u1' AND window_end = '2024-01-15 12:01:00+00');
+query_is($node, sprintf($rows, '', 'longest_history'), '2|t', 'a view that keeps partial aggregates counts the others');
+query_is($node, sprintf($rows, ', lengths_10m', 'longest_of_history'), '2|t|{2,1}', 'and so does one that keeps events');
+verifies($node, 'longest', 'the batch side says the same of partial aggregates');
+verifies($node, 'longest_of', 'and of events');
+
+is(ingest_pid($node, 'clicks'), $pid, 'all of it by one worker');
+unlike(slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
+
+done_testing();
