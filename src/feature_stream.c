@@ -80,7 +80,7 @@
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams
  *		arena.c				the memory of all window state
- *		table.c, dictionary.c, ring.c, entity*.c, value_set.c, blob.c, touch.c	what is built in the arena
+ *		table.c, dictionary.c, ring.c, entity*.c, event_set.c, value_set.c, blob.c, touch.c	what is built in the arena
  *		event_log.c			reading the tables of segments
  *		query.c				queries on the extension's own tables
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.
