@@ -142,14 +142,7 @@ filter_events(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **even
 	int			count = 0;
 
 	Assert(aggregate->filter < row->view->nkept);
-	if (row->max_filtered < n)
-	{
-		if (row->filtered != NULL)
-			pfree(row->filtered);
-		row->max_filtered = Max(n, row->max_filtered * 2);
-		row->filtered = MemoryContextAllocHuge(row->context,
-											   sizeof(FsRingEvent *) * row->max_filtered);
-	}
+	fs_row_reserve(row, &row->filtered, &row->max_filtered, n);
 	for (int i = 0; i < n; i++)
 		if (events[i]->cells[aggregate->filter].i != 0)
 			row->filtered[count++] = events[i];

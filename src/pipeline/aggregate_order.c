@@ -108,13 +108,7 @@ collect_events(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **eve
 {
 	int			count = 0;
 
-	if (row->max_ordered < n)
-	{
-		if (row->ordered != NULL)
-			pfree(row->ordered);
-		row->max_ordered = Max(n, row->max_ordered * 2);
-		row->ordered = MemoryContextAllocHuge(row->context, sizeof(FsRingEvent *) * row->max_ordered);
-	}
+	fs_row_reserve(row, &row->ordered, &row->max_ordered, n);
 	for (int i = 0; i < n; i++)
 		if (!is_left_out(aggregate, events[i]))
 			row->ordered[count++] = events[i];

@@ -271,6 +271,8 @@ fire_some(FsShard *shard, int64 *rows_left)
 		if (*rows_left > 0 && (render || fire->next % LOOK_AT_CLOCK == 0) && fs_step_is_over(begin))
 			break;
 	}
+	fs_event_set_trim(&view->set);
+	fs_row_trim(view->row);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(shard->cycle);
 	return fire->next >= fire->ndue;

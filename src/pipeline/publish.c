@@ -338,6 +338,8 @@ put_some(FsShard *shard, FsView *view)
 		MemoryContextReset(shard->cycle);
 		busy = true;
 	}
+	fs_event_set_trim(&view->set);
+	fs_row_trim(view->row);
 	fs_run_as_end(&scope);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(shard->cycle);

@@ -9,20 +9,39 @@
 
 #include "state/entity.h"
 
+/* Gives up what was decoded, and the room for it. */
+static void
+release(FsEventSet *set)
+{
+	if (set->events != NULL)
+	{
+		pfree(set->events);
+		pfree(set->cells);
+	}
+	set->events = NULL;
+	set->cells = NULL;
+	set->n = set->max = 0;
+}
+
+/* See entity.h. */
+void
+fs_event_set_trim(FsEventSet *set)
+{
+	if (set->max > FS_EVENTS_AT_HAND)
+		release(set);
+}
+
 /* See entity.h. */
 void
 fs_event_set_reserve(FsEventSet *set, const FsRingLayout *layout, int n)
 {
 	if (n <= set->max)
 		return;
-	if (set->events != NULL)
-	{
-		pfree(set->events);
-		pfree(set->cells);
-	}
+	n = fs_events_room(n, set->max);
+	release(set);
 	if (set->context == NULL)
 		set->context = CurrentMemoryContext;
-	set->max = Max(n, set->max * 2);
+	set->max = n;
 	set->events = MemoryContextAllocHuge(set->context, sizeof(FsRingEvent) * set->max);
 	set->cells = MemoryContextAllocHuge(set->context,
 										sizeof(FsCell) * (Size) set->max * Max(layout->ncells, 1));
