@@ -66,7 +66,7 @@
  *		redis*.c
  *	offline/	Tables partitioned by time, and lakes.
  *		partition.c			create ahead, drop after retention
- *		table_writer.c		fast inserts, as COPY does them
+ *		table_writer.c, table_width.c	fast inserts, as COPY does them
  *		object_store.c, object_*.c	where files of a lake are
  *		lake_table.c, lake_rows.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
  *	catalog/	From catalog rows to structs, and back.

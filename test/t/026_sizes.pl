@@ -1,5 +1,5 @@
 
-# What is too large for its place: values for shared memory.  It costs the event or the feature, and the worker
+# What is too large for its place: values for shared memory, rows for a page.  It costs the event or the feature, and the worker
 # that was there before is there after it.
 
 use strict;
@@ -15,7 +15,7 @@ my $node = new_node('sizes', 'feature_stream.memory' => '256MB', 'feature_stream
 
 hold_clock($node, "timestamptz '2024-01-15 12:20:00+00'");
 create_outbox($node);
-create_outbox_stream($node, 'user_id text NOT NULL, note text', max_record_bytes => '128MB');
+create_outbox_stream($node, 'user_id text NOT NULL, note text, tag text', max_record_bytes => '128MB');
 
 sub create_view
 {
@@ -43,12 +43,17 @@ sub send_events
 	return;
 }
 
-# --- Values: 70 MB by an expression, 65 MB in a field.
 create_view('longest', 'max(repeat(note, 100)) AS longest', q(user_id = 'u1'));
 create_view('longest_of', 'max(repeat(note, 100)) AS longest, array_agg(length(note)) AS lengths', q(user_id = 'u1'));
+my ($rc, $out, $err) = $node->psql('postgres', q(SELECT feature_stream.create_feature_view('wide',
+	(SELECT format('SELECT user_id, count(*) AS n, %s FROM clicks WHERE user_id <> ''u1'' GROUP BY user_id', string_agg(format('max(tag) || %s AS f%s', i, i), ', '))
+	   FROM generate_series(100, 599) i), windows => '{10 min}', slide => '1 min')));
+like($err, qr/WARNING: +rows of feature view "wide" may be too wide for its history/, 'a view whose rows may be too wide is made, with a warning');
 query_is($node, q(SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('longest') WHERE feature IS NOT NULL), 'partials', 'a view that keeps partial aggregates');
 query_is($node, q(SELECT DISTINCT keeps FROM feature_stream.explain_feature_view('longest_of') WHERE feature IS NOT NULL), 'events', 'and one that keeps events');
 my $pid = ingest_pid($node, 'clicks');
+
+# --- Values: 70 MB by an expression, 65 MB in a field.
 send_events(0, q('user_id', 'u1', 'note', 'ab'), q('user_id', 'u1', 'note', repeat('x', 700000)),
 	q('user_id', 'u1', 'note', repeat('y', 65 * 1024 * 1024)), q('user_id', 'u1', 'note', 'c'));
 query_is($node, q(SELECT payload_size > 700000, reason, message FROM feature_stream.dead_letter ORDER BY "offset"), join("\n",
@@ -60,6 +65,15 @@ query_is($node, sprintf($rows, '', 'longest_history'), '2|t', 'a view that keeps
 query_is($node, sprintf($rows, ', lengths_10m', 'longest_of_history'), '2|t|{2,1}', 'and so does one that keeps events');
 verifies($node, 'longest', 'the batch side says the same of partial aggregates');
 verifies($node, 'longest_of', 'and of events');
+
+# --- Rows: 500 values of 24 bytes, which stay in the row; shorter ones fit.
+send_events(2, q('user_id', 'long', 'tag', 'abcdefghijklmnopqrst'), q('user_id', 'short', 'tag', 'x'));
+query_is($node, q(SELECT user_id, n_10m, f100_10m, f599_10m FROM wide_history WHERE window_end = '2024-01-15 12:03:00+00' ORDER BY 1), join("\n",
+		'long|||', 'short|1|x100|x599'), 'features of a row that is too wide are NULL in the history, others are not');
+query_is($node, q(SELECT n_10m, f100_10m, f599_10m FROM wide WHERE user_id = 'long'), '1|abcdefghijklmnopqrst100|abcdefghijklmnopqrst599',
+	'the view has them');
+query_becomes($node, q(SELECT feature_error_count, feature_error FROM feature_stream.stat_feature_view WHERE view = 'wide'::regclass),
+	'501|features are too much for a row of the history', 'they are counted, and the message says why');
 
 is(ingest_pid($node, 'clicks'), $pid, 'all of it by one worker');
 unlike(slurp_file($node->logfile), qr/TRAP:|terminated by signal|PANIC/, 'nothing crashed');
