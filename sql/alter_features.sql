@@ -105,6 +105,8 @@ SELECT feature_stream.alter_feature_view('grown', 'SELECT customer, count(*) AS 
 SELECT feature_stream.alter_feature_view('grown', 'SELECT customer, count(*) AS n, nothing FROM orders');
 SELECT feature_stream.alter_feature_view('grown', 'SELECT customer, count(*) AS n, sum(amount) AS total FROM orders WHERE amount > 0 GROUP BY customer HAVING count(*) > 1');
 SELECT feature_stream.alter_feature_view('grown', 'SELECT customer, count(*) AS n, sum(1) AS s FROM outbox WHERE value > '''' GROUP BY customer');
+SELECT feature_stream.alter_feature_view('grown', (SELECT format('SELECT customer, count(*) AS n, %s FROM orders WHERE amount > 0 GROUP BY customer',
+    string_agg(format('count(*) + %s AS n%s', i, i), ', ')) FROM generate_series(1, 520) i));
 SELECT feature_stream.alter_feature_view('grown', 'SELECT 1; SELECT 2');
 SELECT feature_stream.alter_feature_view('grown', drop_history => NULL);
 SELECT feature_stream.alter_feature_view('orders', 'SELECT customer, count(*) AS n FROM orders GROUP BY customer');

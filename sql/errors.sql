@@ -261,6 +261,10 @@ SELECT refused(format('CREATE FOREIGN TABLE wide (u text NOT NULL, t timestamptz
     string_agg(format('c%s int', i), ', '), string_agg(format('sum(c%s) AS s%s', i, i), ', '))) FROM generate_series(1, 65) i;
 SELECT refused($$SELECT feature_stream.create_feature_view('v' || i, 'SELECT u, count(*) AS n FROM clicks GROUP BY u', '{1 h}', '1 min')
     FROM generate_series(1, 100) i$$);
+SELECT refused(format('SELECT feature_stream.create_feature_view(''v'', ''SELECT u, %s FROM clicks GROUP BY u'', %L, ''1 min'')', features, windows))
+  FROM (SELECT array_agg(i * interval '1 min') FROM generate_series(1, 16) i) w (windows),
+       LATERAL (SELECT string_agg(format('count(*) + %s AS n%s', i, i), ', ') FROM generate_series(1, 100) i
+                UNION ALL SELECT string_agg(format('count(*) + %s AS n%s', i, i), ', ') FROM generate_series(1, 64) i) f (features);
 
 -- What only superusers may.
 CREATE ROLE fs_err_user;

@@ -66,7 +66,7 @@
  *		redis*.c
  *	offline/	Tables partitioned by time, and lakes.
  *		partition.c			create ahead, drop after retention
- *		table_writer.c		fast inserts, as COPY does them
+ *		table_writer.c, table_width.c	fast inserts, as COPY does them
  *		object_store.c, object_*.c	where files of a lake are
  *		lake_silence.c		servers that have not answered in time
  *		lake_table.c, lake_rows.c, lake_spill.c, lake_value.c, lake_catalog.c	a table there: files, rows, values, its pointer
@@ -81,7 +81,7 @@
  *	state/		What is shared, and what is kept in it.
  *		shared.c			slots and statistics of databases and streams
  *		arena.c				the memory of all window state
- *		table.c, dictionary.c, ring.c, entity*.c, value_set.c, blob.c, touch.c	what is built in the arena
+ *		table.c, dictionary.c, ring.c, entity*.c, event_set.c, value_set.c, blob.c, touch.c	what is built in the arena
  *		event_log.c			reading the tables of segments
  *		query.c				queries on the extension's own tables
  *	core/		Plain C without PostgreSQL: times, slices, decoding, encoding.

@@ -121,6 +121,7 @@ fs_objects_create(FsViewDef *view, const FsStreamDef *stream, const char *histor
 	int			ncolumns;
 	FsViewColumn *columns = fs_view_columns(view, stream, &ncolumns);
 
+	fs_view_check_width(view, columns, ncolumns, view->history_mode != FS_HISTORY_NONE);
 	if (view->history_mode != FS_HISTORY_NONE)
 		create_history(columns, ncolumns, history_name);
 	view->relid = create_foreign_table(view, view->name, columns, ncolumns);

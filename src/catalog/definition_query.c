@@ -377,8 +377,10 @@ create_definition(Alteration *change, const char *query)
 				 errmsg("nothing to alter"),
 				 errdetail("The query has the features that feature view %s has.",
 						   fs_relation_name(old->relid))));
-	if (add_columns(change) != NIL)
-		fs_cost_check(change->new.view, old, change->stream);
+	if (add_columns(change) == NIL)
+		return;
+	fs_view_check_width(change->new.view, change->new.columns, change->new.ncolumns, OidIsValid(old->history));
+	fs_cost_check(change->new.view, old, change->stream);
 }
 
 /* Puts the new definition view in the place of the old one. */

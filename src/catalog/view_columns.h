@@ -44,4 +44,10 @@ extern AttrNumber *fs_view_attnums(const FsViewColumn *columns, int ncolumns, Oi
  */
 extern void fs_view_check_relations(const FsViewDef *view, const FsStreamDef *stream);
 
+/*
+ * definition_width.c: throws when no table can have all the columns, or no row of
+ * the history can have them; warns when that depends on their values.
+ */
+extern void fs_view_check_width(const FsViewDef *view, const FsViewColumn *columns, int ncolumns, bool has_history);
+
 #endif							/* FS_CATALOG_VIEW_COLUMNS_H */

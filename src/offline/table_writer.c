@@ -24,6 +24,7 @@
 
 #define BUFFER_ROWS 100
 #define BUFFER_BYTES (1024 * 1024)
+#define MAX_ROW_BYTES (MaxAllocSize - 1024 * 1024)	/* of variable length; the rest of a row has what is left */
 
 struct FsTableWriter
 {
@@ -38,6 +39,7 @@ struct FsTableWriter
 
 	/* Buffer */
 	ResultRelInfo *target;		/* of the buffered rows */
+	bool		may_overflow;	/* a row of the target's can be wider than a page */
 	TupleTableSlot *slots[BUFFER_ROWS];
 	int			nslots;
 	Size		bytes;
@@ -163,6 +165,7 @@ change_target(FsTableWriter *writer, ResultRelInfo *target)
 	writer->bulk = GetBulkInsertState();
 	refuse_triggers(target->ri_RelationDesc);
 	writer->target = target;
+	writer->may_overflow = fs_table_may_overflow(target->ri_RelationDesc);
 }
 
 /* The next free slot of the buffer, of the target's row type. */
@@ -176,8 +179,8 @@ next_slot(FsTableWriter *writer)
 	return writer->slots[writer->nslots];
 }
 
-/* Buffers the row in root_slot for 'target', in its row type. */
-static void
+/* Buffers the row in root_slot for 'target', in its row type; false when it does not fit into a page. */
+static bool
 buffer_row(FsTableWriter *writer, ResultRelInfo *target)
 {
 	TupleConversionMap *map = NULL;
@@ -196,22 +199,45 @@ buffer_row(FsTableWriter *writer, ResultRelInfo *target)
 	else
 		ExecCopySlot(slot, writer->root_slot);
 	slot->tts_tableOid = RelationGetRelid(target->ri_RelationDesc);
+	if (writer->may_overflow && fs_table_row_overflows(slot))
+	{
+		ExecClearTuple(slot);
+		return false;
+	}
 	if (target->ri_RelationDesc->rd_att->constr)
 		ExecConstraints(target, slot, writer->estate);
 	writer->nslots++;
+	return true;
+}
+
+/* Bytes of a row's values of variable length. */
+static Size
+count_bytes(TupleDesc desc, const Datum *values, const bool *nulls)
+{
+	Size		bytes = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
+			bytes += VARSIZE_ANY(DatumGetPointer(values[i]));
+	return bytes;
 }
 
 /* See table_writer.h. */
-void
-fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *nulls)
+bool
+fs_table_writer_try(FsTableWriter *writer, const Datum *values, const bool *nulls)
 {
 	TupleTableSlot *slot = writer->root_slot;
 	int			natts = slot->tts_tupleDescriptor->natts;
+	Size		bytes = count_bytes(slot->tts_tupleDescriptor, values, nulls);
 	ResultRelInfo *target = writer->root;
-	MemoryContext old = MemoryContextSwitchTo(writer->context);
+	MemoryContext old;
 	Oid			user;
 	int			security;
+	bool		fits;
 
+	if (bytes > MAX_ROW_BYTES)
+		return false;
+	old = MemoryContextSwitchTo(writer->context);
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, values, sizeof(Datum) * natts);
 	memcpy(slot->tts_isnull, nulls, sizeof(bool) * natts);
@@ -220,12 +246,22 @@ fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *null
 	if (writer->routing != NULL)
 		target = ExecFindPartition(writer->mtstate, writer->root, writer->routing, slot,
 								   writer->estate);
-	buffer_row(writer, target);
-	for (int i = 0; i < natts; i++)
-		if (!nulls[i] && TupleDescAttr(slot->tts_tupleDescriptor, i)->attlen == -1)
-			writer->bytes += VARSIZE_ANY(DatumGetPointer(values[i]));
+	fits = buffer_row(writer, target);
+	if (fits)
+		writer->bytes += bytes;
 	SetUserIdAndSecContext(user, security);
 	MemoryContextSwitchTo(old);
+	return fits;
+}
+
+/* See table_writer.h. */
+void
+fs_table_writer_put(FsTableWriter *writer, const Datum *values, const bool *nulls)
+{
+	if (!fs_table_writer_try(writer, values, nulls))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("row for table \"%s\" is too big", RelationGetRelationName(writer->rel))));
 }
 
 /* See table_writer.h. */

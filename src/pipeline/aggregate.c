@@ -6,11 +6,16 @@
  */
 #include "postgres.h"
 
+#include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/memutils.h"
 
 #include "pipeline/aggregate.h"
 #include "pipeline/values.h"
+
+#define MUCH_BYTES (1024 * 1024) /* of copies: they are not left for the end of the cycle */
+#define MAX_ARRAY_ITEMS (1 << 26)	/* as many as the executor's array_agg() takes */
 
 /* See row.h. */
 void
@@ -52,27 +57,62 @@ fs_aggregate_count(const FsAggregate *aggregate, const FsRingEvent **events, int
 	return count;
 }
 
+/* See aggregate.h. */
+bool
+fs_aggregate_add_item(const FsRowColumn *column, Datum value, FsArrayShape *shape)
+{
+	shape->bytes = att_addlength_datum(shape->bytes, column->typlen, value);
+	shape->bytes = att_align_nominal(shape->bytes, column->typalign);
+	return AllocSizeIsValid(shape->bytes);
+}
+
+/* See aggregate.h. */
+Datum
+fs_aggregate_make_array(FsRow *row, const FsRowColumn *column, Datum *values, bool *nulls,
+						const FsArrayShape *shape, bool *isnull)
+{
+	int			n = ArrayGetNItems(shape->ndims, shape->dims);
+	Size		bytes = shape->bytes;
+
+	bytes += memchr(nulls, true, n) != NULL ? ARR_OVERHEAD_WITHNULLS(shape->ndims, n) : ARR_OVERHEAD_NONULLS(shape->ndims);
+	if (!AllocSizeIsValid(bytes))
+		return fs_aggregate_fail(row, isnull, "array size exceeds the maximum allowed");
+	return PointerGetDatum(construct_md_array(values, nulls, shape->ndims, shape->dims, shape->lower,
+											  column->column->typid, column->typlen, column->typbyval,
+											  column->typalign));
+}
+
 /* array_agg: nulls included; NULL over no rows. */
 static Datum
 compute_array(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int n, bool *isnull)
 {
 	FsRowColumn *column = fs_aggregate_column(row, aggregate);
+	int			lower = 1;
+	FsArrayShape shape = {1, &n, &lower};
 	Datum	   *values;
 	bool	   *nulls;
-	int			dims[1] = {n};
-	int			lower[1] = {1};
+	Datum		result;
 
 	if (n == 0)
 	{
 		*isnull = true;
 		return (Datum) 0;
 	}
-	values = palloc(sizeof(Datum) * n);
-	nulls = palloc(sizeof(bool) * n);
+	if (n > MAX_ARRAY_ITEMS)
+		return fs_aggregate_fail(row, isnull, "array has too many elements");
+	values = palloc0(sizeof(Datum) * n);
+	nulls = palloc0(sizeof(bool) * n);
 	for (int i = 0; i < n; i++)
+	{
 		values[i] = fs_cell_datum(row, column, fs_aggregate_cell(events[i], aggregate), &nulls[i]);
-	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, lower, column->column->typid,
-											  column->typlen, column->typbyval, column->typalign));
+		if (!nulls[i] && !fs_aggregate_add_item(column, values[i], &shape))
+			break;
+	}
+	result = fs_aggregate_make_array(row, column, values, nulls, &shape, isnull);
+	for (int i = 0; i < n && shape.bytes > MUCH_BYTES && !column->typbyval; i++)
+		if (DatumGetPointer(values[i]) != NULL)
+			pfree(DatumGetPointer(values[i]));
+	return result;
 }
 
 /*
@@ -142,14 +182,7 @@ filter_events(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **even
 	int			count = 0;
 
 	Assert(aggregate->filter < row->view->nkept);
-	if (row->max_filtered < n)
-	{
-		if (row->filtered != NULL)
-			pfree(row->filtered);
-		row->max_filtered = Max(n, row->max_filtered * 2);
-		row->filtered = MemoryContextAllocHuge(row->context,
-											   sizeof(FsRingEvent *) * row->max_filtered);
-	}
+	fs_row_reserve(row, &row->filtered, &row->max_filtered, n);
 	for (int i = 0; i < n; i++)
 		if (events[i]->cells[aggregate->filter].i != 0)
 			row->filtered[count++] = events[i];

@@ -72,6 +72,22 @@ fs_aggregate_add_bits(FsAggKind kind, int64 sum, int64 value)
 /* The aggregate cannot be computed; returns its NULL. */
 extern Datum fs_aggregate_fail(FsRow *row, bool *isnull, const char *message);
 
+/* An array that is being made.  PostgreSQL's own check of its size throws, where nobody catches it. */
+typedef struct FsArrayShape
+{
+	int			ndims;
+	int		   *dims;
+	int		   *lower;
+	Size		bytes;			/* of its elements so far */
+} FsArrayShape;
+
+/* Adds an element's bytes; false when no array takes as many, and there is no need for more. */
+extern bool fs_aggregate_add_item(const FsRowColumn *column, Datum value, FsArrayShape *shape);
+
+/* The array of the column's values, or what fs_aggregate_fail() gives where it is too long. */
+extern Datum fs_aggregate_make_array(FsRow *row, const FsRowColumn *column, Datum *values, bool *nulls,
+									 const FsArrayShape *shape, bool *isnull);
+
 /* How many arguments are not null. */
 extern int64 fs_aggregate_count(const FsAggregate *aggregate, const FsRingEvent **events, int n);
 

@@ -108,13 +108,7 @@ collect_events(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **eve
 {
 	int			count = 0;
 
-	if (row->max_ordered < n)
-	{
-		if (row->ordered != NULL)
-			pfree(row->ordered);
-		row->max_ordered = Max(n, row->max_ordered * 2);
-		row->ordered = MemoryContextAllocHuge(row->context, sizeof(FsRingEvent *) * row->max_ordered);
-	}
+	fs_row_reserve(row, &row->ordered, &row->max_ordered, n);
 	for (int i = 0; i < n; i++)
 		if (!is_left_out(aggregate, events[i]))
 			row->ordered[count++] = events[i];
@@ -236,26 +230,30 @@ percentile_at(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **even
 
 /* Percentiles for an array of fractions: an array of the same shape. */
 static Datum
-percentile_array(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int64 n)
+percentile_array(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **events, int64 n, bool *isnull)
 {
 	FsRowColumn *column = fs_aggregate_column(row, aggregate);
 	ArrayType  *fractions = DatumGetArrayTypeP(aggregate->fraction->constvalue);
 	Datum	   *values;
 	bool	   *nulls;
 	int			count;
+	FsArrayShape shape = {ARR_NDIM(fractions), ARR_DIMS(fractions), ARR_LBOUND(fractions)};
 
 	deconstruct_array(fractions, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 					  &values, &nulls, &count);
 	if (count == 0)
 		return PointerGetDatum(construct_empty_array(column->column->typid));
 	for (int i = 0; i < count; i++)
-		if (!nulls[i])
-			values[i] = percentile_at(row, aggregate, events, n, DatumGetFloat8(values[i]));
-	if (row->stale)
-		return (Datum) 0;
-	return PointerGetDatum(construct_md_array(values, nulls, ARR_NDIM(fractions), ARR_DIMS(fractions),
-											  ARR_LBOUND(fractions), column->column->typid,
-											  column->typlen, column->typbyval, column->typalign));
+	{
+		if (nulls[i])
+			continue;
+		values[i] = percentile_at(row, aggregate, events, n, DatumGetFloat8(values[i]));
+		if (row->stale)
+			return (Datum) 0;
+		if (!fs_aggregate_add_item(column, values[i], &shape))
+			break;
+	}
+	return fs_aggregate_make_array(row, column, values, nulls, &shape, isnull);
 }
 
 /* See aggregate.h. */
@@ -270,7 +268,7 @@ fs_aggregate_percentile(FsRow *row, const FsAggregate *aggregate, const FsRingEv
 		return (Datum) 0;
 	result = aggregate->fraction->consttype == FLOAT8OID ?
 		percentile_at(row, aggregate, events, n, DatumGetFloat8(aggregate->fraction->constvalue)) :
-		percentile_array(row, aggregate, events, n);
-	*isnull = row->stale;
+		percentile_array(row, aggregate, events, n, isnull);
+	*isnull |= row->stale;
 	return result;
 }

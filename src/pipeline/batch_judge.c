@@ -18,11 +18,13 @@
 #include "ground/deadline.h"
 #include "pipeline/batch_state.h"
 #include "pipeline/row.h"
+#include "pipeline/values.h"
 
 struct FsBatchJudge
 {
 	const FsBatch *batch;
 	ExprState  *where;			/* NULL: always true */
+	ExprState **inputs;			/* per input of the view; NULL: a column of the stream, or not wanted */
 	List	   *others;			/* ExprStates that must not raise */
 	ExprState **entity;			/* per entity column; NULL: a column of the stream, or not wanted */
 	bool		is_whole;		/* see fs_batch_judge_create */
@@ -51,7 +53,7 @@ prepare_whole(FsBatchJudge *judge)
 
 	for (int i = 0; i < view->ninputs; i++)
 		if (view->inputs[i].expr != NULL)
-			judge->others = lappend(judge->others, prepare(view->inputs[i].expr));
+			judge->inputs[i] = prepare(view->inputs[i].expr);
 	foreach(lc, view->guards)
 		judge->others = lappend(judge->others, prepare(lfirst(lc)));
 	for (int i = 0; i < view->nentity; i++)
@@ -74,6 +76,7 @@ fs_batch_judge_create(const FsBatch *batch, const Node *where, bool is_whole)
 
 	judge->batch = batch;
 	judge->is_whole = is_whole;
+	judge->inputs = palloc0(sizeof(ExprState *) * Max(batch->view->ninputs, 1));
 	judge->entity = palloc0(sizeof(ExprState *) * batch->view->nentity);
 	judge->econtext = CreateExprContext(estate);
 	judge->slot = MakeSingleTupleTableSlot(fs_stand_in_desc(batch->stream), &TTSOpsVirtual);
@@ -129,6 +132,27 @@ set_entity(FsBatchJudge *judge, FsBatchEvent *event)
 	return true;
 }
 
+/* Evaluates what the view takes from the event; throws as well where a value is too long to be kept. */
+static void
+evaluate_inputs(FsBatchJudge *judge)
+{
+	const FsViewDef *view = judge->batch->view;
+	MemoryContext old = MemoryContextSwitchTo(judge->econtext->ecxt_per_tuple_memory);
+
+	for (int i = 0; i < view->ninputs; i++)
+	{
+		bool		isnull;
+		Datum		value;
+
+		if (judge->inputs[i] == NULL)
+			continue;
+		value = ExecEvalExpr(judge->inputs[i], judge->econtext, &isnull);
+		if (!isnull)
+			fs_datum_check_kept(&view->inputs[i].column, value);
+	}
+	MemoryContextSwitchTo(old);
+}
+
 /* One event's verdict, and its entity, as the view's owner; throws what the expressions throw. */
 static void
 judge_event(FsBatchJudge *judge, FsBatchEvent *event)
@@ -144,6 +168,8 @@ judge_event(FsBatchJudge *judge, FsBatchEvent *event)
 		FS_BATCH_COUNTS : FS_BATCH_FILTERED;
 	if (!judge->is_whole)
 		return;
+	if (event->verdict == FS_BATCH_COUNTS)
+		evaluate_inputs(judge);
 	foreach(lc, judge->others)
 		if (event->verdict == FS_BATCH_COUNTS)
 			(void) ExecEvalExprSwitchContext(lfirst(lc), judge->econtext, &isnull);

@@ -109,6 +109,7 @@ fs_contract_create(FsShard *shard)
 											  &TTSOpsVirtual);
 	table_close(rel, AccessShareLock);
 	contract->defaults = palloc0(sizeof(FsValue) * def->ncolumns);
+	contract->bytes = palloc(sizeof(int) * def->ncolumns);
 	contract->converts = palloc0(sizeof(bool) * def->ncolumns);
 	contract->in_slot = palloc0(sizeof(bool) * def->ncolumns);
 	contract->checks = palloc0(sizeof(ExprState *) * Max(def->nchecks, 1));
@@ -119,6 +120,8 @@ fs_contract_create(FsShard *shard)
 
 		contract->converts[i] = type == FS_TYPE_NUMERIC || type == FS_TYPE_JSONB;
 		contract->has_expressions |= contract->converts[i];
+		if (fs_type_is_bytes(type))
+			contract->bytes[contract->nbytes++] = i;
 	}
 	contract->simple = palloc0(sizeof(SimpleCheck) * Max(def->nchecks, 1));
 	for (int i = 0; i < def->nchecks; i++)
@@ -192,6 +195,22 @@ are_all_present(const FsValue *values, int n)
 	return seen != 0;
 }
 
+/* Refuses what is too long for shared memory, where a feature view may keep it now or later. */
+static inline void
+check_lengths(FsShard *shard, FsContract *contract, FsEvent *event)
+{
+	for (int i = 0; i < contract->nbytes && event->reason == FS_REASON_NONE; i++)
+	{
+		const FsValue *value = &event->values[contract->bytes[i]];
+
+		if (value->presence == FS_PRESENT && value->len > FS_DICTIONARY_MAX_VALUE)
+			fs_contract_refuse(shard, event, FS_REASON_BAD_VALUE,
+							   psprintf("field \"%s\" has %u bytes, more than can be kept (%d)",
+										shard->def->columns[contract->bytes[i]].field, value->len,
+										FS_DICTIONARY_MAX_VALUE));
+	}
+}
+
 /* The checks that need no expression. */
 static void
 apply_simple_checks(FsShard *shard, FsContract *contract, FsEvent *event)
@@ -240,6 +259,7 @@ decode_record(FsShard *shard, FsContract *contract, FsEvent *event)
 	{
 		if (!are_all_present(event->values, shard->def->ncolumns))
 			apply_nullness(shard, contract, event);
+		check_lengths(shard, contract, event);
 		apply_simple_checks(shard, contract, event);
 	}
 }

@@ -30,6 +30,8 @@ typedef struct FsContract
 	FsValue    *values;			/* of the batch, used again */
 	int			maxvalues;
 	FsValue    *defaults;		/* per column; FS_ABSENT: none */
+	int			nbytes;			/* columns of byte types */
+	int		   *bytes;			/* their indexes */
 	bool	   *converts;		/* per column: goes through PostgreSQL's input function */
 	bool	   *in_slot;		/* per column: read by some expression */
 	bool		has_expressions;	/* anything at all for the guarded step */

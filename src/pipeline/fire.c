@@ -120,6 +120,15 @@ keeps_history(const FsViewDef *def, FsTime window_end)
 		fs_time_floor(window_end, def->history_interval) == window_end;
 }
 
+/* Counts features that the row of the history has not, because they are too much for it. */
+static void
+count_missing(FsView *view, const bool *nulls)
+{
+	for (int i = 0; i < view->def->nwindows * view->def->nfeatures; i++)
+		view->feature_errors += !nulls[i];
+	strlcpy(view->row->error, "features are too much for a row of the history", sizeof(view->row->error));
+}
+
 /* Writes one history row with these features. */
 static void
 write_history(FsShard *shard, FsView *view, const FsEntity *entity, const Datum *values, const bool *nulls)
@@ -139,7 +148,8 @@ write_history(FsShard *shard, FsView *view, const FsEntity *entity, const Datum 
 	if (view->history == NULL)
 		view->history = fs_history_writer_open(def, shard->def, view->history_attnums, view->history_until);
 	fs_key_decode(def, entity->key, entity->key_len, parts);
-	fs_history_writer_put(view->history, &row);
+	if (!fs_history_writer_put(view->history, &row))
+		count_missing(view, nulls);
 }
 
 /*
@@ -193,9 +203,8 @@ fire_entity(FsShard *shard, FsView *view, uint32 item, bool render)
 		bool	   *nulls = palloc(sizeof(bool) * n);
 
 		view->feature_errors -= view->row->errors;
-		fs_row_compute(view->row, &view->set, entity->key, entity->key_len, end, values, nulls);
+		fs_row_compute_own(view->row, &view->set, entity->key, entity->key_len, end, values, nulls);
 		view->feature_errors += view->row->errors;
-		Assert(!view->row->stale);
 		write_history(shard, view, entity, values, nulls);
 	}
 	stamp(shard, view, entity);
@@ -272,6 +281,8 @@ fire_some(FsShard *shard, int64 *rows_left)
 		if (*rows_left > 0 && (render || fire->next % LOOK_AT_CLOCK == 0) && fs_step_is_over(begin))
 			break;
 	}
+	fs_event_set_trim(&view->set);
+	fs_row_trim(view->row);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(shard->cycle);
 	return fire->next >= fire->ndue;

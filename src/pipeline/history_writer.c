@@ -47,6 +47,7 @@ struct FsHistoryWriter
 	Chunk	   *chunks;
 	int			nchunks;
 	int			room;
+	int64		nbare;			/* rows without their features */
 };
 
 /* See history_writer.h. */
@@ -205,15 +206,28 @@ count_row(FsHistoryWriter *writer, const FsHistoryRow *row)
 	chunk->rows++;
 }
 
+/* Writes the row at hand without its features. */
+static void
+put_bare(FsHistoryWriter *writer)
+{
+	const FsViewDef *view = writer->view;
+
+	for (int i = 0; i < view->nwindows * view->nfeatures; i++)
+		set_column(writer, writer->attnums[view->nentity + i], (Datum) 0, true);
+	fs_table_writer_put(writer->table, writer->values, writer->nulls);
+	writer->nbare++;
+}
+
 /* See history_writer.h. */
-void
+bool
 fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row)
 {
 	const FsViewDef *view = writer->view;
 	const AttrNumber *attnum = writer->attnums;
+	bool		fits;
 
 	if (row->window_end <= writer->until && (row->window_end < writer->until || is_there(writer, row)))
-		return;
+		return true;
 	for (int i = 0; i < view->nentity; i++)
 		set_column(writer, *attnum++, row->entity[i], false);
 	for (int i = 0; i < view->nwindows * view->nfeatures; i++)
@@ -225,8 +239,11 @@ fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row)
 	set_column(writer, *attnum++, BoolGetDatum(row->backfilled), false);
 	set_column(writer, *attnum++, Int32GetDatum(row->revision), false);
 	Assert(attnum - writer->attnums == fs_view_natts(view) + 4);
-	fs_table_writer_put(writer->table, writer->values, writer->nulls);
+	fits = fs_table_writer_try(writer->table, writer->values, writer->nulls);
+	if (!fits)
+		put_bare(writer);
 	count_row(writer, row);
+	return fits;
 }
 
 /* Notes what was written for the lake, if the view is exported: the command sees that by a snapshot of its own. */
@@ -258,6 +275,12 @@ void
 fs_history_writer_close(FsHistoryWriter *writer)
 {
 	fs_table_writer_close(writer->table);
+	if (writer->nbare > 0)
+		ereport(WARNING,
+				(errmsg("features of %lld rows of feature view \"%s\" are null in its history",
+						(long long) writer->nbare, writer->view->name),
+				 errdetail("They are too much for a row of a table."),
+				 errhint("Drop features, or distribute them over several feature views.")));
 	if (writer->probe != NULL)
 		SPI_freeplan(writer->probe);
 	if (writer->nchunks > 0)

@@ -62,10 +62,13 @@ extern FsTime fs_history_newest(const FsViewDef *view, const FsStreamDef *stream
 extern FsHistoryWriter *fs_history_writer_open(const FsViewDef *view, const FsStreamDef *stream,
 											   const AttrNumber *attnums, FsTime until);
 
-/* Adds one row; what it points to is copied.  Throws when there is no partition for it. */
-extern void fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row);
+/*
+ * Adds one row; what it points to is copied.  Throws when there is no partition for
+ * it.  False when its features are too much for a row of a table: they are null then.
+ */
+extern bool fs_history_writer_put(FsHistoryWriter *writer, const FsHistoryRow *row);
 
-/* Writes what is gathered, notes it for the lake, and closes. */
+/* Writes what is gathered, notes it for the lake, and closes; warns of rows without their features. */
 extern void fs_history_writer_close(FsHistoryWriter *writer);
 
 #endif							/* FS_PIPELINE_HISTORY_WRITER_H */

@@ -52,6 +52,28 @@ fs_inputs_prepare(FsView *view)
 	return expressions;
 }
 
+/* See values.h.  Numbers are never as long, and expressions that are arrays are not kept. */
+void
+fs_datum_check_kept(const FsColumn *column, Datum datum)
+{
+	size_t		len = 0;
+
+	Assert(!fs_type_is_array(column->type));
+	if (column->type == FS_TYPE_TEXT)
+		len = VARSIZE_ANY_EXHDR(DatumGetTextPP(datum));
+	else if (column->type == FS_TYPE_JSONB)
+	{
+		FsValue		value = fs_datum_value(column, datum);
+
+		len = value.len;
+		pfree(unconstify(char *, value.data));
+	}
+	if (len > FS_DICTIONARY_MAX_VALUE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("value has %zu bytes, more than can be kept (%d)", len, FS_DICTIONARY_MAX_VALUE)));
+}
+
 /* The expressions that a view takes from events, into the event's values. */
 static void
 evaluate_inputs(FsView *view, FsEvent *event, ExprContext *econtext, MemoryContext context)
@@ -69,6 +91,7 @@ evaluate_inputs(FsView *view, FsEvent *event, ExprContext *econtext, MemoryConte
 		value->presence = FS_NULL;
 		if (isnull)
 			continue;
+		fs_datum_check_kept(&view->def->inputs[i].column, datum);
 		old = MemoryContextSwitchTo(context);
 		*value = fs_datum_value(&view->def->inputs[i].column, datum);
 		MemoryContextSwitchTo(old);

@@ -168,7 +168,8 @@ is_better(const FsPartialEvent *event, const FsAggregate *aggregate, const FsCol
 	if (cells[VALUE].isnull)
 		return true;
 	kept = cell_value(column, event->view->kept[aggregate->kept].partial, &cells[VALUE]);
-	Assert(kept.presence == FS_PRESENT);	/* nobody but us takes codes back */
+	if (kept.presence != FS_PRESENT)	/* nobody but us takes codes back */
+		elog(ERROR, "a value that feature view \"%s\" keeps is not in shared memory", event->view->def->name);
 	order = compare_values(column, aggregate->collation, value, &kept);
 	if (order == 0)
 		return aggregate->partial_kind == FS_PARTIAL_PLACED && is_later(cells, event->since, event->partition);

@@ -210,7 +210,7 @@ render_fields(FsShard *shard, FsView *view, const FsEntity *entity, FsTime windo
 	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
 	int			out = 0;
 
-	fs_row_compute(view->row, &view->set, entity->key, entity->key_len, window_end, values, nulls);
+	fs_row_compute_own(view->row, &view->set, entity->key, entity->key_len, window_end, values, nulls);
 	for (int i = 0; i < n; i++)
 	{
 		FsOnlineField *field = &fields[out++];
@@ -339,6 +339,8 @@ put_some(FsShard *shard, FsView *view)
 		MemoryContextReset(shard->cycle);
 		busy = true;
 	}
+	fs_event_set_trim(&view->set);
+	fs_row_trim(view->row);
 	fs_run_as_end(&scope);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(shard->cycle);

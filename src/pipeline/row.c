@@ -117,6 +117,44 @@ compare_order_cb(const void *a, const void *b)
 	return compare_order(*(const FsRingEvent *const *) a, *(const FsRingEvent *const *) b);
 }
 
+/* See row.h. */
+void
+fs_row_reserve(FsRow *row, const FsRingEvent ***list, int *max, int n)
+{
+	if (n <= *max)
+		return;
+	if (*list != NULL)
+		pfree(*list);
+	*max = fs_events_room(n, *max);
+	*list = MemoryContextAllocHuge(row->context, sizeof(FsRingEvent *) * *max);
+}
+
+/* Gives back a list that was made for a key of many events. */
+static void
+trim_list(const FsRingEvent ***list, int *max)
+{
+	if (*max <= FS_EVENTS_AT_HAND)
+		return;
+	pfree(*list);
+	*list = NULL;
+	*max = 0;
+}
+
+/* See row.h. */
+void
+fs_row_trim(FsRow *row)
+{
+	trim_list(&row->order, &row->max_order);
+	trim_list(&row->filtered, &row->max_filtered);
+	trim_list(&row->ordered, &row->max_ordered);
+	if (row->set_size <= 4 * FS_EVENTS_AT_HAND)
+		return;
+	pfree(row->set);
+	pfree(row->set_count);
+	row->set = row->set_count = NULL;
+	row->set_size = 0;
+}
+
 /* Puts the events of the longest window into row->order, sorted; returns their number. */
 static int
 order_events(FsRow *row, const FsEventSet *set, FsTime window_end)
@@ -125,14 +163,7 @@ order_events(FsRow *row, const FsEventSet *set, FsTime window_end)
 	bool		sorted = true;
 	int			n = 0;
 
-	if (row->max_order < set->n)
-	{
-		if (row->order != NULL)
-			pfree(row->order);
-		row->max_order = Max(set->n, row->max_order * 2);
-		row->order = MemoryContextAllocHuge(row->context,
-											sizeof(FsRingEvent *) * row->max_order);
-	}
+	fs_row_reserve(row, &row->order, &row->max_order, set->n);
 	for (int i = 0; i < set->n; i++)
 	{
 		if (!counts_in(row->view, &set->events[i], window_end, size))
@@ -155,4 +186,14 @@ fs_row_compute(FsRow *row, const FsEventSet *set, const char *key, int key_len,
 	row->stale = false;
 	fs_features_compute(row, key, key_len, window_end, n, values, nulls);
 	return n;
+}
+
+/* See row.h. */
+void
+fs_row_compute_own(FsRow *row, const FsEventSet *set, const char *key, int key_len,
+				   FsTime window_end, Datum *values, bool *nulls)
+{
+	(void) fs_row_compute(row, set, key, key_len, window_end, values, nulls);
+	if (row->stale)
+		elog(ERROR, "a value that feature view \"%s\" keeps is not in shared memory", row->view->name);
 }

@@ -40,6 +40,16 @@ extern FsRow *fs_row_create(const FsViewDef *view, const FsStreamDef *stream, co
 extern int	fs_row_compute(FsRow *row, const FsEventSet *set, const char *key, int key_len,
 						   FsTime window_end, Datum *values, bool *nulls);
 
+/* The same by who writes the events, for whom every code has a value: throws when one has none. */
+extern void fs_row_compute_own(FsRow *row, const FsEventSet *set, const char *key, int key_len,
+							   FsTime window_end, Datum *values, bool *nulls);
+
+/* Makes room for 'n' events in one of the row's lists; what was in it is given up. */
+extern void fs_row_reserve(FsRow *row, const FsRingEvent ***list, int *max, int n);
+
+/* Gives back what a key of many events has taken; between rows. */
+extern void fs_row_trim(FsRow *row);
+
 /* Did an event enter or leave one of the windows that end at 'window_end', compared with one slide before? */
 extern bool fs_row_is_due(const FsViewDef *view, const FsEventSet *set, FsTime window_end);
 

@@ -28,6 +28,9 @@ extern bool fs_decimal_read(const char *data, uint32 len, int64 *digits, int *sc
  */
 extern FsValue fs_datum_value(const FsColumn *column, Datum datum);
 
+/* inputs.c: throws 54000 for a value of an expression that is too long to be kept in shared memory. */
+extern void fs_datum_check_kept(const FsColumn *column, Datum datum);
+
 /* Throws for a row's array that no record can have: it has one dimension, and begins at 1. */
 extern void fs_column_check_array(const FsColumn *column, ArrayType *array);
 

@@ -310,32 +310,13 @@ fs_entity_trim(FsArena *arena, FsEntity *entity, const FsRingLayout *layout, uin
 	}
 }
 
-/* Makes room for 'n' events; what was decoded before is given up. */
-static void
-reserve_events(FsEventSet *set, const FsRingLayout *layout, int n)
-{
-	if (n <= set->max)
-		return;
-	if (set->events != NULL)
-	{
-		pfree(set->events);
-		pfree(set->cells);
-	}
-	if (set->context == NULL)
-		set->context = CurrentMemoryContext;
-	set->max = Max(n, set->max * 2);
-	set->events = MemoryContextAllocHuge(set->context, sizeof(FsRingEvent) * set->max);
-	set->cells = MemoryContextAllocHuge(set->context,
-										sizeof(FsCell) * (Size) set->max * Max(layout->ncells, 1));
-}
-
 /* See entity.h. */
 void
 fs_entity_events_from(const FsEntity *entity, const FsRingLayout *layout, uint32 oldest, FsEventSet *set)
 {
 	FsHandle	handle = entity->head;
 
-	reserve_events(set, layout, entity->nevents);
+	fs_event_set_reserve(set, layout, entity->nevents);
 	set->n = 0;
 	while (handle != 0)
 	{
@@ -387,12 +368,47 @@ fs_entity_unchanged(FsHandle handle, const FsEntityCopy *copy)
 	return *(volatile uint32 *) &entity->seq == copy->seq;
 }
 
+/* The most events that an entity can have; what says more is none. */
+static inline uint64
+most_events(void)
+{
+	return Min(fs_arena_bytes / FS_RING_MIN_EVENT, PG_INT32_MAX);
+}
+
+/*
+ * Copies and decodes the chunks of an entity whose header has been copied; false
+ * when they make no sense.  Room is made for what chunks have, not for what the
+ * header says, which may be that of something else by now.
+ */
+static bool
+copy_events(const FsRingLayout *layout, FsEntityCopy *copy)
+{
+	FsEventSet *set = &copy->set;
+	int			nevents = copy->header.nevents;
+	FsHandle	handle = copy->header.head;
+
+	fs_event_set_reserve(set, layout, Min(nevents, FS_EVENTS_AT_HAND));
+	set->n = 0;
+	while (handle != 0)
+	{
+		FsChunk    *chunk = copy_chunk(handle, copy);
+
+		if (chunk == NULL || chunk->used == 0)
+			return false;
+		if (set->max < nevents && set->n + chunk->used / FS_RING_MIN_EVENT > set->max)
+			fs_event_set_extend(set, layout, (int) Min((int64) set->max * 2, nevents));
+		if (!fs_ring_decode(layout, chunk, set->events, set->cells, &set->n, Min(set->max, nevents)))
+			return false;
+		handle = chunk->next;
+	}
+	return set->n == nevents;
+}
+
 /* See entity.h. */
 bool
 fs_entity_copy(FsHandle handle, const FsRingLayout *layout, FsEntityCopy *copy)
 {
 	FsEntity   *entity = fs_arena_ptr_checked(handle, offsetof(FsEntity, key));
-	FsHandle	chunk_handle;
 
 	if (entity == NULL)
 		return false;
@@ -400,7 +416,7 @@ fs_entity_copy(FsHandle handle, const FsRingLayout *layout, FsEntityCopy *copy)
 	pg_read_barrier();
 	memcpy(&copy->header, entity, offsetof(FsEntity, key));
 	if ((copy->seq & 1) != 0 || copy->header.key_len > FS_ENTITY_MAX_KEY ||
-		copy->header.nevents > FS_ENTITY_MAX_EVENTS ||
+		copy->header.nevents > most_events() ||
 		fs_arena_ptr_checked(handle, entity_size(copy->header.key_len)) == NULL)
 		return false;
 	if (copy->buffer == NULL)
@@ -411,19 +427,7 @@ fs_entity_copy(FsHandle handle, const FsRingLayout *layout, FsEntityCopy *copy)
 	memcpy(copy->key, entity->key, copy->header.key_len);
 	if (!fs_entity_unchanged(handle, copy))
 		return false;
-	reserve_events(&copy->set, layout, copy->header.nevents);
-	copy->set.n = 0;
-	for (chunk_handle = copy->header.head; chunk_handle != 0;)
-	{
-		FsChunk    *chunk = copy_chunk(chunk_handle, copy);
-
-		if (chunk == NULL || chunk->used == 0 ||
-			!fs_ring_decode(layout, chunk, copy->set.events, copy->set.cells,
-							&copy->set.n, copy->set.max))
-			return false;
-		chunk_handle = chunk->next;
-	}
-	return copy->set.n == copy->header.nevents && fs_entity_unchanged(handle, copy);
+	return copy_events(layout, copy) && fs_entity_unchanged(handle, copy);
 }
 
 /* See entity.h. */

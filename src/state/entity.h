@@ -48,7 +48,6 @@ typedef struct FsEntity
 
 /* A key must also fit into the history's primary key: a btree takes 2704 bytes, window_end included. */
 #define FS_ENTITY_MAX_KEY 2560
-#define FS_ENTITY_MAX_EVENTS (1 << 22)
 
 static inline void
 fs_entity_begin_change(FsEntity *entity)
@@ -132,6 +131,27 @@ typedef struct FsEventSet
 	int			n;
 	int			max;
 } FsEventSet;
+
+/* Room for so many, which is more than a chunk has, is made at once and kept; more is given back. */
+#define FS_EVENTS_AT_HAND 131072
+
+/* Room to be made for 'n' events where there is too little, for 'max': some more, so that it is made rarely. */
+static inline int
+fs_events_room(int n, int max)
+{
+	if (n > FS_EVENTS_AT_HAND)
+		return (int) Min((int64) n + n / 8, PG_INT32_MAX);
+	return Max(n, Min(max * 2, FS_EVENTS_AT_HAND));
+}
+
+/* event_set.c: makes room for 'n' events; what was decoded before is given up. */
+extern void fs_event_set_reserve(FsEventSet *set, const FsRingLayout *layout, int n);
+
+/* The same for 'n' events, more than there is room for; those that were decoded stay. */
+extern void fs_event_set_extend(FsEventSet *set, const FsRingLayout *layout, int n);
+
+/* Gives back what a key of many events has taken, with what was decoded. */
+extern void fs_event_set_trim(FsEventSet *set);
 
 /* The worker's way: decodes all events of an entity in order of arrival. */
 extern void fs_entity_events(const FsEntity *entity, const FsRingLayout *layout, FsEventSet *set);

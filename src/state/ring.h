@@ -23,6 +23,7 @@
 #include "state/arena.h"
 
 #define FS_RING_MAX_CELLS 64
+#define FS_RING_MIN_EVENT 2		/* bytes: a time and a partition */
 #define FS_RING_MAX_EVENT (16 + 10 + 10 + FS_RING_MAX_CELLS / 8 + 10 * FS_RING_MAX_CELLS)
 
 /* How one kept column is stored. */
