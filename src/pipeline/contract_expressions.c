@@ -245,7 +245,7 @@ fs_contract_evaluate(FsShard *shard, FsEvent *events, int n)
 		ErrorData  *error;
 
 		contract->column = contract->check = contract->view = -1;
-		error = fs_guard_catch(evaluate_rest, &evaluation);
+		error = fs_guard_catch(evaluate_rest, &evaluation, NULL);
 		if (error == NULL)
 			break;
 		Assert(contract->event == &events[evaluation.next]);

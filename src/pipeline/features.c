@@ -274,10 +274,9 @@ guarded(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *t
 
 	task->row = row;
 	task->work = work;
-	error = fs_guard_catch(work_as_owner, task);
+	error = fs_guard_catch(work_as_owner, task, &task->is_late);
 	if (error == NULL)
 		return true;
-	task->is_late = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 	strlcpy(row->error, error->message, sizeof(row->error));
 	FreeErrorData(error);
 	return false;

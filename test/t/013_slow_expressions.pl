@@ -137,6 +137,38 @@ cmp_ok($tries, '>', 0, 'states are tried');
 cmp_ok($tries, '<', 50, 'but not for each of 100 entities');
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE idlers CASCADE');
 
+# --- SQLSTATEs of a server in need, which any function may raise: an error of the expression like all others.
+my @codes = qw(53100 53200 53400 57014 57P01);
+my @raising = ((map { "code-$_" } @codes), (map { "code-57014-$_" } 1 .. 8));
+$node->safe_psql('postgres', q(
+	CREATE FUNCTION boom(what text, n bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS $$
+	BEGIN
+		IF what LIKE 'code-%' THEN RAISE 'boom' USING ERRCODE = split_part(what, '-', 2); END IF;
+		RETURN n;
+	END $$;
+	CREATE TABLE boom_outbox (n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), v jsonb);
+	CREATE FOREIGN TABLE booms (user_id text NOT NULL, at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'boom_outbox', order_by 'n', xid 'x', value 'v', event_time 'at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 day', start 'earliest', log_retention '1 day');
+	SELECT feature_stream.create_feature_view('boom_view', $$
+		SELECT user_id, count(*) AS n, boom(user_id, count(*)) AS same FROM booms
+		 WHERE boom(split_part(user_id, '@', 2), 1) = 1 GROUP BY user_id $$, windows => '{1 min}', slide => '1 min')));
+$node->safe_psql('postgres', sprintf(q(
+	INSERT INTO boom_outbox (v) SELECT jsonb_build_object('user_id', who, 'at', '2024-01-15 12:01:10+00') FROM unnest('{%s}'::text[]) who;
+	INSERT INTO boom_outbox (v) VALUES ('{"user_id": "clock", "at": "2024-01-15 12:02:40+00"}')),
+	join(',', 'good', @raising, map { "event\@code-$_" } @codes)));
+wait_for_read($node, 'booms', 2 + @raising + @codes);
+wait_for_frontier($node, 'booms', '2024-01-15 12:02:00+00');
+query_is($node, q(SELECT user_id = 'good', count(*), sum(n_1m), count(same_1m) FROM boom_view_history GROUP BY 1 ORDER BY 1),
+	'f|' . @raising . '|' . @raising . "|0\nt|1|1|1", 'whatever SQLSTATE a feature raises, it is NULL');
+ok($node->poll_query_until('postgres', sprintf(q(SELECT feature_error_count = %d AND feature_error = 'boom'
+	FROM feature_stream.stat_feature_view WHERE view = 'boom_view'::regclass), scalar @raising)), 'they are counted, and none is taken for a slow one');
+query_is($node, q(SELECT convert_from(payload, 'UTF8')::jsonb->>'user_id', message FROM feature_stream.dead_letter
+		WHERE reason = 'expression_error' AND message LIKE 'feature view "boom_view"%' ORDER BY convert_from(payload, 'UTF8') COLLATE "C"),
+	join("\n", map { qq(event\@code-$_|feature view "boom_view": boom) } @codes), 'whatever SQLSTATE an event raises, it is a dead letter');
+unlike(slurp_file($node->logfile), qr/ERROR:\s+boom/, 'and no worker ends for it');
+$node->safe_psql('postgres', 'DROP FOREIGN TABLE booms CASCADE');
+
 # --- A worker that is in the middle of it: cancelling it is no error of the expression, stopping it is not put off.
 for my $view (qw(features late many)) { $node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('$view', drop_history => true)"); }
 set_and_reload($node, 'feature_stream.expression_timeout', '1h');
