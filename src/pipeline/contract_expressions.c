@@ -151,6 +151,7 @@ evaluate_views(FsShard *shard, FsContract *contract, FsEvent *event)
 		if (!view->has_expressions || (event->error_mask & bit) != 0)
 			continue;
 		contract->view = v;
+		fs_deadline_blame(view->def->relid);
 		SetUserIdAndSecContext(view->def->owner, SECURITY_RESTRICTED_OPERATION);
 		fs_run_as_pin(view->def->settings);
 		fs_inputs_evaluate(view, event, bit, contract->econtext, contract->value_context);
@@ -167,7 +168,7 @@ evaluate_event(FsShard *shard, FsContract *contract, FsEvent *event)
 	ResetExprContext(contract->econtext);
 	old = MemoryContextSwitchTo(contract->econtext->ecxt_per_tuple_memory);
 	contract->event = event;
-	fs_deadline_begin();
+	fs_deadline_begin(InvalidOid);
 	SetUserIdAndSecContext(shard->def->owner, SECURITY_RESTRICTED_OPERATION);
 	if (!contract->only_views)
 		convert_values(shard, contract, event);

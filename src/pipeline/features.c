@@ -260,7 +260,7 @@ work_as_owner(void *arg)
 
 	PushActiveSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot());
 	fs_run_as_begin(&scope, task->row->view->owner, task->row->view->settings);
-	fs_deadline_begin();
+	fs_deadline_begin(task->row->view->relid);
 	task->work(task->row, task);
 	fs_run_as_end(&scope);
 	PopActiveSnapshot();

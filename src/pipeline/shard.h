@@ -35,6 +35,7 @@
  *	recover*.c		from the tables back to memory: positions, log, rows in force
  *	corrected.c		what corrections say to that
  *	gap.c			window ends that a view does not fire itself
+ *	stuck.c			views that are set aside, since their expressions do not end
  *	backread.c		older events for one view, from the source (in the same)
  *	backread*.c		older events for one view, from the source (in a worker of its own)
  *	backfill.c		their rows, by batch*.c (in a worker of its own)

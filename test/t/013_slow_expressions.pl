@@ -169,6 +169,83 @@ query_is($node, q(SELECT convert_from(payload, 'UTF8')::jsonb->>'user_id', messa
 unlike(slurp_file($node->logfile), qr/ERROR:\s+boom/, 'and no worker ends for it');
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE booms CASCADE');
 
+# --- Functions that catch every cancellation: their view is paused, with the reason, and taken from the log when they are repaired.
+$node->safe_psql('postgres', q(
+	CREATE FUNCTION stubborn(who text, n bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS $$
+	BEGIN
+		WHILE who LIKE 'stubborn%' LOOP
+			BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN END;
+		END LOOP;
+		RETURN n;
+	END $$;
+	CREATE TABLE stub_outbox (n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), v jsonb);
+	CREATE FOREIGN TABLE stubs (user_id text NOT NULL, at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'stub_outbox', order_by 'n', xid 'x', value 'v', event_time 'at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 day', start 'earliest', log_retention '1 day');
+	SELECT feature_stream.create_feature_view('plain', 'SELECT user_id, count(*) AS n FROM stubs GROUP BY user_id', windows => '{1 min}', slide => '1 min');
+	SELECT feature_stream.create_feature_view('stub_rows', 'SELECT user_id, stubborn(user_id, count(*)) AS n FROM stubs GROUP BY user_id',
+		windows => '{1 min}', slide => '1 min')));
+my $stub_count = 0;
+
+# An event of each user in the minute before that time, and one that lets it fire.
+sub send_stubs
+{
+	my ($minute, @who) = @_;
+
+	$node->safe_psql('postgres', sprintf(q(
+		INSERT INTO stub_outbox (v) SELECT jsonb_build_object('user_id', who, 'at', '%1$s'::timestamptz - interval '50 s') FROM unnest('{%2$s}'::text[]) who;
+		INSERT INTO stub_outbox (v) VALUES (jsonb_build_object('user_id', 'clock', 'at', '%1$s'::timestamptz + interval '40 s'))),
+		"2024-01-15 $minute:00+00", join(',', @who)));
+	$stub_count += @who + 1;
+	wait_for_read($node, 'stubs', $stub_count);
+	wait_for_frontier($node, 'stubs', "2024-01-15 $minute:00+00");
+	return;
+}
+
+sub stub_history
+{
+	my ($view, $minute) = @_;
+
+	return "SELECT user_id, n_1m FROM ${view}_history WHERE window_end = '2024-01-15 $minute:00+00' ORDER BY user_id COLLATE \"C\"";
+}
+
+my $stub_state = q(SELECT view, state, pause_reason LIKE '%did not let itself be cancelled' FROM feature_stream.stat_feature_view
+	WHERE stream = 'stubs'::regclass ORDER BY view::text);
+send_stubs('12:02', 'stubborn', 'u1');
+query_is($node, $stub_state, "plain|active|\nstub_rows|paused|t", 'a view whose feature does not let itself be cancelled is paused');
+query_is($node, stub_history('plain', '12:02'), "stubborn|1\nu1|1", 'and another one goes on');
+query_is($node, stub_history('stub_rows', '12:02'), '', 'nothing is made up meanwhile');
+my ($stub_rc, $stub_out, $stub_err) = $node->psql('postgres', 'SELECT * FROM stub_rows');
+like($stub_err, qr/feature view "stub_rows" is paused/, 'who reads it is told');
+$node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('stub_events', $$
+	SELECT user_id, count(*) AS n FROM stubs WHERE stubborn(split_part(user_id, '@', 2), 1) = 1 GROUP BY user_id $$, windows => '{1 min}', slide => '1 min')));
+$node->poll_query_until('postgres', q(SELECT entities IS NOT NULL FROM feature_stream.stat_feature_view WHERE view = 'stub_events'::regclass));
+send_stubs('12:04', 'event\@stubborn', 'u1', 'u2');
+query_is($node, $stub_state, "plain|active|\nstub_events|paused|t\nstub_rows|paused|t", 'so is one whose WHERE does not');
+query_is($node, stub_history('plain', '12:04'), "event\@stubborn|1\nu1|1\nu2|1", 'and another one counts the event');
+
+# In a CHECK it is the stream itself that cannot work.
+$node->safe_psql('postgres', q(
+	CREATE FOREIGN TABLE checks (user_id text NOT NULL CHECK (stubborn(user_id, 1) = 1), at timestamptz NOT NULL)
+		SERVER here OPTIONS ("table" 'stub_outbox', order_by 'n', xid 'x', value 'v', event_time 'at',
+			slice '1 min', watermark_delay '30 s', idle_after '1 day', start 'earliest', log_retention '1 day');
+	SELECT feature_stream.create_feature_view('checked', 'SELECT user_id, count(*) AS n FROM checks GROUP BY user_id', windows => '{1 min}', slide => '1 min')));
+ok($node->poll_query_until('postgres', q(SELECT state = 'failed' AND last_error LIKE '%did not let itself be cancelled'
+	FROM feature_stream.stat_stream WHERE stream = 'checks'::regclass)), 'a CHECK that does not let itself be cancelled is a broken definition');
+$node->safe_psql('postgres', 'DROP FOREIGN TABLE checks CASCADE');
+$node->safe_psql('postgres', q(
+	CREATE OR REPLACE FUNCTION stubborn(who text, n bigint) RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT n';
+	SELECT feature_stream.resume_feature_view('stub_rows');
+	SELECT feature_stream.resume_feature_view('stub_events')));
+wait_until('the history of resumed views', sub {
+	$node->safe_psql('postgres', q(SELECT bool_and(state = 'done') AND count(DISTINCT view) FILTER (WHERE reason = 'pause') = 2
+		FROM feature_stream.stat_progress_backfill WHERE view IN ('stub_rows'::regclass, 'stub_events'::regclass))) eq 't';
+});
+query_is($node, $stub_state, "plain|active|\nstub_events|active|\nstub_rows|active|", 'they are resumed');
+query_is($node, stub_history('stub_rows', '12:02'), "stubborn|1\nu1|1", 'and have the rows that were not computed');
+query_is($node, stub_history($_, '12:04'), "event\@stubborn|1\nu1|1\nu2|1", "of events that were not evaluated, too: $_") for qw(stub_rows stub_events);
+$node->safe_psql('postgres', 'DROP FOREIGN TABLE stubs CASCADE');
+
 # --- A worker that is in the middle of it: cancelling it is no error of the expression, stopping it is not put off.
 for my $view (qw(features late many)) { $node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('$view', drop_history => true)"); }
 set_and_reload($node, 'feature_stream.expression_timeout', '1h');
