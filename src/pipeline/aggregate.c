@@ -70,7 +70,10 @@ compute_array(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **even
 	values = palloc(sizeof(Datum) * n);
 	nulls = palloc(sizeof(bool) * n);
 	for (int i = 0; i < n; i++)
+	{
+		fs_aggregate_serve_interrupts(i);
 		values[i] = fs_cell_datum(row, column, fs_aggregate_cell(events[i], aggregate), &nulls[i]);
+	}
 	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, lower, column->column->typid,
 											  column->typlen, column->typbyval, column->typalign));
 }
@@ -92,6 +95,7 @@ compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **ev
 		bool		null;
 		Datum		value = fs_cell_datum(row, column, fs_aggregate_cell(events[i], aggregate), &null);
 
+		fs_aggregate_serve_interrupts(i);
 		if (row->stale)
 			return (Datum) 0;
 		if (null)
@@ -142,14 +146,7 @@ filter_events(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **even
 	int			count = 0;
 
 	Assert(aggregate->filter < row->view->nkept);
-	if (row->max_filtered < n)
-	{
-		if (row->filtered != NULL)
-			pfree(row->filtered);
-		row->max_filtered = Max(n, row->max_filtered * 2);
-		row->filtered = MemoryContextAllocHuge(row->context,
-											   sizeof(FsRingEvent *) * row->max_filtered);
-	}
+	fs_row_make_room(row, &row->filtered, &row->max_filtered, n);
 	for (int i = 0; i < n; i++)
 		if (events[i]->cells[aggregate->filter].i != 0)
 			row->filtered[count++] = events[i];
@@ -207,6 +204,7 @@ fs_aggregate_compute(FsRow *row, const FsAggregate *aggregate,
 					 const FsRingEvent **events, int n, bool *isnull)
 {
 	Assert(aggregate->kind != FS_AGG_REPLAY);
+	CHECK_FOR_INTERRUPTS();
 	*isnull = false;
 	if (aggregate->filter >= 0)
 	{

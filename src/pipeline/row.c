@@ -117,6 +117,22 @@ compare_order_cb(const void *a, const void *b)
 	return compare_order(*(const FsRingEvent *const *) a, *(const FsRingEvent *const *) b);
 }
 
+/* See row.h.  When there is no memory that is an error like others, and the array is empty. */
+void
+fs_row_make_room(FsRow *row, const FsRingEvent ***events, int *max, int n)
+{
+	int			size = Max(n, *max * 2);
+
+	if (*max >= n)
+		return;
+	if (*events != NULL)
+		pfree(*events);
+	*events = NULL;
+	*max = 0;
+	*events = MemoryContextAllocHuge(row->context, sizeof(FsRingEvent *) * size);
+	*max = size;
+}
+
 /* Puts the events of the longest window into row->order, sorted; returns their number. */
 static int
 order_events(FsRow *row, const FsEventSet *set, FsTime window_end)
@@ -125,14 +141,7 @@ order_events(FsRow *row, const FsEventSet *set, FsTime window_end)
 	bool		sorted = true;
 	int			n = 0;
 
-	if (row->max_order < set->n)
-	{
-		if (row->order != NULL)
-			pfree(row->order);
-		row->max_order = Max(set->n, row->max_order * 2);
-		row->order = MemoryContextAllocHuge(row->context,
-											sizeof(FsRingEvent *) * row->max_order);
-	}
+	fs_row_make_room(row, &row->order, &row->max_order, set->n);
 	for (int i = 0; i < set->n; i++)
 	{
 		if (!counts_in(row->view, &set->events[i], window_end, size))
