@@ -247,6 +247,8 @@ CREATE TABLE feature_stream.view_state (
     late_count              bigint NOT NULL DEFAULT 0,
     expression_error_count  bigint NOT NULL DEFAULT 0,
     row_count               bigint NOT NULL DEFAULT 0,
+    feature_error_count     bigint NOT NULL DEFAULT 0,
+    feature_error           text,
     partial_from            timestamptz,
     partial_upto            timestamptz,
     partial_last            timestamptz,
@@ -1384,7 +1386,8 @@ SELECT f.view,
        coalesce(l.filtered_count, v.filtered_count) AS filtered_count,
        coalesce(l.late_count, v.late_count) AS late_count,
        coalesce(l.expression_error_count, v.expression_error_count) AS expression_error_count,
-       l.feature_error_count, l.feature_error,
+       coalesce(l.feature_error_count, v.feature_error_count) AS feature_error_count,
+       coalesce(l.feature_error, v.feature_error) AS feature_error,
        coalesce(l.row_count, v.row_count) AS row_count,
        CASE WHEN p.view IS NOT NULL THEN 'paused' WHEN r.view IS NOT NULL THEN 'reading' ELSE 'active' END AS state,
        p.since AS paused_since,
@@ -1402,7 +1405,7 @@ COMMENT ON COLUMN feature_stream.stat_feature_view.complete_from IS 'from this w
 COMMENT ON COLUMN feature_stream.stat_feature_view.filtered_count IS 'events that the query''s WHERE left out';
 COMMENT ON COLUMN feature_stream.stat_feature_view.late_count IS 'accepted events that were too late for all windows of this view';
 COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because an expression of the query raised an error for them; see dead_letter';
-COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of history rows that are NULL because computing them raised an error, since the worker started';
+COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of rows that are NULL because computing them raised an error: of history rows or, at window ends that the history does not have, of those written to the online store (anew with each writing)';
 COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, paused by pause_feature_view() (or see pause_reason), or reading: it begins when the topic or table is read, see stat_progress_backfill';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error IS 'message of the latest of these errors';
 COMMENT ON COLUMN feature_stream.stat_feature_view.pause_reason IS 'why the worker has set the feature view aside, until resume_feature_view(): it had an expression that did not let itself be cancelled';

@@ -390,6 +390,7 @@ extern bool fs_fire_is_due(const FsShard *shard);
 extern FsTime fs_fire_next(const FsShard *shard);
 extern void fs_fire_restamp(FsShard *shard);
 extern bool fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left);
+extern bool fs_fire_keeps_history(const FsView *view, FsTime window_end);	/* firing writes a history row of it */
 extern bool fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint32 hash);
 
 /* collect.c: finds fire.due[] of fire's (boundary, view); a step is true when that is complete */

@@ -153,6 +153,12 @@ $node->safe_psql('postgres', q(
 	SELECT feature_stream.create_feature_view('boom_view', $$
 		SELECT user_id, count(*) AS n, boom(user_id, count(*)) AS same FROM booms
 		 WHERE boom(split_part(user_id, '@', 2), 1) = 1 GROUP BY user_id $$, windows => '{1 min}', slide => '1 min')));
+my $redis = new_redis();
+$node->safe_psql('postgres', sprintf(q(
+	CREATE SERVER redis FOREIGN DATA WRAPPER feature_stream_redis OPTIONS (host '127.0.0.1', port '%s');
+	SELECT feature_stream.create_feature_view('boom_online', 'SELECT user_id, count(*) AS n, boom(user_id, count(*)) AS same FROM booms GROUP BY user_id',
+		windows => '{1 hour}', slide => '1 min', online => 'redis', history => 'none')), $redis->port));
+ok($node->poll_query_until('postgres', q(SELECT connected FROM feature_stream.stat_online WHERE view = 'boom_online'::regclass)), 'a view with a store and no history');
 $node->safe_psql('postgres', sprintf(q(
 	INSERT INTO boom_outbox (v) SELECT jsonb_build_object('user_id', who, 'at', '2024-01-15 12:01:10+00') FROM unnest('{%s}'::text[]) who;
 	INSERT INTO boom_outbox (v) VALUES ('{"user_id": "clock", "at": "2024-01-15 12:02:40+00"}')),
@@ -163,10 +169,20 @@ query_is($node, q(SELECT user_id = 'good', count(*), sum(n_1m), count(same_1m) F
 	'f|' . @raising . '|' . @raising . "|0\nt|1|1|1", 'whatever SQLSTATE a feature raises, it is NULL');
 ok($node->poll_query_until('postgres', sprintf(q(SELECT feature_error_count = %d AND feature_error = 'boom'
 	FROM feature_stream.stat_feature_view WHERE view = 'boom_view'::regclass), scalar @raising)), 'they are counted, and none is taken for a slow one');
+ok($node->poll_query_until('postgres', sprintf(q(SELECT feature_error_count = %d AND feature_error = 'boom'
+	FROM feature_stream.stat_feature_view WHERE view = 'boom_online'::regclass), scalar @raising)), 'also those that no history has, by the store');
 query_is($node, q(SELECT convert_from(payload, 'UTF8')::jsonb->>'user_id', message FROM feature_stream.dead_letter
 		WHERE reason = 'expression_error' AND message LIKE 'feature view "boom_view"%' ORDER BY convert_from(payload, 'UTF8') COLLATE "C"),
 	join("\n", map { qq(event\@code-$_|feature view "boom_view": boom) } @codes), 'whatever SQLSTATE an event raises, it is a dead letter');
 unlike(slurp_file($node->logfile), qr/ERROR:\s+boom/, 'and no worker ends for it');
+$node->safe_psql('postgres', q(SELECT feature_stream.pause_stream('booms')));
+ok($node->poll_query_until('postgres', sprintf(q(SELECT s.state = 'paused' AND v.feature_error_count = %d AND v.feature_error = 'boom'
+	FROM feature_stream.stat_stream s JOIN feature_stream.stat_feature_view v USING (stream) WHERE v.view = 'boom_view'::regclass), scalar @raising)),
+	'the count is there without a worker');
+$node->safe_psql('postgres', q(SELECT feature_stream.resume_stream('booms')));
+wait_for_frontier($node, 'booms', '2024-01-15 12:02:00+00');
+query_is($node, q(SELECT feature_error_count, feature_error FROM feature_stream.stat_feature_view WHERE view = 'boom_view'::regclass),
+	@raising . '|boom', 'and goes on with the next one');
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE booms CASCADE');
 
 # --- Functions that catch every cancellation: their view is paused, with the reason, and taken from the log when they are repaired.
