@@ -14,14 +14,16 @@
 #include "state/shared.h"
 
 /*
- * Did an interrupt raise this: somebody's pg_cancel_backend(), statement_timeout,
- * or our own deadline?  Any function can raise the same SQLSTATE.
+ * Has somebody really cancelled what raised this?  Any function can raise the
+ * SQLSTATE.  A worker knows; in a session all is taken for a cancellation that
+ * RAISE of PL/pgSQL has not made, since other languages pass one on as an error of theirs.
  */
 static bool
 is_cancellation(const ErrorData *error)
 {
-	return error->sqlerrcode == ERRCODE_QUERY_CANCELED && error->funcname != NULL &&
-		strcmp(error->funcname, "ProcessInterrupts") == 0;
+	if (fs_deadline_is_enabled())
+		return fs_deadline_was_cancelled();
+	return error->funcname == NULL || strcmp(error->funcname, "exec_stmt_raise") != 0;
 }
 
 /*
@@ -40,12 +42,13 @@ take_error(MemoryContext context, bool *is_late)
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
-	if (!is_cancellation(error))
+	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
 		return error;
-	if (!*is_late)
+	if (*is_late)
+		error->message = psprintf("expression takes longer than feature_stream.expression_timeout (%d ms)",
+								  fs_expression_timeout);
+	else if (is_cancellation(error))
 		ReThrowError(error);
-	error->message = psprintf("expression takes longer than feature_stream.expression_timeout (%d ms)",
-							  fs_expression_timeout);
 	return error;
 }
 
@@ -56,7 +59,7 @@ fs_guard_catch(void (*work) (void *arg), void *arg, bool *is_late)
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
-	bool		late = false;
+	volatile bool late = false;
 
 	Assert(IsTransactionState());
 	if (is_late != NULL)
@@ -77,7 +80,10 @@ fs_guard_catch(void (*work) (void *arg), void *arg, bool *is_late)
 	}
 	PG_CATCH();
 	{
-		error = take_error(context, &late);
+		bool		was_late;
+
+		error = take_error(context, &was_late);
+		late = was_late;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

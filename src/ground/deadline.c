@@ -93,6 +93,13 @@ fs_deadline_enable(void)
 	is_enabled = true;
 }
 
+/* See deadline.h. */
+bool
+fs_deadline_is_enabled(void)
+{
+	return is_enabled;
+}
+
 /* Has the timer tick, unless the setting says that nothing is bounded. */
 static void
 start_ticking(void)
@@ -169,4 +176,11 @@ fs_deadline_leave(void)
 {
 	Assert(depth > 0);
 	return --depth == 0 && end_piece();
+}
+
+/* See deadline.h. */
+bool
+fs_deadline_was_cancelled(void)
+{
+	return was_cancelled || (depth > 0 && is_over);
 }

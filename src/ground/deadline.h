@@ -20,6 +20,8 @@
 /* Bounds pieces in this process from now on; once, when it is connected.  Takes SIGINT over. */
 extern void fs_deadline_enable(void);
 
+extern bool fs_deadline_is_enabled(void);
+
 /*
  * Around code that is made of pieces, within a transaction; left once, also on
  * an error.  Leaving says whether the last piece's time was over, unless somebody
@@ -27,6 +29,9 @@ extern void fs_deadline_enable(void);
  */
 extern void fs_deadline_enter(void);
 extern bool fs_deadline_leave(void);
+
+/* A cancellation was thrown: was it somebody's, or for a piece that is not left yet? */
+extern bool fs_deadline_was_cancelled(void);
 
 /*
  * A piece begins, and with it its time; it ends with the next one, or by leaving.
