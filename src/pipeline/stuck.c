@@ -132,19 +132,24 @@ fs_stuck_report(void)
 }
 
 /* See stuck.h. */
+bool
+fs_stuck_is_set_aside(Oid view)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(view)};
+
+	return fs_owner_execute("SELECT FROM feature_stream.view_pause WHERE view = $1 AND reason IS NOT NULL",
+							SPI_OK_SELECT, 1, types, values, NULL) > 0;
+}
+
+/* See stuck.h. */
 List *
 fs_stuck_leave_out(List *views)
 {
-	Oid			types[1] = {OIDOID};
 	ListCell   *lc;
 
 	foreach(lc, views)
-	{
-		Datum		values[1] = {ObjectIdGetDatum(((FsViewDef *) lfirst(lc))->relid)};
-
-		if (fs_owner_execute("SELECT FROM feature_stream.view_pause WHERE view = $1 AND reason IS NOT NULL",
-							 SPI_OK_SELECT, 1, types, values, NULL) > 0)
+		if (fs_stuck_is_set_aside(((FsViewDef *) lfirst(lc))->relid))
 			views = foreach_delete_current(views, lc);
-	}
 	return views;
 }

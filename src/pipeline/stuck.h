@@ -14,6 +14,9 @@
 /* Pauses the view that the last worker of the stream was ended for, if any.  Outside of a transaction. */
 extern void fs_stuck_settle(FsSharedStream *slot);
 
+/* Is the view set aside?  In a transaction. */
+extern bool fs_stuck_is_set_aside(Oid view);
+
 /* Takes the FsViewDefs that are set aside off a list, in a transaction. */
 extern List *fs_stuck_leave_out(List *views);
 

@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 
 #include "catalog/extension.h"
+#include "pipeline/stuck.h"
 #include "sql/view_unavailable.h"
 #include "state/shared.h"
 
@@ -40,11 +41,7 @@ state_hint(FsStreamState state)
 static void
 reject_set_aside(const FsViewDef *view)
 {
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(view->relid)};
-
-	if (fs_owner_execute("SELECT FROM feature_stream.view_pause WHERE view = $1 AND reason IS NOT NULL",
-						 SPI_OK_SELECT, 1, types, values, NULL) > 0)
+	if (fs_stuck_is_set_aside(view->relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("feature view \"%s\" is paused", view->name),
