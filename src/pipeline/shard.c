@@ -248,7 +248,7 @@ fs_shard_create(FsSharedStream *slot)
 	shard->contract_version = fs_contract_version_newest(slot->relid);
 	fs_contract_version_mark(shard->def);
 	shard->nvalues = shard->def->ncolumns;
-	views = fs_stuck_leave_out(fs_view_list(slot->relid));
+	views = fs_stuck_leave_out(fs_view_list(slot->relid), &shard->set_aside);
 	if (views == NIL)
 	{
 		MemoryContextSwitchTo(old);

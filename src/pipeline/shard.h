@@ -186,6 +186,7 @@ typedef struct FsShard
 	FsStreamDef *def;
 	int			nviews;
 	FsView	   *views;
+	List	   *set_aside;		/* FsViewDefs of those that are not loaded, which are to judge what is late; see stuck.c */
 	int			nvalues;		/* of an event: stream columns, and expressions of all views */
 	int64		max_window;		/* of all views */
 	int64		max_slide;

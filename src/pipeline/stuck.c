@@ -9,7 +9,9 @@
  * was, and the next one first pauses that view, with a reason.  From then on, to
  * resume_feature_view(), the view is not loaded: none of its expressions is
  * evaluated.  Its window ends meanwhile are a gap, as those of every pause
- * (gap.c), and its events are taken from the log.
+ * (gap.c), and its events are taken from the log; what is late does not depend on
+ * that.  (Of the boundary at which it was set aside rows may be missing, if it
+ * had fired that in part: firing it took several checkpoints.)
  *
  * Called by the ingest worker; the report is the backfill worker's.
  */
@@ -144,12 +146,19 @@ fs_stuck_is_set_aside(Oid view)
 
 /* See stuck.h. */
 List *
-fs_stuck_leave_out(List *views)
+fs_stuck_leave_out(List *views, List **set_aside)
 {
 	ListCell   *lc;
 
 	foreach(lc, views)
-		if (fs_stuck_is_set_aside(((FsViewDef *) lfirst(lc))->relid))
-			views = foreach_delete_current(views, lc);
+	{
+		FsViewDef  *view = lfirst(lc);
+
+		if (!fs_stuck_is_set_aside(view->relid))
+			continue;
+		if (set_aside != NULL)
+			*set_aside = lappend(*set_aside, view);
+		views = foreach_delete_current(views, lc);
+	}
 	return views;
 }

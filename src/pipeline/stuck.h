@@ -17,8 +17,8 @@ extern void fs_stuck_settle(FsSharedStream *slot);
 /* Is the view set aside?  In a transaction. */
 extern bool fs_stuck_is_set_aside(Oid view);
 
-/* Takes the FsViewDefs that are set aside off a list, in a transaction. */
-extern List *fs_stuck_leave_out(List *views);
+/* Takes the FsViewDefs that are set aside off a list; they go to *set_aside, unless that is NULL.  In a transaction. */
+extern List *fs_stuck_leave_out(List *views, List **set_aside);
 
 /*
  * Exit callback's of a process that is no ingest worker: if it ends for a view's
