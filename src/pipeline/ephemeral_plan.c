@@ -35,7 +35,7 @@ typedef struct FsEphemeralSession
 	ResourceOwner owner;
 	Tuplestorestate *events;
 	QueryDesc  *query;
-	bool		filling;		/* its relation is to get events, up to the end of a run */
+	SubTransactionId filling;	/* in which its relation gets events, up to the end of a run; InvalidSubTransactionId: none */
 	bool		running;		/* an error left it in the middle of a run */
 } FsEphemeralSession;
 
@@ -113,8 +113,9 @@ end_transaction_cb(XactEvent event, void *arg)
 }
 
 /*
- * A subtransaction is rolled back: relations that were being filled may be half
- * written, which they cannot be emptied of.
+ * A subtransaction is rolled back: relations that were being filled in it may be
+ * half written, which they cannot be emptied of.  (What began within it has a
+ * greater id.)
  */
 static void
 abort_subtransaction_cb(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
@@ -127,7 +128,8 @@ abort_subtransaction_cb(SubXactEvent event, SubTransactionId id, SubTransactionI
 	{
 		FsEphemeralSession *session = dlist_container(FsEphemeralSession, node, iter.cur);
 
-		session->running |= session->filling;
+		if (session->filling != InvalidSubTransactionId && session->filling >= id)
+			session->running = true;
 	}
 }
 
@@ -200,7 +202,7 @@ fs_ephemeral_plan_begin(FsEphemeralPlan *plan)
 		end_session(plan->session, false);
 	if (plan->session == NULL)
 		(void) start_session(plan);
-	plan->session->filling = true;
+	plan->session->filling = GetCurrentSubTransactionId();
 	tuplestore_clear(plan->session->events);
 	return plan->session->events;
 }
@@ -221,7 +223,8 @@ fs_ephemeral_plan_run(FsEphemeralPlan *plan)
 	slot = ExecProcNode(state);
 	Assert(!TupIsNull(slot));
 	slot_getallattrs(slot);
-	session->running = session->filling = false;
+	session->running = false;
+	session->filling = InvalidSubTransactionId;
 	MemoryContextSwitchTo(old);
 	return slot;
 }
