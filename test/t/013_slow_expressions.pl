@@ -186,8 +186,6 @@ query_is($node, q(SELECT feature_error_count, feature_error FROM feature_stream.
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE booms CASCADE');
 
 # --- Replayed events that are more than the temporary files may hold: an error of the row, and the next rows are right.
-set_and_reload($node, 'work_mem', '64kB');
-set_and_reload($node, 'temp_file_limit', '64kB');
 $node->safe_psql('postgres', q(
 	CREATE TABLE spill_outbox (n bigint GENERATED ALWAYS AS IDENTITY NOT NULL, x xid8 NOT NULL DEFAULT pg_current_xact_id(), v jsonb);
 	CREATE FOREIGN TABLE spills (user_id text NOT NULL, at timestamptz NOT NULL)
@@ -197,9 +195,11 @@ $node->safe_psql('postgres', q(
 	SELECT feature_stream.create_feature_view('spilled', 'SELECT user_id, count(*) AS n, max(at) AS latest FROM spills GROUP BY user_id',
 		windows => '{1 min}', slide => '1 min');
 	INSERT INTO spill_outbox (v) SELECT jsonb_build_object('user_id', CASE WHEN i > 20 THEN 'many' ELSE 'u' || i END, 'at', '2024-01-15 12:01:10+00')
-	  FROM generate_series(1, 10020) i;
-	INSERT INTO spill_outbox (v) VALUES ('{"user_id": "clock", "at": "2024-01-15 12:02:40+00"}')));
-wait_for_read($node, 'spills', 10021);
+	  FROM generate_series(1, 10020) i));
+wait_for_read($node, 'spills', 10020);
+set_and_reload($node, 'work_mem', '64kB');
+set_and_reload($node, 'temp_file_limit', '64kB');
+$node->safe_psql('postgres', q(INSERT INTO spill_outbox (v) VALUES ('{"user_id": "clock", "at": "2024-01-15 12:02:40+00"}')));
 wait_for_frontier($node, 'spills', '2024-01-15 12:02:00+00');
 query_is($node, q(SELECT user_id = 'many', count(*), count(latest_1m), sum(n_1m) FROM spilled_history GROUP BY 1 ORDER BY 1),
 	"f|20|20|20\nt|1|0|", 'features of too many events are NULL, and those of others are right');
