@@ -135,7 +135,8 @@ SELECT settings[i] FROM feature_stream.feature_view, generate_series(1, array_le
 DO $$ BEGIN
     FOR i IN 1 .. 3600 LOOP
         EXIT WHEN (SELECT count(*) FROM feature_stream.stat_get_feature_view() WHERE view = 'quoted'::regclass::oid) = 1
-              AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'payments'::regclass);
+              AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'payments'::regclass)
+              AND (SELECT lag_events = 0 FROM feature_stream.stat_partition WHERE stream = 'payments'::regclass);
         PERFORM pg_sleep(0.05);
     END LOOP;
 END $$;
