@@ -223,11 +223,13 @@ CREATE TABLE feature_stream.firing (
     PRIMARY KEY (view, shard, window_end, upto_hash)
 );
 
--- Feature views that are paused: pause_feature_view's and resume_feature_view's alone.
+-- Feature views that are paused: pause_feature_view's and resume_feature_view's; with a reason the worker's, and
+-- the view is not even loaded then.
 CREATE TABLE feature_stream.view_pause (
     view         oid PRIMARY KEY,
     since        timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    hold         interval NOT NULL
+    hold         interval NOT NULL,
+    reason       text
 );
 
 -- A feature view's counters as of the last checkpoint; where the log began when its worker first loaded
@@ -247,6 +249,8 @@ CREATE TABLE feature_stream.view_state (
     late_count              bigint NOT NULL DEFAULT 0,
     expression_error_count  bigint NOT NULL DEFAULT 0,
     row_count               bigint NOT NULL DEFAULT 0,
+    feature_error_count     bigint NOT NULL DEFAULT 0,
+    feature_error           text,
     partial_from            timestamptz,
     partial_upto            timestamptz,
     partial_last            timestamptz,
@@ -1418,10 +1422,12 @@ SELECT f.view,
        coalesce(l.filtered_count, v.filtered_count) AS filtered_count,
        coalesce(l.late_count, v.late_count) AS late_count,
        coalesce(l.expression_error_count, v.expression_error_count) AS expression_error_count,
-       l.feature_error_count, l.feature_error,
+       coalesce(l.feature_error_count, v.feature_error_count) AS feature_error_count,
+       coalesce(l.feature_error, v.feature_error) AS feature_error,
        coalesce(l.row_count, v.row_count) AS row_count,
        CASE WHEN p.view IS NOT NULL THEN 'paused' WHEN r.view IS NOT NULL THEN 'reading' ELSE 'active' END AS state,
-       p.since AS paused_since
+       p.since AS paused_since,
+       p.reason AS pause_reason
   FROM feature_stream.feature_view f
        LEFT JOIN feature_stream.view_pause p ON p.view OPERATOR(pg_catalog.=) f.view::pg_catalog.oid
        LEFT JOIN feature_stream.backread r
@@ -1435,9 +1441,10 @@ COMMENT ON COLUMN feature_stream.stat_feature_view.complete_from IS 'from this w
 COMMENT ON COLUMN feature_stream.stat_feature_view.filtered_count IS 'events that the query''s WHERE left out';
 COMMENT ON COLUMN feature_stream.stat_feature_view.late_count IS 'accepted events that were too late for all windows of this view';
 COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because an expression of the query raised an error for them; see dead_letter';
-COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of history rows that are NULL because computing them raised an error, since the worker started';
-COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, paused by pause_feature_view(), or reading: it begins when the topic or table is read, see stat_progress_backfill';
+COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error_count IS 'features of rows that are NULL because computing them raised an error: of history rows or, at window ends that the history does not have, of those written to the online store (anew with each writing)';
+COMMENT ON COLUMN feature_stream.stat_feature_view.state IS 'active, paused by pause_feature_view() (or see pause_reason), or reading: it begins when the topic or table is read, see stat_progress_backfill';
 COMMENT ON COLUMN feature_stream.stat_feature_view.feature_error IS 'message of the latest of these errors';
+COMMENT ON COLUMN feature_stream.stat_feature_view.pause_reason IS 'why the worker has set the feature view aside, until resume_feature_view(): it had an expression that did not let itself be cancelled';
 
 CREATE VIEW feature_stream.stat_online AS
 SELECT f.view,

@@ -104,6 +104,44 @@ DO $$ BEGIN
 END $$;
 SELECT card, n_1m, part_1m, window_end FROM inverse_live ORDER BY card;
 
+-- In a parallel plan, too, where no subtransaction can begin.
+CREATE TABLE large AS SELECT CASE i % 2 WHEN 0 THEN 'b' ELSE 'd' END AS card FROM generate_series(1, 20000) i;
+ANALYZE large;
+CREATE FUNCTION is_parallel(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
+        IF line LIKE '%Gather%' THEN RETURN true; END IF;
+    END LOOP;
+    RETURN false;
+END $$;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET enable_nestloop = off;
+SELECT is_parallel('SELECT count(*), count(n_1m), count(part_1m) FROM large JOIN inverse_live USING (card)');
+SELECT count(*), count(n_1m), count(part_1m) FROM large JOIN inverse_live USING (card);
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET enable_nestloop;
+
+-- Settings are those of the session that made the view: here, and in the worker.
+SET quote_all_identifiers = on;
+SELECT feature_stream.create_feature_view('quoted', $$SELECT card, format('%I', max(card)) AS name FROM payments GROUP BY card$$, '{1 min}', '1 min');
+RESET quote_all_identifiers;
+SELECT settings[i] FROM feature_stream.feature_view, generate_series(1, array_length(settings, 1), 2) i WHERE view = 'quoted'::regclass ORDER BY i;
+DO $$ BEGIN
+    FOR i IN 1 .. 3600 LOOP
+        EXIT WHEN (SELECT count(*) FROM feature_stream.stat_get_feature_view() WHERE view = 'quoted'::regclass::oid) = 1
+              AND (SELECT state = 'running' FROM feature_stream.stat_stream WHERE stream = 'payments'::regclass)
+              AND (SELECT lag_events = 0 FROM feature_stream.stat_partition WHERE stream = 'payments'::regclass);
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+SELECT card, name_1m FROM quoted_live ORDER BY card;
+
 -- With all partitions idle time goes on by the clock, as it does for windows.
 SELECT feature_stream.set_test_clock('2024-01-15 12:14:59+00');
 DO $$ BEGIN

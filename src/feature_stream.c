@@ -29,6 +29,7 @@
  *		publish.c, online_key.c			rows in force, to the online store
  *		recover*.c			from the tables back to memory: positions, log, rows in force
  *		gap.c				window ends that a view does not fire when they are due
+ *		stuck.c				views that are set aside, since their expressions do not end
  *		history_writer.c	rows into the history, where its columns are
  *		backread.c, backread_step.c, backread_write.c
  *							older events for one view, from the topic

@@ -14,12 +14,14 @@
 #include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
+#include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "catalog/compile.h"
 #include "catalog/stream_contract.h"
@@ -94,6 +96,22 @@ is_unsettled_aggregate(const Aggref *aggref, FunctionSearch *search)
 	return found;
 }
 
+static bool find_unsettled(Node *node, void *context);
+
+/* The same for the constraints of a domain, those that it has from others among them. */
+static bool
+is_unsettled_domain(Oid domain, FunctionSearch *search)
+{
+	DomainConstraintRef *ref = palloc(sizeof(DomainConstraintRef)); /* is let go with the memory context */
+	ListCell   *lc;
+
+	InitDomainConstraintRef(domain, ref, CurrentMemoryContext, false);
+	foreach(lc, ref->constraints)
+		if (find_unsettled((Node *) lfirst_node(DomainConstraintState, lc)->check_expr, search))
+			return true;
+	return false;
+}
+
 /* Finds the first thing that may give another result later. */
 static bool
 find_unsettled(Node *node, void *context)
@@ -108,6 +126,8 @@ find_unsettled(Node *node, void *context)
 		return true;
 	}
 	if (IsA(node, Aggref) && is_unsettled_aggregate((Aggref *) node, search))
+		return true;
+	if (IsA(node, CoerceToDomain) && is_unsettled_domain(((CoerceToDomain *) node)->resulttype, search))
 		return true;
 	if (check_functions_in_node(node, is_unsettled, context))
 		return true;

@@ -14,39 +14,56 @@
 #include "state/shared.h"
 
 /*
+ * Has somebody really cancelled what raised this?  Any function can raise the
+ * SQLSTATE.  A worker knows; in a session all is taken for a cancellation that
+ * RAISE of PL/pgSQL has not made, since other languages pass one on as an error of theirs.
+ */
+static bool
+is_cancellation(const ErrorData *error)
+{
+	if (fs_deadline_is_enabled())
+		return fs_deadline_was_cancelled();
+	return error->funcname == NULL || strcmp(error->funcname, "exec_stmt_raise") != 0;
+}
+
+/*
  * Takes the error at hand into 'context' and ends the subtransaction that it
- * was raised in.  Throws it on unless it is one of an expression's, which it is
- * when the expression's time was over.
+ * was raised in.  Throws on that somebody has really cancelled the process;
+ * *is_late says whether the time of what raised was over.
  */
 static ErrorData *
-take_error(MemoryContext context)
+take_error(MemoryContext context, bool *is_late)
 {
-	bool		is_late = fs_deadline_leave();
 	ErrorData  *error;
 
+	*is_late = fs_deadline_leave();
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
-	if (is_late && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		return error;
+	if (*is_late)
 		error->message = psprintf("expression takes longer than feature_stream.expression_timeout (%d ms)",
 								  fs_expression_timeout);
-	else if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-			 ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+	else if (is_cancellation(error))
 		ReThrowError(error);
 	return error;
 }
 
 /* See guard.h. */
 ErrorData *
-fs_guard_catch(void (*work) (void *arg), void *arg)
+fs_guard_catch(void (*work) (void *arg), void *arg, bool *is_late)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
+	volatile bool late = false;
 
 	Assert(IsTransactionState());
+	if (is_late != NULL)
+		*is_late = false;
 	if (IsInParallelMode())
 	{
 		work(arg);
@@ -63,11 +80,16 @@ fs_guard_catch(void (*work) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
-		error = take_error(context);
+		bool		was_late;
+
+		error = take_error(context, &was_late);
+		late = was_late;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (is_late != NULL)
+		*is_late = late;
 	return error;
 }
 
@@ -75,7 +97,7 @@ fs_guard_catch(void (*work) (void *arg), void *arg)
 bool
 fs_guard_run(void (*work) (void *arg), void *arg, char *message)
 {
-	ErrorData  *error = fs_guard_catch(work, arg);
+	ErrorData  *error = fs_guard_catch(work, arg, NULL);
 
 	if (error == NULL)
 		return true;

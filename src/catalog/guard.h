@@ -9,16 +9,18 @@
 
 /*
  * Calls 'work' in an internal subtransaction, in the current memory context.
- * Returns NULL, or what it raised, if an expression may raise that, copied into
- * the current memory context; user and settings are as before then.  What no
- * expression is to blame for (cancelled, out of memory ...) is thrown on; so is
- * every error in a parallel query, where there can be no subtransaction.
+ * Returns NULL, or what it raised, copied into the current memory context; user
+ * and settings are as before then.  That somebody cancels the process is no
+ * expression's error, and is thrown on; whatever else is raised is, out of
+ * memory, disk full and the like as well: what is at fault is not to be known,
+ * and the expression of one event never stops a stream.  In a parallel query,
+ * where there can be no subtransaction, every error is thrown on.
  *
  * In a worker 'work' calls fs_deadline_begin() (ground/deadline.h) before each
- * piece that is to have a time of its own.  One that takes longer is an error of
- * the expression, with sqlerrcode ERRCODE_QUERY_CANCELED.
+ * piece that is to have a time of its own.  *is_late, unless that is NULL, says
+ * whether what raised had taken longer.
  */
-extern ErrorData *fs_guard_catch(void (*work) (void *arg), void *arg);
+extern ErrorData *fs_guard_catch(void (*work) (void *arg), void *arg, bool *is_late);
 
 /*
  * The same, for who wants the message at most: false when 'work' raised, and

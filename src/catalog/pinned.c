@@ -11,7 +11,7 @@
 /* What can change how values look or are read. */
 static const char *const pinned_settings[] = {
 	"TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits",
-	"bytea_output"
+	"bytea_output", "lc_monetary", "lc_numeric", "lc_time", "quote_all_identifiers"
 };
 
 /* See pinned.h. */

@@ -6,15 +6,32 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/pg_locale.h"
 
 #include "catalog/run_as.h"
+
+/* The value of a setting; some need not be searched for by name, which costs more than all else here. */
+static const char *
+look_at(const char *name)
+{
+	if (strcmp(name, "lc_monetary") == 0)
+		return locale_monetary;
+	if (strcmp(name, "lc_numeric") == 0)
+		return locale_numeric;
+	if (strcmp(name, "lc_time") == 0)
+		return locale_time;
+	if (strcmp(name, "quote_all_identifiers") == 0)
+		return quote_all_identifiers ? "on" : "off";
+	return GetConfigOption(name, false, false);
+}
 
 /* Setting a value costs far more than looking at it. */
 static void
 set_for_scope(const char *name, const char *value)
 {
-	if (strcmp(GetConfigOption(name, false, false), value) == 0)
+	if (strcmp(look_at(name), value) == 0)
 		return;
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);

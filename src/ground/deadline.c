@@ -21,6 +21,7 @@
 #include "ground/settings.h"
 
 #define TICKS 4					/* in the time of a piece */
+#define MAX_CANCELS 20			/* that a piece may catch */
 
 static bool is_enabled = false;
 static TimeoutId ticker;
@@ -31,25 +32,36 @@ static volatile uint32 piece = 0;	/* goes up when one begins */
 static volatile sig_atomic_t is_inside = false; /* one is at work */
 static volatile sig_atomic_t is_over = false;	/* its time is over */
 static volatile sig_atomic_t was_cancelled = false; /* somebody cancelled the process */
+static volatile sig_atomic_t gave_up = false;	/* the process is being terminated */
+static volatile Oid blamed = InvalidOid;	/* whose code the piece is */
 
-/* Signal handler: a tick.  A piece that goes on after it was cancelled is cancelled again. */
+/*
+ * Signal handler: a tick.  A piece that goes on after it was cancelled has caught
+ * that, and is cancelled again, a number of times; one that has not looked at
+ * its interrupts meanwhile has caught nothing.
+ */
 static void
 tick(void)
 {
 	static uint32 seen = 0;
 	static int	ticks = 0;
+	static int	cancels = 0;
 
 	if (!is_inside || seen != piece)
 	{
 		seen = piece;
-		ticks = 0;
+		ticks = cancels = 0;
 		return;
 	}
-	if (++ticks < TICKS)
+	if (++ticks < TICKS || QueryCancelPending)
 		return;
 	is_over = true;
 	InterruptPending = true;
 	QueryCancelPending = true;
+	if (++cancels <= MAX_CANCELS)
+		return;
+	gave_up = true;
+	ProcDiePending = true;
 }
 
 /* Signal handler: pg_cancel_backend(), which is to mean what it always does. */
@@ -79,6 +91,13 @@ fs_deadline_enable(void)
 	RegisterXactCallback(stop_ticking_cb, NULL);
 	pqsignal(SIGINT, handle_sigint);
 	is_enabled = true;
+}
+
+/* See deadline.h. */
+bool
+fs_deadline_is_enabled(void)
+{
+	return is_enabled;
 }
 
 /* Has the timer tick, unless the setting says that nothing is bounded. */
@@ -121,11 +140,27 @@ end_piece(void)
 
 /* See deadline.h. */
 void
-fs_deadline_begin(void)
+fs_deadline_blame(Oid view)
+{
+	blamed = view;
+}
+
+/* See deadline.h. */
+bool
+fs_deadline_gave_up(Oid *view)
+{
+	*view = blamed;
+	return gave_up;
+}
+
+/* See deadline.h. */
+void
+fs_deadline_begin(Oid view)
 {
 	if (!is_enabled || depth != 1)
 		return;
 	(void) end_piece();
+	blamed = view;
 	if (!is_ticking)
 		start_ticking();
 	was_cancelled = false;
@@ -141,4 +176,11 @@ fs_deadline_leave(void)
 {
 	Assert(depth > 0);
 	return --depth == 0 && end_piece();
+}
+
+/* See deadline.h. */
+bool
+fs_deadline_was_cancelled(void)
+{
+	return was_cancelled || (depth > 0 && is_over);
 }

@@ -42,6 +42,16 @@ wake_up(FsShard *shard, FsPartition *partition, const FsEvent *event)
 	MemoryContextSwitchTo(old);
 }
 
+/* Has a view fired windows with event time 't' (then *missed), and others not (*counts), when 'bound' is what was reached? */
+static void
+judge_view(const FsViewDef *view, FsTime t, FsTime bound, bool *missed, bool *counts)
+{
+	if (fs_time_next(t, view->slide) <= bound)
+		*missed = true;
+	if (fs_time_next(bound, view->slide) <= t + fs_view_max_window(view))
+		*counts = true;
+}
+
 /*
  * Sets meta.late_bound.  Returns false when no window of any view counts the
  * event (or, with late_events 'strict', when any was missed).
@@ -52,19 +62,15 @@ judge_lateness(const FsShard *shard, FsEvent *event, FsTime bound)
 	FsTime		t = event->meta.event_time;
 	bool		missed = false;
 	bool		counts = false;
+	ListCell   *lc;
 
 	event->meta.late_bound = FS_TIME_MIN;
 	if (bound == FS_TIME_MIN || t >= bound)
 		return true;
 	for (int v = 0; v < shard->nviews; v++)
-	{
-		const FsViewDef *view = shard->views[v].def;
-
-		if (fs_time_next(t, view->slide) <= bound)
-			missed = true;
-		if (fs_time_next(bound, view->slide) <= t + fs_view_max_window(view))
-			counts = true;
-	}
+		judge_view(shard->views[v].def, t, bound, &missed, &counts);
+	foreach(lc, shard->set_aside)
+		judge_view(lfirst(lc), t, bound, &missed, &counts);
 	if (missed)
 		event->meta.late_bound = bound;
 	return !missed || (counts && !shard->def->late_strict);

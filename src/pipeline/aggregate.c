@@ -104,6 +104,7 @@ compute_array(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **even
 	nulls = palloc0(sizeof(bool) * n);
 	for (int i = 0; i < n; i++)
 	{
+		fs_aggregate_serve_interrupts(i);
 		values[i] = fs_cell_datum(row, column, fs_aggregate_cell(events[i], aggregate), &nulls[i]);
 		if (!nulls[i] && !fs_aggregate_add_item(column, values[i], &shape))
 			break;
@@ -132,6 +133,7 @@ compute_extreme(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **ev
 		bool		null;
 		Datum		value = fs_cell_datum(row, column, fs_aggregate_cell(events[i], aggregate), &null);
 
+		fs_aggregate_serve_interrupts(i);
 		if (row->stale)
 			return (Datum) 0;
 		if (null)
@@ -240,6 +242,7 @@ fs_aggregate_compute(FsRow *row, const FsAggregate *aggregate,
 					 const FsRingEvent **events, int n, bool *isnull)
 {
 	Assert(aggregate->kind != FS_AGG_REPLAY);
+	CHECK_FOR_INTERRUPTS();
 	*isnull = false;
 	if (aggregate->filter >= 0)
 	{

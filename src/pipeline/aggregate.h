@@ -4,7 +4,8 @@
  *
  * The events come in window order (event time, partition, offset) and the
  * result is, bit by bit, what PostgreSQL's executor gives for the same
- * aggregate over the same rows in that order.
+ * aggregate over the same rows in that order.  Windows of millions of events take
+ * long, so loops that do more than add look at interrupts.
  *
  * Files: aggregate.c the way to all of them, and those of a single pass;
  * aggregate_sum.c arithmetic; aggregate_set.c counting of different values;
@@ -16,6 +17,7 @@
 
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/sortsupport.h"
 
 #include "pipeline/row.h"
@@ -27,6 +29,18 @@ typedef struct FsAggregateWork
 	FmgrInfo   *equals;			/* per sort key of DISTINCT, and of mode() */
 	struct FsAggregateCall *call;	/* of what calls its own functions */
 } FsAggregateWork;
+
+/*
+ * Now and then in a loop over events that does more than add, where i is the
+ * number of the turn.  Nothing is half done in shared memory, or locked, while
+ * rows are computed, so an interrupt may throw.
+ */
+static inline void
+fs_aggregate_serve_interrupts(int i)
+{
+	if (unlikely((i & 0xFFF) == 0xFFF))
+		CHECK_FOR_INTERRUPTS();
+}
 
 /* The argument's cell of one event. */
 static inline const FsCell *

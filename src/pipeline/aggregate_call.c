@@ -280,7 +280,10 @@ fs_aggregate_call(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 	Assert(call != NULL);		/* fs_aggregate_prepare_call() made it */
 	begin_group(call, &group);
 	for (int i = 0; i < n && !row->stale; i++)
+	{
+		fs_aggregate_serve_interrupts(i);
 		advance(row, aggregate, call, &group, events[i]);
+	}
 	*isnull = true;
 	return row->stale ? (Datum) 0 : end_group(call, &group, isnull);
 }
@@ -324,6 +327,7 @@ fs_aggregate_call_state(FsRow *row, const FsAggregate *aggregate, bytea *state, 
 	{
 		MemoryContext old = MemoryContextSwitchTo(call->state->tmpcontext->ecxt_per_tuple_memory);
 
+		fs_aggregate_serve_interrupts(i);
 		call->trans.transfn_fcinfo->args[1] = (NullableDatum) {values[i], false};
 		call_transition(call, &group);
 		MemoryContextSwitchTo(old);

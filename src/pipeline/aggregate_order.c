@@ -63,6 +63,7 @@ compare_elements(const SortElement *a, const SortElement *b, const SortTask *tas
 #define ST_ELEMENT_TYPE SortElement
 #define ST_COMPARE(a, b, task) compare_elements(a, b, task)
 #define ST_COMPARE_ARG_TYPE const SortTask
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
@@ -134,6 +135,7 @@ load_keys(FsRow *row, const FsAggregate *aggregate, int n, SortElement *elements
 			bool		isnull;
 			Datum		value = fs_cell_datum(row, column, &row->ordered[i]->cells[kept], &isnull);
 
+			fs_aggregate_serve_interrupts(i);
 			if (k == 0)
 				elements[i] = (SortElement) {value, isnull, i, row->ordered[i]};
 			else
@@ -187,8 +189,11 @@ fs_aggregate_order(FsRow *row, const FsAggregate *aggregate, const FsRingEvent *
 		return 0;
 	sort_elements(elements, n, &task);
 	for (int i = 0; i < n; i++)
+	{
+		fs_aggregate_serve_interrupts(i);
 		if (i == 0 || !aggregate->is_distinct || !are_equal(work, &task, &elements[i - 1], &elements[i]))
 			row->ordered[count++] = elements[i].event;
+	}
 	return count;
 }
 

@@ -41,10 +41,11 @@ fs_aggregate_set_begin(FsRow *row, int n)
 	if (row->set_size < size)
 	{
 		if (row->set != NULL)
-		{
 			pfree(row->set);
+		if (row->set_count != NULL)
 			pfree(row->set_count);
-		}
+		row->set = row->set_count = NULL;
+		row->set_size = 0;		/* should there be no memory */
 		row->set = MemoryContextAllocHuge(row->context, sizeof(uint64) * size);
 		row->set_count = MemoryContextAllocHuge(row->context, sizeof(uint64) * size);
 		row->set_size = size;
@@ -68,6 +69,7 @@ fs_aggregate_count_distinct(FsRow *row, const FsAggregate *aggregate, const FsRi
 	{
 		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
 
+		fs_aggregate_serve_interrupts(i);
 		if (!cell->isnull)
 			distinct += ++row->set_count[fs_aggregate_set_find(row, size, fs_aggregate_equality_bits(column, cell))] == 1;
 	}
@@ -98,6 +100,7 @@ mode_by_sort(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **event
 		bool		null;
 		Datum		value = fs_cell_datum(row, column, fs_aggregate_cell(row->ordered[i], aggregate), &null);
 
+		fs_aggregate_serve_interrupts(i);
 		if (row->stale)
 			break;
 		if (run > 0 && are_equal(row, aggregate, current, value))
@@ -161,6 +164,7 @@ fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
 		uint64		count;
 
+		fs_aggregate_serve_interrupts(i);
 		if (cell->isnull)
 			continue;
 		count = ++row->set_count[fs_aggregate_set_find(row, size, fs_aggregate_equality_bits(column, cell))];
@@ -170,6 +174,7 @@ fs_aggregate_mode(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **
 	{
 		const FsCell *cell = fs_aggregate_cell(events[i], aggregate);
 
+		fs_aggregate_serve_interrupts(i);
 		if (!cell->isnull)
 			fs_aggregate_choose_most(row, aggregate,
 									 fs_aggregate_set_find(row, size, fs_aggregate_equality_bits(column, cell)),

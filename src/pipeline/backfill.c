@@ -67,6 +67,9 @@ typedef struct Step
 	" AND NOT EXISTS (SELECT FROM feature_stream.backfill b WHERE b.view = c.view AND b.state = 'pending')" \
 	" AND NOT EXISTS (SELECT FROM feature_stream.view_alteration a WHERE a.view = c.view AND a.state = 'pending')"
 
+/* Of pieces of work w: a view that is set aside has its turn when it is resumed. */
+#define IS_SET_ASIDE "EXISTS (SELECT FROM feature_stream.view_pause p WHERE p.view = w.view AND p.reason IS NOT NULL)"
+
 /* The parameters that name the gap. */
 static Oid	key_types[2] = {OIDOID, TIMESTAMPTZOID};
 
@@ -82,9 +85,9 @@ bool
 fs_backfill_is_wanted(bool *fresh)
 {
 	fs_query_read("SELECT bool_or(w.error IS NULL) FROM"
-				  " (SELECT error FROM feature_stream.backfill WHERE state = 'pending' UNION ALL"
-				  " SELECT error FROM feature_stream.view_alteration WHERE state = 'pending' AND until IS NOT NULL UNION ALL"
-				  " SELECT c.error FROM " CORRECTED_VIEWS ") w",
+				  " (SELECT view, error FROM feature_stream.backfill WHERE state = 'pending' UNION ALL"
+				  " SELECT view, error FROM feature_stream.view_alteration WHERE state = 'pending' AND until IS NOT NULL UNION ALL"
+				  " SELECT c.view, c.error FROM " CORRECTED_VIEWS ") w WHERE NOT " IS_SET_ASIDE,
 				  0, NULL, NULL);
 	*fresh = fs_query_bool(0, 1);
 	return !fs_query_is_null(0, 1);
@@ -118,7 +121,7 @@ fs_backfill_list(void)
 				 " SELECT view, until, id, false, 'infinity' FROM feature_stream.view_alteration"
 				 " WHERE state = 'pending' AND until IS NOT NULL UNION ALL"
 				 " SELECT DISTINCT c.view, NULL::timestamptz, 0::int8, true, 'infinity'::timestamptz"
-				 " FROM " CORRECTED_VIEWS ") w"
+				 " FROM " CORRECTED_VIEWS ") w WHERE NOT " IS_SET_ASIDE
 				 " ORDER BY w.corrections, w.computed_at, w.id, w.view",
 				 SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)

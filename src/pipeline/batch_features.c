@@ -228,7 +228,7 @@ receive_group(void *arg, int64 group, const Datum *values, const bool *nulls)
 											 features->typlen[feature]);
 	}
 	MemoryContextSwitchTo(old);
-	fs_deadline_begin();
+	fs_deadline_begin(features->batch->view->relid);
 }
 
 /* Executes the plan at hand; the argument is the FsBatchFeatures. */
@@ -237,7 +237,7 @@ run_plan(void *arg)
 {
 	FsBatchFeatures *features = arg;
 
-	fs_deadline_begin();
+	fs_deadline_begin(features->batch->view->relid);
 	fs_stand_in_run(features->running->plan, features->events, receive_group, features);
 }
 

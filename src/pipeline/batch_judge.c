@@ -161,7 +161,7 @@ judge_event(FsBatchJudge *judge, FsBatchEvent *event)
 	bool		isnull = false;
 	ListCell   *lc;
 
-	fs_deadline_begin();
+	fs_deadline_begin(judge->batch->view->relid);
 	fill_slot(judge, event);
 	event->verdict = judge->where == NULL ||
 		(DatumGetBool(ExecEvalExprSwitchContext(judge->where, judge->econtext, &isnull)) && !isnull) ?
@@ -202,7 +202,7 @@ find_entity(void *arg)
 	FsRunAs		scope;
 
 	fs_run_as_begin(&scope, judge->batch->run_as, judge->batch->view->settings);
-	fs_deadline_begin();
+	fs_deadline_begin(judge->batch->view->relid);
 	fill_slot(judge, &judge->events[judge->next - 1]);
 	(void) set_entity(judge, &judge->events[judge->next - 1]);
 	fs_run_as_end(&scope);

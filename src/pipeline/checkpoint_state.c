@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -16,6 +17,7 @@
 #include "pipeline/dead_letter_replay.h"
 #include "pipeline/pace.h"
 #include "pipeline/partial_log.h"
+#include "pipeline/row.h"
 
 #define MAX_PARAMETERS 16
 
@@ -41,6 +43,16 @@ text_datum(const char *text, char *null)
 {
 	*null = text == NULL ? 'n' : ' ';
 	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/* A message that may have been cut off within a character; "" is NULL. */
+static Datum
+message_datum(const char *message, char *null)
+{
+	int			len = strlen(message);
+
+	*null = len == 0 ? 'n' : ' ';
+	return PointerGetDatum(cstring_to_text_with_len(message, pg_mbcliplen(message, len, len)));
 }
 
 /* Executes a statement; returns the number of rows it changed. */
@@ -286,17 +298,17 @@ write_view_state(FsShard *shard, FsCheckpoint *checkpoint)
 	static Statement statement = {
 		"UPDATE feature_stream.view_state SET counted_count = $2, filtered_count = $3, late_count = $4, "
 		"expression_error_count = $5, row_count = $6, partial_from = $7, partial_upto = $8, partial_last = $9, "
-		"partial_layout = $10 WHERE view OPERATOR(pg_catalog.=) $1",
-		10, {OIDOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-		INT8OID}, SPI_OK_UPDATE};
+		"partial_layout = $10, feature_error_count = $11, feature_error = $12 WHERE view OPERATOR(pg_catalog.=) $1",
+		12, {OIDOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+		INT8OID, INT8OID, TEXTOID}, SPI_OK_UPDATE};
 
 	for (int v = 0; v < shard->nviews; v++)
 	{
 		const FsViewCounts *counts = &checkpoint->counts[v];
 		const FsPartialLog *log = shard->views[v].partial_log;
 		bool		stored = log != NULL && log->stored;
-		char		nulls[10] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
-		Datum		values[10] = {ObjectIdGetDatum(shard->views[v].def->relid),
+		char		nulls[12] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+		Datum		values[12] = {ObjectIdGetDatum(shard->views[v].def->relid),
 			Int64GetDatum(counts->counted), Int64GetDatum(counts->filtered),
 			Int64GetDatum(counts->late), Int64GetDatum(counts->expression_errors),
 		Int64GetDatum(shard->views[v].counts.rows)};
@@ -306,6 +318,8 @@ write_view_state(FsShard *shard, FsCheckpoint *checkpoint)
 		values[8] = time_datum(stored ? log->last : FS_TIME_MIN, &nulls[8]);
 		values[9] = Int64GetDatum(stored ? log->layout : 0);
 		nulls[9] = stored ? ' ' : 'n';
+		values[10] = Int64GetDatum(shard->views[v].feature_errors);
+		values[11] = message_datum(shard->views[v].row->error, &nulls[11]);
 		execute(&statement, values, nulls);
 		fs_pace(shard, checkpoint);
 	}

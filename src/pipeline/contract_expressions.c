@@ -151,6 +151,7 @@ evaluate_views(FsShard *shard, FsContract *contract, FsEvent *event)
 		if (!view->has_expressions || (event->error_mask & bit) != 0)
 			continue;
 		contract->view = v;
+		fs_deadline_blame(view->def->relid);
 		SetUserIdAndSecContext(view->def->owner, SECURITY_RESTRICTED_OPERATION);
 		fs_run_as_pin(view->def->settings);
 		fs_inputs_evaluate(view, event, bit, contract->econtext, contract->value_context);
@@ -167,7 +168,7 @@ evaluate_event(FsShard *shard, FsContract *contract, FsEvent *event)
 	ResetExprContext(contract->econtext);
 	old = MemoryContextSwitchTo(contract->econtext->ecxt_per_tuple_memory);
 	contract->event = event;
-	fs_deadline_begin();
+	fs_deadline_begin(InvalidOid);
 	SetUserIdAndSecContext(shard->def->owner, SECURITY_RESTRICTED_OPERATION);
 	if (!contract->only_views)
 		convert_values(shard, contract, event);
@@ -265,7 +266,7 @@ fs_contract_evaluate(FsShard *shard, FsEvent *events, int n)
 		ErrorData  *error;
 
 		contract->column = contract->check = contract->view = -1;
-		error = fs_guard_catch(evaluate_rest, &evaluation);
+		error = fs_guard_catch(evaluate_rest, &evaluation, NULL);
 		if (error == NULL)
 			break;
 		Assert(contract->event == &events[evaluation.next]);

@@ -5,7 +5,8 @@
  * A started plan (a session) lives until its transaction ends, in a memory
  * context and a resource owner of its own: callers run it inside
  * subtransactions that may be rolled back, and one that an error left in the
- * middle of a run is thrown away and started anew.
+ * middle of a run, or of the filling of its relation, is thrown away and started
+ * anew.
  */
 #include "postgres.h"
 
@@ -34,6 +35,7 @@ typedef struct FsEphemeralSession
 	ResourceOwner owner;
 	Tuplestorestate *events;
 	QueryDesc  *query;
+	SubTransactionId filling;	/* in which its relation gets events, up to the end of a run; InvalidSubTransactionId: none */
 	bool		running;		/* an error left it in the middle of a run */
 } FsEphemeralSession;
 
@@ -100,10 +102,35 @@ end_transaction_cb(XactEvent event, void *arg)
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE ||
 		event == XACT_EVENT_PARALLEL_PRE_COMMIT)
 		dlist_foreach_modify(iter, &sessions)
-			end_session(dlist_container(FsEphemeralSession, node, iter.cur), true);
+		{
+			FsEphemeralSession *session = dlist_container(FsEphemeralSession, node, iter.cur);
+
+			end_session(session, !session->running);
+		}
 	else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
 		dlist_foreach_modify(iter, &sessions)
 			end_session(dlist_container(FsEphemeralSession, node, iter.cur), false);
+}
+
+/*
+ * A subtransaction is rolled back: relations that were being filled in it may be
+ * half written, which they cannot be emptied of.  (What began within it has a
+ * greater id.)
+ */
+static void
+abort_subtransaction_cb(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	dlist_iter	iter;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	dlist_foreach(iter, &sessions)
+	{
+		FsEphemeralSession *session = dlist_container(FsEphemeralSession, node, iter.cur);
+
+		if (session->filling != InvalidSubTransactionId && session->filling >= id)
+			session->running = true;
+	}
 }
 
 /* See ephemeral_plan.h. */
@@ -140,7 +167,10 @@ start_session(FsEphemeralPlan *plan)
 	FsEphemeralSession *session = palloc0(sizeof(FsEphemeralSession));
 
 	if (!registered)
+	{
 		RegisterXactCallback(end_transaction_cb, NULL);
+		RegisterSubXactCallback(abort_subtransaction_cb, NULL);
+	}
 	registered = true;
 	session->context = context;
 	session->plan = plan;
@@ -172,6 +202,7 @@ fs_ephemeral_plan_begin(FsEphemeralPlan *plan)
 		end_session(plan->session, false);
 	if (plan->session == NULL)
 		(void) start_session(plan);
+	plan->session->filling = GetCurrentSubTransactionId();
 	tuplestore_clear(plan->session->events);
 	return plan->session->events;
 }
@@ -193,6 +224,7 @@ fs_ephemeral_plan_run(FsEphemeralPlan *plan)
 	Assert(!TupIsNull(slot));
 	slot_getallattrs(slot);
 	session->running = false;
+	session->filling = InvalidSubTransactionId;
 	MemoryContextSwitchTo(old);
 	return slot;
 }

@@ -2,9 +2,10 @@
  * features.c
  *		The features of a row: aggregates of each window, and expressions over them.
  *
- * What may raise runs guarded as the view's owner: first all of the row at
- * once, and only when something raised, or a native aggregate failed, each part
- * alone, so that the features that can be computed are.
+ * What may raise, or takes long since its events are many, runs guarded as the
+ * view's owner: first all of the row at once, and only when something raised, or
+ * a native aggregate failed, each part alone, so that the features that can be
+ * computed are.
  */
 #include "postgres.h"
 
@@ -22,6 +23,9 @@
 #include "pipeline/row.h"
 #include "pipeline/states.h"
 
+/* Of so many events even what cannot raise is bounded in time. */
+#define MANY_EVENTS 10000
+
 /* Where the row under work is. */
 typedef struct FeatureTask
 {
@@ -35,6 +39,7 @@ typedef struct FeatureTask
 	int			first;			/* its first event in row->order */
 	bool		has_states;		/* some of its events are records of states */
 	bool		failed;			/* a native aggregate failed */
+	bool		has_many;		/* events: nothing is computed without a guard */
 	int			item;			/* aggregate or feature at hand, when one alone is computed */
 	bool		is_late;		/* what was computed last ran out of time */
 	void		(*other) (FsRow *row, void *arg);	/* work that is none of features */
@@ -260,7 +265,7 @@ work_as_owner(void *arg)
 
 	PushActiveSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot());
 	fs_run_as_begin(&scope, task->row->view->owner, task->row->view->settings);
-	fs_deadline_begin();
+	fs_deadline_begin(task->row->view->relid);
 	task->work(task->row, task);
 	fs_run_as_end(&scope);
 	PopActiveSnapshot();
@@ -274,10 +279,9 @@ guarded(FsRow *row, void (*work) (FsRow *row, FeatureTask *task), FeatureTask *t
 
 	task->row = row;
 	task->work = work;
-	error = fs_guard_catch(work_as_owner, task);
+	error = fs_guard_catch(work_as_owner, task, &task->is_late);
 	if (error == NULL)
 		return true;
-	task->is_late = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 	strlcpy(row->error, error->message, sizeof(row->error));
 	FreeErrorData(error);
 	return false;
@@ -345,7 +349,7 @@ compute_window_piecewise(FsRow *row, FeatureTask *task)
 	for (int a = 0; a < view->naggregates && !row->stale; a++)
 	{
 		task->item = a;
-		if (!view->aggregates[a].may_raise && !task->has_states)
+		if (!view->aggregates[a].may_raise && !task->has_states && !task->has_many)
 			compute_aggregate(row, task);
 		else if (!guarded_part(row, compute_aggregate, task, a))
 		{
@@ -382,13 +386,14 @@ void
 fs_features_compute(FsRow *row, const char *key, int key_len, FsTime window_end, int n,
 					Datum *values, bool *nulls)
 {
-	FeatureTask task = {.window_end = window_end, .n = n, .values = values, .nulls = nulls};
+	FeatureTask task = {.window_end = window_end, .n = n, .values = values, .nulls = nulls,
+	.has_many = n >= MANY_EVENTS};
 
 	Assert(n <= row->max_order);
 	row->number++;
 	if (row->exprs != NULL)
 		fill_entity_slot(row, key, key_len);
-	if (!row->view->may_raise)
+	if (!row->view->may_raise && !task.has_many)
 		compute_row(row, &task);
 	else if (fs_slow_has_any(row) || !guarded(row, compute_row, &task))
 		task.failed = true;

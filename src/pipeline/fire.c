@@ -110,10 +110,14 @@ fs_fire_next(const FsShard *shard)
 	return first;
 }
 
-/* Does the history get rows of this window end? */
-static bool
-keeps_history(const FsViewDef *def, FsTime window_end)
+/* See shard.h. */
+bool
+fs_fire_keeps_history(const FsView *view, FsTime window_end)
 {
+	const FsViewDef *def = view->def;
+
+	if (window_end < view->history_until)
+		return false;
 	if (!OidIsValid(def->history) || def->history_mode == FS_HISTORY_NONE)
 		return false;
 	return def->history_mode == FS_HISTORY_ALL ||
@@ -260,7 +264,7 @@ fire_some(FsShard *shard, int64 *rows_left)
 {
 	FsFireCursor *fire = &shard->fire;
 	FsView	   *view = &shard->views[fire->view];
-	bool		render = keeps_history(view->def, fire->boundary) && fire->boundary >= view->history_until;
+	bool		render = fs_fire_keeps_history(view, fire->boundary);
 	int64		begin = fs_clock_monotonic();
 	MemoryContext old = MemoryContextSwitchTo(shard->cycle);
 

@@ -428,6 +428,7 @@ fs_partial_compute(FsRow *row, const FsAggregate *aggregate,
 				   const FsRingEvent **records, int n, bool *isnull)
 {
 	Assert(row->view->is_sliced);
+	CHECK_FOR_INTERRUPTS();
 	switch (aggregate->partial_kind)
 	{
 		case FS_PARTIAL_COUNT:

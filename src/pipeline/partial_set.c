@@ -141,6 +141,7 @@ copy_sets(FsRow *row, const FsAggregate *aggregate, const FsRingEvent **records,
 	all->total = 0;
 	for (int i = 0; i < n; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		all->members[i] = fs_value_set_copy(records[i]->cells[aggregate->partial].set, &all->n[i]);
 		if (all->members[i] == NULL)
 		{
@@ -161,6 +162,8 @@ choose_most(FsRow *row, const FsAggregate *aggregate, const Members *all, int n,
 
 	*isnull = true;
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		for (int k = 0; k < all->n[i] && !row->stale; k++)
 		{
 			uint64		bits = all->members[i][k].bits;
@@ -171,6 +174,7 @@ choose_most(FsRow *row, const FsAggregate *aggregate, const Members *all, int n,
 			fs_aggregate_choose_most(row, aggregate, fs_aggregate_set_find(row, size, bits), most, &cell,
 									 &best, isnull);
 		}
+	}
 	return best;
 }
 
@@ -188,6 +192,8 @@ fs_partial_compute_set(FsRow *row, const FsAggregate *aggregate, const FsRingEve
 		return (Datum) 0;
 	size = fs_aggregate_set_begin(row, all.total);
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		for (int k = 0; k < all.n[i]; k++)
 		{
 			uint32		at = fs_aggregate_set_find(row, size, all.members[i][k].bits);
@@ -196,6 +202,7 @@ fs_partial_compute_set(FsRow *row, const FsAggregate *aggregate, const FsRingEve
 			row->set_count[at] += Max(all.members[i][k].count, 1);
 			most = Max(most, row->set_count[at]);
 		}
+	}
 	if (aggregate->partial_kind == FS_PARTIAL_COUNTED)
 		return choose_most(row, aggregate, &all, n, size, most, isnull);
 	*isnull = false;

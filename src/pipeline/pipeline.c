@@ -29,6 +29,7 @@
 #include "pipeline/parking.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/shard.h"
+#include "pipeline/stuck.h"
 
 #define IDLE_WAIT 100			/* ms: how often idleness and time are looked at without events */
 
@@ -310,8 +311,10 @@ fs_pipeline_run(FsSharedStream *slot)
 {
 	FsPipelineEnd end;
 	uint64		generation = pg_atomic_read_u64(&slot->generation);	/* before anything is read: what changes from here on is seen */
-	FsShard    *shard = load(slot, &end);
+	FsShard    *shard;
 
+	fs_stuck_settle(slot);
+	shard = load(slot, &end);
 	if (shard == NULL)
 		return end == FS_END_STOP ? wait_for_views(slot, generation) : end;
 	Assert(my_shard == NULL);	/* a process has one in its life */

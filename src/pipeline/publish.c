@@ -208,9 +208,12 @@ render_fields(FsShard *shard, FsView *view, const FsEntity *entity, FsTime windo
 	int			n = def->nwindows * def->nfeatures;
 	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
 	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int64		errors = view->row->errors;
 	int			out = 0;
 
 	fs_row_compute_own(view->row, &view->set, entity->key, entity->key_len, window_end, values, nulls);
+	if (!fs_fire_keeps_history(view, window_end))
+		view->feature_errors += view->row->errors - errors; /* firing has not counted them */
 	for (int i = 0; i < n; i++)
 	{
 		FsOnlineField *field = &fields[out++];

@@ -333,8 +333,8 @@ load_counts(FsView *view)
 	Datum		values[1] = {ObjectIdGetDatum(view->def->relid)};
 
 	SPI_connect();
-	fs_query_run("SELECT counted_count, filtered_count, late_count, expression_error_count, row_count "
-				 "FROM feature_stream.view_state WHERE view OPERATOR(pg_catalog.=) $1",
+	fs_query_run("SELECT counted_count, filtered_count, late_count, expression_error_count, row_count, "
+				 "feature_error_count, feature_error FROM feature_stream.view_state WHERE view OPERATOR(pg_catalog.=) $1",
 				 SPI_OK_SELECT, 1, types, values, NULL);
 	if (SPI_processed == 1)
 	{
@@ -343,6 +343,10 @@ load_counts(FsView *view)
 		view->counts.late = fs_query_int64(0, 3, 0);
 		view->counts.expression_errors = fs_query_int64(0, 4, 0);
 		view->counts.rows = fs_query_int64(0, 5, 0);
+		view->feature_errors = fs_query_int64(0, 6, 0);
+		if (!fs_query_is_null(0, 7))
+			strlcpy(view->row->error, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7),
+					sizeof(view->row->error));
 	}
 	SPI_finish();
 }

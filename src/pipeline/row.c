@@ -117,16 +117,20 @@ compare_order_cb(const void *a, const void *b)
 	return compare_order(*(const FsRingEvent *const *) a, *(const FsRingEvent *const *) b);
 }
 
-/* See row.h. */
+/* See row.h.  Where there is no memory the list is left empty. */
 void
 fs_row_reserve(FsRow *row, const FsRingEvent ***list, int *max, int n)
 {
+	int			room = fs_events_room(n, *max);
+
 	if (n <= *max)
 		return;
 	if (*list != NULL)
 		pfree(*list);
-	*max = fs_events_room(n, *max);
-	*list = MemoryContextAllocHuge(row->context, sizeof(FsRingEvent *) * *max);
+	*list = NULL;
+	*max = 0;
+	*list = MemoryContextAllocHuge(row->context, sizeof(FsRingEvent *) * room);
+	*max = room;
 }
 
 /* Gives back a list that was made for a key of many events. */

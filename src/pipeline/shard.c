@@ -14,6 +14,7 @@
 #include "pipeline/history_writer.h"
 #include "pipeline/row.h"
 #include "pipeline/shard.h"
+#include "pipeline/stuck.h"
 
 /* The dictionary of a stream column (of all expressions: number 0), made when there is none. */
 static int
@@ -226,7 +227,7 @@ fs_shard_create_stateless(Oid stream)
 /*
  * Makes the shard of the stream in 'slot' in a new memory context: loads the
  * definitions and prepares empty state.  The caller is in a transaction.  NULL
- * when the stream has no feature views yet.  shard->exhausted and memory_needed
+ * when the stream has no feature views yet, or all are set aside.  shard->exhausted and memory_needed
  * are set when the arena cannot even hold the empty state.
  */
 FsShard *
@@ -247,7 +248,7 @@ fs_shard_create(FsSharedStream *slot)
 	shard->contract_version = fs_contract_version_newest(slot->relid);
 	fs_contract_version_mark(shard->def);
 	shard->nvalues = shard->def->ncolumns;
-	views = fs_view_list(slot->relid);
+	views = fs_stuck_leave_out(fs_view_list(slot->relid), &shard->set_aside);
 	if (views == NIL)
 	{
 		MemoryContextSwitchTo(old);

@@ -36,6 +36,7 @@
  *	recover*.c		from the tables back to memory: positions, log, rows in force
  *	corrected.c		what corrections say to that
  *	gap.c			window ends that a view does not fire itself
+ *	stuck.c			views that are set aside, since their expressions do not end
  *	backread.c		older events for one view, from the source (in the same)
  *	backread*.c		older events for one view, from the source (in a worker of its own)
  *	backfill.c		their rows, by batch*.c (in a worker of its own)
@@ -194,6 +195,7 @@ typedef struct FsShard
 	FsStreamDef *def;
 	int			nviews;
 	FsView	   *views;
+	List	   *set_aside;		/* FsViewDefs of those that are not loaded, which are to judge what is late; see stuck.c */
 	int			nvalues;		/* of an event: stream columns, and expressions of all views */
 	int64		max_window;		/* of all views */
 	int64		max_slide;
@@ -402,6 +404,7 @@ extern bool fs_fire_is_due(const FsShard *shard);
 extern FsTime fs_fire_next(const FsShard *shard);
 extern void fs_fire_restamp(FsShard *shard);
 extern bool fs_fire_step(FsShard *shard, FsTime upto, int64 *rows_left);
+extern bool fs_fire_keeps_history(const FsView *view, FsTime window_end);	/* firing writes a history row of it */
 extern bool fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint32 hash);
 
 /* collect.c: finds fire.due[] of fire's (boundary, view); a step is true when that is complete */

@@ -130,7 +130,7 @@ typedef struct FsView
 	FsViewCounts counts;		/* durable with the checkpoint */
 	FsRate		event_rate;
 	FsRate		row_rate;
-	int64		feature_errors;	/* features of rows fired that are NULL because they raised */
+	int64		feature_errors;	/* features that are NULL because they raised, of rows written to history or, without one, store */
 	int64		online_written;
 	int64		online_deleted;
 	int64		online_errors;

@@ -23,6 +23,7 @@
 
 #include "pipeline/shard.h"
 #include "pipeline/values.h"
+#include "sql/serial_plan.h"
 #include "sql/stream_bounds.h"
 #include "sql/stream_scan.h"
 
@@ -51,18 +52,6 @@ typedef struct StreamScan
 	char	   *example;		/* the first that was skipped */
 } StreamScan;
 
-/*
- * What an expression raises over one record is caught by a subtransaction, and
- * none can begin in parallel mode, which is all or nothing: the plan, which is of
- * no use to others, runs without workers.
- */
-static void
-keep_serial(const StreamScan *scan, EState *estate)
-{
-	if (fs_contract_can_raise(scan->shard))
-		estate->es_plannedstmt->parallelModeNeeded = false;
-}
-
 /* See stream_scan.h.  The worker starts with the first row that is asked for. */
 void
 fs_stream_scan_begin(ForeignScanState *node, int eflags)
@@ -76,7 +65,8 @@ fs_stream_scan_begin(ForeignScanState *node, int eflags)
 	scan->context = CurrentMemoryContext;
 	scan->shard = fs_shard_create_contract(RelationGetRelid(node->ss.ss_currentRelation));
 	scan->bounds = fs_stream_bounds_prepare(scan->shard->def, plan->fdw_exprs, &node->ss.ps);
-	keep_serial(scan, node->ss.ps.state);
+	if (fs_contract_can_raise(scan->shard))
+		fs_plan_keep_serial(node->ss.ps.state);
 	node->fdw_state = scan;
 }
 

@@ -19,6 +19,7 @@
 #include "catalog/feature_view.h"
 #include "catalog/stream.h"
 #include "catalog/stream_state.h"
+#include "pipeline/stuck.h"
 #include "sql/arguments.h"
 #include "state/shared.h"
 #include "worker/wakeup.h"
@@ -61,7 +62,7 @@ fs_resume_stream(PG_FUNCTION_ARGS)
 static void
 check_consumed(Oid relid)
 {
-	if (fs_view_list(relid) == NIL)
+	if (fs_stuck_leave_out(fs_view_list(relid), NULL) == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("stream %s has no feature view", fs_relation_name(relid)),

@@ -20,6 +20,8 @@
 #include "utils/typcache.h"
 
 #include "pipeline/row.h"
+#include "sql/serial_plan.h"
+#include "sql/view_cache.h"
 #include "sql/view_reader.h"
 #include "sql/view_scan.h"
 
@@ -98,6 +100,8 @@ fs_view_scan_begin(ForeignScanState *node, int eflags)
 	scan->keys = palloc0(sizeof(KeyColumn) * Max(scan->nkeys, 1));
 	for (int i = 0; i < scan->nkeys; i++)
 		prepare_key(&scan->keys[i], list_nth(plan->fdw_exprs, i), &node->ss.ps);
+	if (fs_view_cache_get(scan->relid)->view->may_raise)
+		fs_plan_keep_serial(node->ss.ps.state);
 	node->fdw_state = scan;
 }
 

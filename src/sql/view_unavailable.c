@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 
 #include "catalog/extension.h"
+#include "pipeline/stuck.h"
 #include "sql/view_unavailable.h"
 #include "state/shared.h"
 
@@ -36,6 +37,18 @@ state_hint(FsStreamState state)
 	return "Try again when feature_stream.stat_stream shows the stream as running.";
 }
 
+/* Throws that the view is paused when its stream's worker has set it aside (pipeline/stuck.c). */
+static void
+reject_set_aside(const FsViewDef *view)
+{
+	if (fs_stuck_is_set_aside(view->relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("feature view \"%s\" is paused", view->name),
+				 errdetail("An expression of it did not let itself be cancelled."),
+				 errhint("Repair the function that it calls, then use feature_stream.resume_feature_view().")));
+}
+
 /* See view_unavailable.h. */
 void
 fs_view_unavailable(const FsViewDef *view)
@@ -45,6 +58,7 @@ fs_view_unavailable(const FsViewDef *view)
 	FsSharedStats *stats = fs_stats_copy(MyDatabaseId, view->stream, &pid, last_error, NULL);
 	FsStreamState state = stats != NULL ? stats->state : FS_STREAM_STOPPED;
 
+	reject_set_aside(view);
 	if (pid == 0 && state != FS_STREAM_PAUSED && state != FS_STREAM_FAILED)
 		state = FS_STREAM_STOPPED;
 	else if (pid != 0 && state == FS_STREAM_RUNNING)
@@ -61,6 +75,7 @@ fs_view_unavailable(const FsViewDef *view)
 void
 fs_view_outdated(const FsViewDef *view)
 {
+	reject_set_aside(view);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("feature view \"%s\" cannot be read now", view->name),

@@ -127,6 +127,7 @@ claim_stream(FsSharedStream *stream, Oid database, Oid relid)
 	stream->not_before = 0;
 	stream->last_error[0] = '\0';
 	stream->last_error_time = 0;
+	stream->stuck_view = InvalidOid;
 	pg_atomic_fetch_add_u64(&stream->generation, 1);
 	fs_stats_begin_change(stream);
 	memset(&stream->stats, 0, sizeof(FsSharedStats));

@@ -144,6 +144,7 @@ typedef struct FsSharedStream
 	FsTime		not_before;		/* back-off */
 	char		last_error[FS_ERROR_SIZE];	/* why the last worker ended */
 	FsTime		last_error_time;
+	Oid			stuck_view;		/* the next worker is to set it aside: pipeline/stuck.c; InvalidOid: none */
 
 	/* arena handle of the FsSharedRoot (state/store.h); 0: no state to read now */
 	pg_atomic_uint32 root;

@@ -27,6 +27,7 @@
 #include "pipeline/backfill.h"
 #include "pipeline/backread.h"
 #include "pipeline/correction_rows.h"
+#include "pipeline/stuck.h"
 #include "state/shared.h"
 #include "worker/backfill_worker.h"
 #include "worker/database_worker.h"
@@ -45,6 +46,13 @@ static void
 close_connection(int code, Datum arg)
 {
 	fs_backread_close();
+}
+
+/* Exit callback: the ingest worker is to know whose code this one is ended for. */
+static void
+report_stuck(int code, Datum arg)
+{
+	fs_stuck_report();
 }
 
 /* Is the extension still here? */
@@ -171,6 +179,7 @@ fs_backfill_worker_main(Datum main_arg)
 	if (fs_database_worker_attach(database, FS_BACKFILL_WORKER) == NULL)
 		proc_exit(0);
 	before_shmem_exit(close_connection, (Datum) 0);
+	before_shmem_exit(report_stuck, (Datum) 0);
 	fs_process_connect(database);
 	MemoryContextSwitchTo(TopMemoryContext);
 	fs_process_run(do_duties);

@@ -19,6 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "ground/deadline.h"
 #include "pipeline/pipeline.h"
 #include "state/shared.h"
 #include "worker/ingest_worker.h"
@@ -41,6 +42,22 @@ record_failure(FsSharedStream *stream, TimestampTz now)
 	stream->not_before = now + fs_process_backoff(stream->failures);
 	strlcpy(stream->last_error, fs_process_failure(), FS_ERROR_SIZE);
 	stream->last_error_time = now;
+}
+
+/*
+ * Notes that the worker was ended for code that did not let itself be cancelled:
+ * the next one sets the feature view aside.  Code of the stream itself, in a
+ * CHECK, is a broken definition.  Caller must hold 'lock'.
+ */
+static FsStreamState
+record_stuck(FsSharedStream *stream, Oid view, TimestampTz now)
+{
+	record_failure(stream, now);
+	stream->stuck_view = view;
+	if (OidIsValid(view) || pg_atomic_read_u64(&stream->generation) != start_generation)
+		return FS_STREAM_STOPPED;
+	stream->not_before = FS_TIME_MAX;
+	return FS_STREAM_FAILED;
 }
 
 /*
@@ -73,11 +90,14 @@ detach_stream(int code, Datum arg)
 	FsSharedStream *stream = my_stream;
 	TimestampTz now = GetCurrentTimestamp();
 	FsStreamState state = FS_STREAM_STOPPED;
+	Oid			view;
 
 	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
 	Assert(stream->pid == MyProcPid);
 	if (has_ended)
 		state = record_end(stream);
+	else if (fs_deadline_gave_up(&view))
+		state = record_stuck(stream, view, now);
 	else if (!stream->stop)
 		record_failure(stream, now);
 	fs_stats_begin_change(stream);

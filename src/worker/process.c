@@ -126,6 +126,10 @@ fs_process_run(void (*loop) (void))
 const char *
 fs_process_failure(void)
 {
+	Oid			view;
+
+	if (fs_deadline_gave_up(&view))
+		return FS_DEADLINE_GAVE_UP;
 	if (failure[0] != '\0')
 		return failure;
 	if (was_terminated)
