@@ -13,23 +13,39 @@
 #include "ground/settings.h"
 #include "state/shared.h"
 
+/* Did RAISE of PL/pgSQL make it, with whatever SQLSTATE it likes? */
+static bool
+is_raised(const ErrorData *error)
+{
+	return error->funcname != NULL && strcmp(error->funcname, "exec_stmt_raise") == 0;
+}
+
 /*
  * Has somebody really cancelled what raised this?  Any function can raise the
  * SQLSTATE.  A worker knows; in a session all is taken for a cancellation that
- * RAISE of PL/pgSQL has not made, since other languages pass one on as an error of theirs.
+ * RAISE has not made, since other languages pass one on as an error of theirs.
  */
 static bool
 is_cancellation(const ErrorData *error)
 {
-	if (fs_deadline_is_enabled())
-		return fs_deadline_was_cancelled();
-	return error->funcname == NULL || strcmp(error->funcname, "exec_stmt_raise") != 0;
+	return error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		(fs_deadline_is_enabled() ? fs_deadline_was_cancelled() : !is_raised(error));
+}
+
+/*
+ * Has the machine failed, not the expression?  The same event may count in a
+ * minute, when there is memory or room on the disk: it must not be left out for it.
+ */
+static bool
+is_machine_fault(const ErrorData *error)
+{
+	return (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->sqlerrcode == ERRCODE_DISK_FULL) && !is_raised(error);
 }
 
 /*
  * Takes the error at hand into 'context' and ends the subtransaction that it
- * was raised in.  Throws on that somebody has really cancelled the process;
- * *is_late says whether the time of what raised was over.
+ * was raised in.  Throws on what is no expression's error; *is_late says whether
+ * the time of what raised was over.
  */
 static ErrorData *
 take_error(MemoryContext context, bool *is_late)
@@ -42,12 +58,10 @@ take_error(MemoryContext context, bool *is_late)
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
-	if (error->sqlerrcode != ERRCODE_QUERY_CANCELED)
-		return error;
-	if (*is_late)
+	if (*is_late && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		error->message = psprintf("expression takes longer than feature_stream.expression_timeout (%d ms)",
 								  fs_expression_timeout);
-	else if (is_cancellation(error))
+	else if (is_cancellation(error) || is_machine_fault(error))
 		ReThrowError(error);
 	return error;
 }

@@ -11,10 +11,10 @@
  * Calls 'work' in an internal subtransaction, in the current memory context.
  * Returns NULL, or what it raised, copied into the current memory context; user
  * and settings are as before then.  That somebody cancels the process is no
- * expression's error, and is thrown on; whatever else is raised is, out of
- * memory, disk full and the like as well: what is at fault is not to be known,
- * and the expression of one event never stops a stream.  In a parallel query,
- * where there can be no subtransaction, every error is thrown on.
+ * expression's error, nor that the machine has no memory or no room on its disk
+ * left, unless RAISE says so: these are thrown on.  Whatever else is raised is,
+ * whatever its SQLSTATE: the expression of one event never stops a stream.  In a
+ * parallel query, where there can be no subtransaction, every error is thrown on.
  *
  * In a worker 'work' calls fs_deadline_begin() (ground/deadline.h) before each
  * piece that is to have a time of its own.  *is_late, unless that is NULL, says

@@ -63,9 +63,6 @@ extern int	fs_key_encode(const FsViewDef *view, const Datum *values, char *key);
 /* The same of an event's values, where value_of[] says where each input's value is. */
 extern int	fs_key_of_inputs(const FsViewDef *view, const FsValue *values, const int *value_of, char *key);
 
-/* row.c: room for n events in a scratch array of the row's, which has *max; what it held is gone when it grows. */
-extern void fs_row_make_room(FsRow *row, const FsRingEvent ***events, int *max, int n);
-
 /* slow.c: parts of rows that ran out of time; aggregates count from 0, features behind them, then the making of states. */
 extern void fs_slow_note(FsRow *row, int part);
 extern bool fs_slow_is_passed_over(FsRow *row, int part);

@@ -29,6 +29,7 @@ struct FsWanted
 	FsWriterSchemas *schemas;	/* the contract's */
 	int			n;
 	FsWireHeader ids[MAX_WANTED];	/* the first is being asked for, or will be next */
+	uint64		answers;		/* of those, found or said not to be there */
 	char		trouble[FS_SOURCE_ERROR_SIZE];
 };
 
@@ -137,6 +138,41 @@ fs_wanted_screen(FsWanted *wanted, const FsRecord *records, int n, FsWireHeader 
 	return taken;
 }
 
+/* See wanted.h. */
+void
+fs_wanted_trim(FsWanted *wanted)
+{
+	fs_writer_schemas_trim(wanted->schemas);
+}
+
+/* See wanted.h. */
+bool
+fs_wanted_holds(FsWanted *wanted, const FsRecord *record, int64 since)
+{
+	const FsWriterSchema *schema;
+	const char *wrong;
+	FsWireHeader id;
+
+	if (record->value == NULL ||
+		!fs_wire_read(record->value, record->value_len, record->header, record->header_len, &id, &wrong) ||
+		!fs_wire_may_exist(&id))
+		return false;
+	schema = fs_writer_schemas_find(wanted->schemas, &id);
+	if (schema != NULL && (schema->retry_at == 0 || schema->retry_at - UNKNOWN_TIME >= since))
+		return false;
+	if (!is_wanted(wanted, &id) && fs_writer_schemas_load(wanted->schemas, &id) != NULL)
+		return false;
+	want(wanted, &id);
+	return true;
+}
+
+/* See wanted.h. */
+uint64
+fs_wanted_answers(const FsWanted *wanted)
+{
+	return wanted->answers;
+}
+
 /* --- Asking --- */
 
 /* Takes in what has come of the last question. */
@@ -151,10 +187,12 @@ take_result(FsWanted *wanted)
 	switch (result->outcome)
 	{
 		case FS_REGISTRY_HAS_IT:
+			wanted->answers++;
 			fs_writer_schemas_store(wanted->schemas, &result->id, result->type, result->texts, result->ntexts);
 			break;
 		case FS_REGISTRY_HAS_NONE:
 		case FS_REGISTRY_HAS_USELESS:
+			wanted->answers++;
 			fs_writer_schemas_note_unknown(wanted->schemas, &result->id, result->message,
 										   fs_clock_monotonic() + UNKNOWN_TIME);
 			break;
@@ -183,6 +221,7 @@ ask_next(FsWanted *wanted)
 			fs_registry_ask(wanted->registry, &id);
 			return;
 		}
+		wanted->answers++;
 		forget(wanted, &id);
 	}
 }

@@ -32,6 +32,19 @@ extern void fs_wanted_close(FsWanted *wanted);
  */
 extern int	fs_wanted_screen(FsWanted *wanted, const FsRecord *records, int n, FsWireHeader *id);
 
+/*
+ * Has a record to wait that was refused before, and is looked at again?  Its schema
+ * is wanted then.  That there is none is believed if it was heard since 'since'
+ * (fs_clock_monotonic()).  fs_wanted_trim() goes before such a look.
+ */
+extern bool fs_wanted_holds(FsWanted *wanted, const FsRecord *record, int64 since);
+
+/* Forgets schemas when there are too many.  No value decoded before may be in use. */
+extern void fs_wanted_trim(FsWanted *wanted);
+
+/* How often asking for a schema has come to an end. */
+extern uint64 fs_wanted_answers(const FsWanted *wanted);
+
 /* Carries on asking.  Not in a transaction; never waits. */
 extern void fs_wanted_step(FsWanted *wanted);
 
