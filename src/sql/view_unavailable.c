@@ -72,6 +72,7 @@ fs_view_unavailable(const FsViewDef *view)
 			 errhint("%s", state_hint(state))));
 }
 
+/* See view_unavailable.h. */
 void
 fs_view_outdated(const FsViewDef *view)
 {

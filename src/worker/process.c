@@ -123,6 +123,7 @@ fs_process_run(void (*loop) (void))
 	PG_END_TRY();
 }
 
+/* See process.h. */
 const char *
 fs_process_failure(void)
 {
