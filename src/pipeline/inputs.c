@@ -52,26 +52,54 @@ fs_inputs_prepare(FsView *view)
 	return expressions;
 }
 
-/* See values.h.  Numbers are never as long, and expressions that are arrays are not kept. */
-void
-fs_datum_check_kept(const FsColumn *column, Datum datum)
+/* Throws when a value of so many bytes is longer than can be kept. */
+static void
+check_length(size_t len)
 {
-	size_t		len = 0;
-
-	Assert(!fs_type_is_array(column->type));
-	if (column->type == FS_TYPE_TEXT)
-		len = VARSIZE_ANY_EXHDR(DatumGetTextPP(datum));
-	else if (column->type == FS_TYPE_JSONB)
-	{
-		FsValue		value = fs_datum_value(column, datum);
-
-		len = value.len;
-		pfree(unconstify(char *, value.data));
-	}
 	if (len > FS_DICTIONARY_MAX_VALUE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("value has %zu bytes, more than can be kept (%d)", len, FS_DICTIONARY_MAX_VALUE)));
+}
+
+/*
+ * The value of a column, made in 'context'; throws, and leaves nothing there,
+ * when it is longer than can be kept.  Numbers never are, and expressions that
+ * are arrays are not kept.
+ */
+static FsValue
+keep_datum(const FsColumn *column, Datum datum, MemoryContext context)
+{
+	MemoryContext old;
+	FsValue		value;
+
+	Assert(!fs_type_is_array(column->type));
+	if (column->type == FS_TYPE_TEXT)
+		check_length(VARSIZE_ANY_EXHDR(DatumGetTextPP(datum)));
+	old = MemoryContextSwitchTo(context);
+	value = fs_datum_value(column, datum);
+	MemoryContextSwitchTo(old);
+	if (column->type == FS_TYPE_JSONB && value.len > FS_DICTIONARY_MAX_VALUE)
+	{
+		pfree(unconstify(char *, value.data));
+		check_length(value.len);
+	}
+	return value;
+}
+
+/* See values.h. */
+void
+fs_datum_check_kept(const FsColumn *column, Datum datum)
+{
+	FsValue		value;
+
+	if (column->type == FS_TYPE_TEXT)
+		check_length(VARSIZE_ANY_EXHDR(DatumGetTextPP(datum)));
+	else if (column->type == FS_TYPE_JSONB)
+	{
+		value = keep_datum(column, datum, CurrentMemoryContext);
+		pfree(unconstify(char *, value.data));
+	}
 }
 
 /* The expressions that a view takes from events, into the event's values. */
@@ -83,18 +111,13 @@ evaluate_inputs(FsView *view, FsEvent *event, ExprContext *econtext, MemoryConte
 		FsValue    *value = &event->values[view->value_of[i]];
 		bool		isnull;
 		Datum		datum;
-		MemoryContext old;
 
 		if (view->inputs[i] == NULL)
 			continue;
 		datum = ExecEvalExprSwitchContext(view->inputs[i], econtext, &isnull);
 		value->presence = FS_NULL;
-		if (isnull)
-			continue;
-		fs_datum_check_kept(&view->def->inputs[i].column, datum);
-		old = MemoryContextSwitchTo(context);
-		*value = fs_datum_value(&view->def->inputs[i].column, datum);
-		MemoryContextSwitchTo(old);
+		if (!isnull)
+			*value = keep_datum(&view->def->inputs[i].column, datum, context);
 	}
 }
 

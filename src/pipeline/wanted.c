@@ -18,6 +18,7 @@
 #include "ground/clock.h"
 #include "pipeline/wanted.h"
 #include "source/registry.h"
+#include "state/away.h"
 
 #define MAX_WANTED		64
 #define UNKNOWN_TIME	(60 * INT64CONST(1000000))	/* us, for which "there is none" is believed */
@@ -175,6 +176,16 @@ fs_wanted_answers(const FsWanted *wanted)
 
 /* --- Asking --- */
 
+/* Notes what the matter with the registry is; the log has it once. */
+static void
+note_trouble(FsWanted *wanted, const char *what)
+{
+	if (wanted->trouble[0] == '\0')
+		ereport(LOG,
+				(errmsg("stream %s waits for schemas: %s", wanted->def->name, what)));
+	strlcpy(wanted->trouble, what, sizeof(wanted->trouble));
+}
+
 /* Takes in what has come of the last question. */
 static void
 take_result(FsWanted *wanted)
@@ -184,6 +195,10 @@ take_result(FsWanted *wanted)
 	if (result == NULL)
 		return;
 	forget(wanted, &result->id);
+	if (result->outcome != FS_REGISTRY_AWAY)
+		fs_away_end(wanted->def->registry->url);
+	else if (result->is_down)
+		fs_away_note(wanted->def->registry->url);
 	switch (result->outcome)
 	{
 		case FS_REGISTRY_HAS_IT:
@@ -198,14 +213,27 @@ take_result(FsWanted *wanted)
 			break;
 		case FS_REGISTRY_AWAY:
 			want(wanted, &result->id);	/* behind the others: it may be this one that the registry stumbles over */
-			if (wanted->trouble[0] == '\0')
-				ereport(LOG,
-						(errmsg("stream %s waits for schemas: %s", wanted->def->name, result->message)));
-			strlcpy(wanted->trouble, result->message, sizeof(wanted->trouble));
+			note_trouble(wanted, result->message);
 			break;
 		case FS_REGISTRY_NOTHING:
 			break;
 	}
+}
+
+/* Asks for a schema, unless the registry is away and it is another stream's turn to find out whether it is back. */
+static void
+ask(FsWanted *wanted, const FsWireHeader *id)
+{
+	int64		turn;
+
+	if (fs_away_may_try(wanted->def->registry->url, &turn))
+	{
+		fs_registry_ask(wanted->registry, id);
+		return;
+	}
+	fs_registry_postpone(wanted->registry, turn);
+	if (wanted->trouble[0] == '\0')
+		note_trouble(wanted, "the registry is away, as another stream has found");
 }
 
 /* Asks for the next schema wanted, unless it is in its table by now. */
@@ -218,7 +246,7 @@ ask_next(FsWanted *wanted)
 
 		if (fs_writer_schemas_load(wanted->schemas, &id) == NULL)
 		{
-			fs_registry_ask(wanted->registry, &id);
+			ask(wanted, &id);
 			return;
 		}
 		wanted->answers++;

@@ -30,6 +30,10 @@
 #define VAIN_PAUSE		(10 * INT64CONST(1000)) /* us */
 #define VAIN_BURST		(100 * VAIN_PAUSE)
 
+/* HTTP status codes (RFC 9110, 15.6; RFC 6585, 4) */
+#define TOO_MANY_REQUESTS	429
+#define SERVER_ERROR		500
+
 /* The schema itself, which is the first, or one that it refers to. */
 typedef struct Piece
 {
@@ -113,6 +117,13 @@ bool
 fs_registry_is_ready(const FsRegistry *registry)
 {
 	return !registry->is_busy && fs_clock_monotonic() >= registry->ready_at;
+}
+
+/* See registry.h. */
+void
+fs_registry_postpone(FsRegistry *registry, int64 when)
+{
+	registry->ready_at = Max(registry->ready_at, when);
 }
 
 /* See registry.h. */
@@ -445,6 +456,8 @@ take_answer(FsRegistry *registry, const FsHttpAnswer *http)
 								registry->pieces[registry->current].subject != NULL, http->body, http->len);
 		take_piece(registry, http->status);
 	}
+	registry->result.is_down = registry->result.outcome == FS_REGISTRY_AWAY &&
+		(http->status == 0 || http->status == TOO_MANY_REQUESTS || http->status >= SERVER_ERROR);
 	if (registry->result.outcome == FS_REGISTRY_HAS_NONE || registry->result.outcome == FS_REGISTRY_HAS_USELESS)
 		note_vain(registry);
 	if (registry->result.outcome != FS_REGISTRY_NOTHING && registry->result.outcome != FS_REGISTRY_AWAY)

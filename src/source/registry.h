@@ -4,8 +4,9 @@
  *		versions of subjects.
  *
  * One schema at a time; what it refers to is asked for with it.  While the
- * registry is away it is asked at most once a second, and ever less often; what
- * it does not know it is asked for 100 times a second at most, but for a burst.
+ * registry is away it is asked at most once a second, and ever less often (of
+ * several clients each: state/away.h is for all of them); what it does not know
+ * it is asked for 100 times a second at most, but for a burst.
  */
 #ifndef FS_SOURCE_REGISTRY_H
 #define FS_SOURCE_REGISTRY_H
@@ -36,6 +37,7 @@ typedef struct FsRegistryResult
 	FsRegistryReference *references;
 	int			ntexts;
 	const char **texts;			/* the schema is the last; each comes after those that it refers to */
+	bool		is_down;		/* FS_REGISTRY_AWAY for everybody: no answer, or one that tells of its own trouble */
 	char		message[256];
 } FsRegistryResult;
 
@@ -47,6 +49,9 @@ extern void fs_registry_close(FsRegistry *registry);
 
 /* May it be asked now?  Not while a question is under way, and not too often. */
 extern bool fs_registry_is_ready(const FsRegistry *registry);
+
+/* It is not ready before 'when', by fs_clock_monotonic(). */
+extern void fs_registry_postpone(FsRegistry *registry, int64 when);
 
 /* Asks for a schema.  It is ready. */
 extern void fs_registry_ask(FsRegistry *registry, const FsWireHeader *id);

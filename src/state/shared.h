@@ -9,8 +9,8 @@
  *
  * Who may write what:
  *	- 'lock' protects the tables of databases and streams: which slots are used,
- *	  by whom, and the launcher's back-off fields; and the places of topic
- *	  readers.  Held for microseconds.
+ *	  by whom, and the launcher's back-off fields; the places of topic readers;
+ *	  and peers that are away.  Held for microseconds.
  *	- FsSharedStream.stats is written by the stream's ingest worker alone, under
  *	  its change counter (odd while changing); readers copy and retry.  A reader
  *	  never makes the worker wait.
@@ -32,6 +32,7 @@
 #define FS_MAX_PARTITIONS 1024		/* of one stream */
 #define FS_MAX_VIEWS 32				/* of one stream */
 #define FS_ERROR_SIZE 256
+#define FS_MAX_AWAY 32				/* peers that are away at a time */
 
 /*
  * State of a stream, as stat_stream shows it.  Any state can follow any other;
@@ -200,6 +201,13 @@ typedef struct FsSharedPlace
 	bool		has_begun;		/* its worker gives it back */
 } FsSharedPlace;
 
+/* A peer that is away; see state/away.h. */
+typedef struct FsSharedAway
+{
+	uint64		peer;			/* hash of its name; 0: free */
+	int64		next_at;		/* fs_clock_monotonic(), when one process may try it again */
+} FsSharedAway;
+
 typedef struct FsShared
 {
 	LWLock	   *lock;
@@ -209,6 +217,7 @@ typedef struct FsShared
 	int			max_streams;	/* feature_stream.max_workers */
 	uint64		topic_tickets;	/* given to topic readers so far */
 	FsSharedPlace topic_readers[FS_MAX_TOPIC_READERS];
+	FsSharedAway away[FS_MAX_AWAY];
 	FsSharedDatabase databases[FS_MAX_DATABASES];
 	FsSharedStream streams[FLEXIBLE_ARRAY_MEMBER];
 } FsShared;

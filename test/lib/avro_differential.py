@@ -392,13 +392,19 @@ def plain(value, schema, named):
     return value
 
 
+def is_of_record(value, record):
+    """Can a record have been read as this, rather than a map?"""
+    return set(value) == {f["name"] for f in record["fields"]} and \
+        not any(isinstance(value[f["name"]], float) and kind(f["type"]) in ("int", "long") for f in record["fields"])
+
+
 def plain_union(value, schema, named):
     if value is None:
         return None
     branches = [named.get(b, b) if isinstance(b, str) else b for b in schema]
     for b in sorted(branches, key=lambda b: kind(b) != "record"):    # what is a record may look like a map
         k = kind(b)
-        if k == "record" and isinstance(value, dict) and set(value) != {f["name"] for f in b["fields"]}:
+        if k == "record" and isinstance(value, dict) and not is_of_record(value, b):
             continue
         fits = {"boolean": bool, "int": int, "long": int, "float": float, "double": float, "bytes": bytes, "string": str, "record": dict,
                 "map": dict, "array": list, "enum": str, "fixed": bytes, "null": type(None)}[k]
@@ -577,14 +583,28 @@ def packed(case):
     return head + b"".join(string(p.encode()) + struct.pack("<II", t, u) for p, t, u in cols) + string(datum)
 
 
+def has_empty_branch(schema, named):
+    """Is there a record without fields in a union?"""
+    if isinstance(schema, list):
+        branches = [named.get(b, b) if isinstance(b, str) else b for b in schema]
+        return any(kind(b) == "record" and not b["fields"] for b in branches) or any(has_empty_branch(b, named) for b in schema)
+    if isinstance(schema, str):
+        return False
+    return any(has_empty_branch(f["type"], named) for f in schema.get("fields", [])) or \
+        any(has_empty_branch(schema[p], named) for p in ("items", "values") if p in schema)
+
+
 def check_written(case, lines, written, named):
-    """None when fastavro reads the record that was written of the columns as it read the one they were read from."""
+    """None when fastavro reads the record that was written of the columns as it read the one they were read from.
+
+    Which branch of a union it was no column tells when one of them is a record without fields.
+    """
     if written.startswith("R"):
         # a field without column and default; a default or promotion of the reader's that the writer's type does not hold
         return None if written[:3] in ("R 1", "R 4") else written
     produced = bytes.fromhex(written[2:])
     wrong = check((case[0], case[1], case[2], produced), lines, named)
-    return None if wrong in (None, "skip") else f"written {written}: {wrong}"
+    return None if wrong in (None, "skip") or has_empty_branch(case[0], named_types(case[0], {})) else f"written {written}: {wrong}"
 
 
 def main():

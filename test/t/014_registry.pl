@@ -281,6 +281,28 @@ $node->safe_psql('postgres', sprintf(q(INSERT INTO feature_stream.registry_schem
 newest_letters_are('a partition is set free by hand', 'schema 97 is of type none, not Avro');
 $registry->set_mode('ok');
 
+# --- While it is down, all streams together ask it once a second.
+my @twins = map { "twin_$_" } 1 .. 5;
+$registry->set_mode('error');
+$kafka->create_topic($_, 1) for @twins;
+$node->safe_psql('postgres', join('', map { sprintf(q(
+	CREATE FOREIGN TABLE %1$s (user_id text NOT NULL, clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
+	SERVER kafka OPTIONS (topic '%1$s', event_time 'clicked_at', idle_after '1 day', start 'earliest', format 'avro');
+	SELECT feature_stream.create_feature_view('%1$s_features', 'SELECT user_id, count(*) AS n FROM %1$s GROUP BY user_id', windows => '{30 min}', slide => '1 min');), $_) } @twins));
+ingest_pid($node, $_) for @twins;
+$kafka->produce_records($twins[$_], [ { partition => 0, value => framed(41 + $_, click('t', 'i')) } ]) for 0 .. $#twins;
+my @tries;
+wait_until('the registry to be asked again and again', sub { @tries = sort { $a <=> $b } map { $_->[0] } grep { $_->[1] =~ m{^/schemas/ids/4[1-5]$} } $registry->requests; @tries >= 12 });
+# Each may have asked before the first of them knew.
+cmp_ok($tries[-1] - $tries[0], '>=', @tries - @twins - 1, 'a registry that is down is asked once a second, however many streams wait for it (' . @tries . ' times)');
+query_becomes($node, q(SELECT count(*) FROM feature_stream.stat_partition WHERE state = 'parked' AND stream::text LIKE 'twin%'
+	AND error ~ ': the registry (answers with status 500|is away, as another stream has found)'), scalar @twins, 'and each says what it waits for');
+add_schema(41 + $_, click_schema('Click', qw(user_id item_id))) for 0 .. $#twins;
+$registry->set_mode('ok');
+wait_for_read($node, $_, 1) for @twins;
+query_is($node, q(SELECT count(*) FROM feature_stream.stat_partition WHERE stream::text LIKE 'twin%' AND state <> 'parked' AND accepted_count = 1), scalar @twins, 'they all go on when it is back');
+$node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('${_}_features', drop_history => true); DROP FOREIGN TABLE $_") for @twins;
+
 # --- What was written before a stream began, read back for a view of it: the schemas that it names are asked for, too.
 add_schema($_, click_schema('Click', qw(user_id item_id))) for 31, 32;
 $kafka->create_topic('old', 2);

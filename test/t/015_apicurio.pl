@@ -139,6 +139,15 @@ query_is($node, q(SELECT subject, count(*), max(version), count(refers_to), sum(
 	"clicks-value|5|5|0|0\nvisits-value|1|1|1|1", 'versions are imported, with what they refer to');
 query_is($node, q(SELECT count(*), count(*) FILTER (WHERE k.schema = v.schema) FROM feature_stream.schema_registration r JOIN feature_stream.schema_version v USING (subject, version)
 	JOIN feature_stream.registry_schema k ON k.registry = r.registry AND k.id = r.id::text), '6|6', 'they are the schemas that records name');
+# What is inserted is written by the newest of them, for any client of the registry; and for the stream.
+$node->safe_psql('postgres', sprintf(q(INSERT INTO clicks (user_id, item, device, clicked_at)
+	SELECT 'inserted', 'i' || i, 'd' || i, to_timestamp(%d) FROM generate_series(1, 3) i), $now));
+$read += 3;
+wait_for_read($node, 'clicks', $read);
+is(join("\n", grep { /inserted/ } $registry->deserialize(map { $_->{value} } $kafka->records('clicks'))),
+	join("\n", map { qq({"device": "d$_", "item": "i$_", "place": 0, "timestamp": "2024-01-15 12:40:00+00:00", "user_id": "inserted"}) } 1 .. 3),
+	"what is inserted is what the registry's client reads");
+query_is($node, q(SELECT count(*) FROM feature_stream.read_event_log('clicks') WHERE event ->> 'user_id' = 'inserted' AND event ->> 'device' ~ '^d\d$'), 3, 'and what the stream counts');
 $node->safe_psql('postgres', q(SELECT feature_stream.register_schema('ours', '{"type": "record", "name": "Ours", "fields": [{"name": "a", "type": "int"}]}', 'FULL')));
 $node->safe_psql('postgres', q(CALL feature_stream.publish_schema('kafka', 'ours', compatibility => true))) for 1 .. 2;
 query_is($node, q(SELECT count(*), bool_and(id > 0) FROM feature_stream.schema_registration WHERE subject = 'ours'), '1|t', 'a schema is published, twice the same');

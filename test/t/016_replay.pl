@@ -91,6 +91,8 @@ $node->safe_psql('postgres', q(SELECT feature_stream.checkpoint_stream('limited'
 	INSERT INTO outbox SELECT i, pg_current_xact_id(), 'bad' FROM generate_series(11, 20) i));
 my $limited = q(SELECT state, alert FROM feature_stream.stat_stream WHERE stream = 'limited'::regclass);
 query_becomes($node, "$limited AND pid IS NULL", 'paused|10 of 10 records are dead letters, more than 1 %', 'a stream is paused for too many dead letters');
+wait_until('another notification', sub { $heard .= $session->run('SELECT 1') . "\n"; return $heard =~ /paused/ });
+like($heard, qr/"\{"stream": "public.limited", "event": "paused", "message": "10 of 10 records are dead letters, more than 1 %"\}"/, 'who listens hears of that, too');
 $node->restart;
 query_is($node, $limited, 'paused|10 of 10 records are dead letters, more than 1 %', 'and says why after a restart');
 $node->safe_psql('postgres', q(SELECT feature_stream.pause_stream('limited')));

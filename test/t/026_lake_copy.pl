@@ -24,19 +24,12 @@ $node->safe_psql('postgres', q(
 
 my $commits = 0;
 
-# What the history's writer does: rows and their chunk in one transaction.
 sub write_rows
 {
 	my ($database) = @_;
 
 	$commits++;
-	$node->safe_psql($database, qq(BEGIN;
-		INSERT INTO sessions_history (user_id, n_10m, window_end, computed_at, available_at, complete, backfilled)
-		SELECT 'u$commits-' || i, i, '2024-01-30', '2024-01-31'::timestamptz + $commits * interval '1 ms', '2024-01-31', true, false
-		  FROM generate_series(1, 5) i;
-		INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
-		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $commits * interval '1 ms', '2024-01-30', '2024-01-30', 5);
-		COMMIT));
+	$node->safe_psql($database, history_chunk($commits));
 	return;
 }
 

@@ -61,4 +61,13 @@ sub serialize
 	return map { pack('H*', $_) } split /\n/, $self->{out};
 }
 
+# deserialize(record ...): the same back, each as JSON.
+sub deserialize
+{
+	my ($self, @records) = @_;
+
+	$self->_client(join('', map { unpack('H*', $_) . "\n" } @records), 'deserialize') or die $self->{err};
+	return split /\n/, $self->{out};
+}
+
 1;

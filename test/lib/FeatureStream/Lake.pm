@@ -13,7 +13,7 @@ use FindBin;
 use IPC::Run ();
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(new_lake_node create_lake run_python lake_py start_lake_py wait_for_export);
+our @EXPORT = qw(new_lake_node create_lake run_python lake_py start_lake_py history_chunk wait_for_export);
 
 # A server whose lakes are below a directory of its own; the server and the directory.
 sub new_lake_node
@@ -63,6 +63,20 @@ sub start_lake_py
 	local $ENV{PYTHONPATH} = $ENV{FS_PYTHON_LIBRARY} || '';
 	return IPC::Run::start([ '/usr/bin/python3', "$FindBin::Bin/../lib/lake.py", $command, $node->connstr('postgres'), 'lake', $table, @arguments ],
 		'>', $out, '2>', $err);
+}
+
+# SQL of what the history's writer does for the view "sessions": five rows and their chunk in one transaction, the n-th.
+sub history_chunk
+{
+	my ($n) = @_;
+
+	return qq(BEGIN;
+		INSERT INTO sessions_history (user_id, n_10m, window_end, computed_at, available_at, complete, backfilled)
+		SELECT 'u$n-' || i, i, '2024-01-30', '2024-01-31'::timestamptz + $n * interval '1 ms', '2024-01-31', true, false
+		  FROM generate_series(1, 5) i;
+		INSERT INTO feature_stream.lake_chunk (view, computed_at, first_window_end, last_window_end, row_count)
+		VALUES ('sessions'::regclass, '2024-01-31'::timestamptz + $n * interval '1 ms', '2024-01-30', '2024-01-30', 5);
+		COMMIT);
 }
 
 # Waits until all rows are exported that a view has; the server may be dying.

@@ -4,6 +4,8 @@ ready                                          exits with 0 when the registry an
 serialize SUBJECT SCHEMA [NAME=SUBJECT ...]    registers the schema and prints the records on standard input
                                                (JSON, one a line) as Confluent's serializer writes them, in hex;
                                                NAME: a type that the newest schema of that subject defines
+deserialize                                    prints the records on standard input (in hex, one a line) as Confluent's
+                                               deserializer reads them, as JSON
 """
 import io
 import json
@@ -12,7 +14,7 @@ import sys
 import fastavro
 import requests
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 
@@ -46,10 +48,17 @@ def serialize(url, subject, schema, *references):
         print(data.hex())
 
 
+def deserialize(url):
+    deserializer = AvroDeserializer(SchemaRegistryClient({"url": url}))
+    for line in sys.stdin:
+        record = deserializer(bytes.fromhex(line), SerializationContext("topic", MessageField.VALUE))
+        print(json.dumps(record, sort_keys=True, default=str))
+
+
 if __name__ == "__main__":
     if sys.argv[2] == "ready":
         try:
             sys.exit(0 if requests.get(sys.argv[1] + "/subjects", timeout=5).ok else 1)
         except requests.RequestException:
             sys.exit(1)
-    serialize(sys.argv[1], *sys.argv[3:])
+    {"serialize": serialize, "deserialize": deserialize}[sys.argv[2]](sys.argv[1], *sys.argv[3:])
