@@ -165,25 +165,32 @@ header_cb(char *data, size_t size, size_t n, void *arg)
 	return 0;
 }
 
-/* Is this 169.254.0.0/16 (also inside of IPv6), fe80::/10? */
+/* Is this 169.254.0.0/16? */
+static bool
+is_link_local_v4(const unsigned char *b)
+{
+	return b[0] == 0xA9 && b[1] == 0xFE;
+}
+
+/*
+ * Is this 169.254.0.0/16, fe80::/10, or the former inside of IPv6: mapped or
+ * compatible (RFC 4291, 2.5.5), translated (RFC 6052, 2.1), 6to4 (RFC 3056, 2)?
+ */
 static bool
 is_link_local(const struct sockaddr *address)
 {
+	const unsigned char *b;
+
 	if (address->sa_family == AF_INET)
-	{
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *) address;
-
-		return (ntohl(v4->sin_addr.s_addr) >> 16) == 0xA9FE;
-	}
-	if (address->sa_family == AF_INET6)
-	{
-		const unsigned char *b = ((const struct sockaddr_in6 *) address)->sin6_addr.s6_addr;
-		bool		is_mapped = memcmp(b, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
-
-		return (b[0] == 0xFE && (b[1] & 0xC0) == 0x80) ||
-			(is_mapped && b[12] == 0xA9 && b[13] == 0xFE);
-	}
-	return false;
+		return is_link_local_v4((const unsigned char *) &((const struct sockaddr_in *) address)->sin_addr);
+	if (address->sa_family != AF_INET6)
+		return false;
+	b = ((const struct sockaddr_in6 *) address)->sin6_addr.s6_addr;
+	return (b[0] == 0xFE && (b[1] & 0xC0) == 0x80) ||
+		((memcmp(b, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0 ||
+		  memcmp(b, "\0\0\0\0\0\0\0\0\0\0\0\0", 12) == 0 ||
+		  memcmp(b, "\0\x64\xff\x9b\0\0\0\0\0\0\0\0", 12) == 0) && is_link_local_v4(b + 12)) ||
+		(b[0] == 0x20 && b[1] == 0x02 && is_link_local_v4(b + 2));
 }
 
 /* Opens the socket to an address, after the name was resolved: that is what counts. */

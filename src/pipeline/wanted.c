@@ -109,7 +109,7 @@ must_wait(FsWanted *wanted, const FsRecord *record, int64 now, FsWireHeader *id)
 {
 	const char *wrong;
 
-	if (record->value == NULL ||
+	if (record->value == NULL || (int64) record->value_len > wanted->def->max_record_bytes ||
 		!fs_wire_read(record->value, record->value_len, record->header, record->header_len, id, &wrong))
 		return false;			/* a dead letter, whatever the registry says */
 	if (likely(is_known(wanted, id, now)) || !fs_wire_may_exist(id))

@@ -224,7 +224,8 @@ finish_resolve(FsKafkaWatch *watch, int index, const FsKafkaAskItem *item)
 	FsKafkaPartition *part = &watch->parts[index];
 	int64		start = choose_start(watch->base.stream, part, item);
 
-	if (start < item->begin || start > item->end)
+	/* the broker was asked for the time after the end, which may have moved on meanwhile */
+	if (start < item->begin || (start > item->end && start != item->at))
 	{
 		fs_kafka_watch_stop(watch, index,
 					   "option \"start\" names offset " INT64_FORMAT " of topic \"%s\" partition %d, which begins at " INT64_FORMAT " and ends at " INT64_FORMAT,

@@ -90,6 +90,47 @@ is_empty(Datum array)
 	return ARR_NDIM(DatumGetArrayTypeP(array)) == 0;
 }
 
+/* Does a column read the field, or something in it?  NULL is any field. */
+static bool
+reads_field(const FsColumn *column, const char *field)
+{
+	size_t		len = field == NULL ? 0 : strlen(field);
+
+	return field == NULL ||
+		(strncmp(column->field, field, len) == 0 && (column->field[len] == '\0' || column->field[len] == '.'));
+}
+
+/* The features that depend on the field of records, as text[]; 0: none. */
+static Datum
+find_features_of_field(List *streams, const char *field)
+{
+	Datum	   *relids = NULL;
+	Datum	   *names = NULL;
+	int			n = 0;
+	Datum		features;
+	ListCell   *lc;
+
+	foreach(lc, streams)
+	{
+		const FsStreamDef *def = lfirst(lc);
+		Size		size = sizeof(Datum) * (n + def->ncolumns + 1);
+
+		relids = relids == NULL ? palloc(size) : repalloc(relids, size);
+		names = names == NULL ? palloc(size) : repalloc(names, size);
+		for (int i = 0; i < def->ncolumns; i++)
+		{
+			if (!reads_field(&def->columns[i], field))
+				continue;
+			relids[n] = ObjectIdGetDatum(def->relid);
+			names[n++] = CStringGetTextDatum(def->columns[i].name);
+		}
+	}
+	if (n == 0)
+		return (Datum) 0;
+	features = find_features(relids, names, n);
+	return is_empty(features) ? (Datum) 0 : features;
+}
+
 /* One problem of a column. */
 static FsSchemaProblem *
 make_problem(const FsStreamDef *def, const FsColumn *column, const char *rule, const char *path, char *sentence)
@@ -182,6 +223,34 @@ judge_stream(const FsStreamDef *def, const FsSchemaWork *work, List *found, bool
 	return found;
 }
 
+/*
+ * A stream that reads all records by its option "schema", of whoever they are:
+ * written by another one they cannot be read, or are read as something else.
+ */
+static List *
+judge_fixed(const FsStreamDef *def, FsSchemaWork *work, List *found)
+{
+	FsSchemaVersion own = {.text = def->schema};
+	FsSchemaWork *fixed = fs_schema_open(&own, psprintf("option \"schema\" of stream %s", def->name));
+	FsSchemaForms forms;
+	FsSchemaForms new_forms;
+	FsSchemaProblem *problem;
+
+	fs_schema_forms(fixed, &forms);
+	fs_schema_close(fixed);
+	fs_schema_forms(work, &new_forms);
+	if (DatumGetBool(DirectFunctionCall2(byteaeq, forms.whole, new_forms.whole)))
+		return found;
+	problem = palloc0(sizeof(FsSchemaProblem));
+	problem->path = pstrdup("$");
+	problem->rule = "STREAM_SCHEMA_FIXED";
+	problem->sentence = psprintf("stream %s reads all records by its option \"schema\", which is another schema", def->name);
+	problem->features = find_features_of_field(list_make1(unconstify(FsStreamDef *, def)), NULL);
+	if (problem->features == (Datum) 0)
+		problem->features = PointerGetDatum(construct_empty_array(TEXTOID));
+	return lappend(found, problem);
+}
+
 /* See schemas.h. */
 const char *
 fs_schema_field_of_path(const FsAvroSchema *schema, const char *path)
@@ -195,16 +264,6 @@ fs_schema_field_of_path(const FsAvroSchema *schema, const char *path)
 	while (number-- > 0 && member >= 0)
 		member = schema->members[member].next;
 	return member < 0 ? NULL : schema->members[member].name;
-}
-
-/* Does a column read the field, or something in it?  NULL is any field. */
-static bool
-reads_field(const FsColumn *column, const char *field)
-{
-	size_t		len = field == NULL ? 0 : strlen(field);
-
-	return field == NULL ||
-		(strncmp(column->field, field, len) == 0 && (column->field[len] == '\0' || column->field[len] == '.'));
 }
 
 /* Has the work this conflict, too?  NULL has none. */
@@ -231,6 +290,17 @@ judge_conflict(const FsStreamDef *def, const FsColumn *column, const FsAvroConfl
 	return problem;
 }
 
+/* What a stream's own schema, work->other, has against a writer's; throws when they are too large to be judged. */
+static void
+compare_with_stream(const FsStreamDef *def, FsSchemaWork *work, const char *writer)
+{
+	if (fs_schema_compare(work, false, "the stream", writer) == FS_AVRO_TOO_LARGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the schemas are too large to be compared"),
+				 errdetail("Option \"reader_schema\" of stream %s was compared with %s.", def->name, writer)));
+}
+
 /* A stream that resolves all records to a schema of its own, work->other; 'newest' NULL: there is none yet. */
 static List *
 judge_reader(const FsStreamDef *def, FsSchemaWork *work, const FsSchemaVersion *newest, List *found)
@@ -241,10 +311,10 @@ judge_reader(const FsStreamDef *def, FsSchemaWork *work, const FsSchemaVersion *
 	if (before != NULL)
 	{
 		fs_schema_parse_other(before, &own, "a schema");
-		(void) fs_schema_compare(before, false, "the stream", "the newest writer");
+		compare_with_stream(def, before, "the newest writer");
 	}
 	fs_schema_parse_other(work, &own, "a schema");
-	(void) fs_schema_compare(work, false, "the stream", "the new writer");
+	compare_with_stream(def, work, "the new writer");
 	for (int c = 0; c < work->conflicts.count; c++)
 	{
 		const FsAvroConflict *conflict = &work->conflicts.items[c];
@@ -272,6 +342,9 @@ fs_schema_impact(const char *subject, FsSchemaWork *work)
 	{
 		const FsStreamDef *def = lfirst(lc);
 
+		CHECK_FOR_INTERRUPTS();
+		if (def->schema != NULL)
+			found = judge_fixed(def, work, found);
 		if (def->reader_schema != NULL)
 		{
 			found = judge_reader(def, work, newest, found);
@@ -282,37 +355,6 @@ fs_schema_impact(const char *subject, FsSchemaWork *work)
 		found = judge_stream(def, work, found, newest != NULL);
 	}
 	return found;
-}
-
-/* The features that depend on the field of records, as text[]; 0: none. */
-static Datum
-find_features_of_field(List *streams, const char *field)
-{
-	Datum	   *relids = NULL;
-	Datum	   *names = NULL;
-	int			n = 0;
-	Datum		features;
-	ListCell   *lc;
-
-	foreach(lc, streams)
-	{
-		const FsStreamDef *def = lfirst(lc);
-		Size		size = sizeof(Datum) * (n + def->ncolumns + 1);
-
-		relids = relids == NULL ? palloc(size) : repalloc(relids, size);
-		names = names == NULL ? palloc(size) : repalloc(names, size);
-		for (int i = 0; i < def->ncolumns; i++)
-		{
-			if (!reads_field(&def->columns[i], field))
-				continue;
-			relids[n] = ObjectIdGetDatum(def->relid);
-			names[n++] = CStringGetTextDatum(def->columns[i].name);
-		}
-	}
-	if (n == 0)
-		return (Datum) 0;
-	features = find_features(relids, names, n);
-	return is_empty(features) ? (Datum) 0 : features;
 }
 
 /* See schemas.h.  Problems of one field mostly follow each other. */

@@ -2,7 +2,9 @@
  * stream_outbox.c
  *		Records that a transaction has inserted into streams; see stream_outbox.h.
  *
- * Each stream has a temporary file, written front to back.  A subtransaction's
+ * Each stream has a temporary file, and another one when the transaction changes
+ * where its records go: they go where they did when they were inserted.  It is
+ * written front to back.  A subtransaction's
  * records are behind those from before it, so rolling it back is going back to
  * where the file was: there is a mark for each level that has put any.
  *
@@ -260,13 +262,30 @@ make_file(FsStreamOutbox *outbox)
 	CurrentResourceOwner = owner;
 }
 
+/* The outbox of a stream for what its sender is to know now, or NULL. */
+static FsStreamOutbox *
+find_outbox(Oid relid, const StringInfoData *target)
+{
+	ListCell   *lc;
+
+	foreach(lc, outboxes)
+	{
+		FsStreamOutbox *outbox = lfirst(lc);
+
+		if (outbox->relid == relid && outbox->stream.len == target->len &&
+			memcmp(outbox->stream.data, target->data, target->len) == 0)
+			return outbox;
+	}
+	return NULL;
+}
+
 /* See stream_outbox.h. */
 FsStreamOutbox *
 fs_stream_outbox_open(const FsStreamDef *stream)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	FsStreamOutbox *outbox = NULL;
-	ListCell   *lc;
+	FsStreamOutbox *outbox;
+	StringInfoData target;
 
 	Assert(!IsParallelWorker());
 	if (!is_registered)
@@ -275,23 +294,21 @@ fs_stream_outbox_open(const FsStreamDef *stream)
 		RegisterSubXactCallback(on_subtransaction, NULL);
 		is_registered = true;
 	}
-	foreach(lc, outboxes)
-		if (((FsStreamOutbox *) lfirst(lc))->relid == stream->relid)
-			outbox = lfirst(lc);
+	initStringInfo(&target);
+	fs_message_put_stream(&target, stream);
+	outbox = find_outbox(stream->relid, &target);
 	if (outbox == NULL)
 	{
 		outbox = palloc0(sizeof(FsStreamOutbox));
 		outbox->relid = stream->relid;
+		outbox->name = pstrdup(stream->name);
+		outbox->stream = target;
 		initStringInfo(&outbox->record);
-		initStringInfo(&outbox->stream);
 		make_file(outbox);
 		outboxes = lappend(outboxes, outbox);
 	}
-	if (outbox->name != NULL)
-		pfree(outbox->name);
-	outbox->name = pstrdup(stream->name);
-	resetStringInfo(&outbox->stream);
-	fs_message_put_stream(&outbox->stream, stream);
+	else
+		pfree(target.data);
 	MemoryContextSwitchTo(old);
 	return outbox;
 }

@@ -287,19 +287,21 @@ $registry->set_mode('error');
 $kafka->create_topic($_, 1) for @twins;
 $node->safe_psql('postgres', join('', map { sprintf(q(
 	CREATE FOREIGN TABLE %1$s (user_id text NOT NULL, clicked_at timestamptz OPTIONS (field 'timestamp') NOT NULL)
-	SERVER kafka OPTIONS (topic '%1$s', event_time 'clicked_at', idle_after '1 day', start 'earliest', format 'avro');
+	SERVER kafka OPTIONS (topic '%1$s', event_time 'clicked_at', idle_after '1 day', start 'earliest', format 'avro', max_record_bytes '1kB');
 	SELECT feature_stream.create_feature_view('%1$s_features', 'SELECT user_id, count(*) AS n FROM %1$s GROUP BY user_id', windows => '{30 min}', slide => '1 min');), $_) } @twins));
 ingest_pid($node, $_) for @twins;
-$kafka->produce_records($twins[$_], [ { partition => 0, value => framed(41 + $_, click('t', 'i')) } ]) for 0 .. $#twins;
+$kafka->produce_records($twins[$_], [ map { { partition => 0, value => $_ } } framed(46, 'x' x 2000), framed(41 + $_, click('t', 'i')) ]) for 0 .. $#twins;
 my @tries;
 wait_until('the registry to be asked again and again', sub { @tries = sort { $a <=> $b } map { $_->[0] } grep { $_->[1] =~ m{^/schemas/ids/4[1-5]$} } $registry->requests; @tries >= 12 });
 # Each may have asked before the first of them knew.
 cmp_ok($tries[-1] - $tries[0], '>=', @tries - @twins - 1, 'a registry that is down is asked once a second, however many streams wait for it (' . @tries . ' times)');
 query_becomes($node, q(SELECT count(*) FROM feature_stream.stat_partition WHERE state = 'parked' AND stream::text LIKE 'twin%'
 	AND error ~ ': the registry (answers with status 500|is away, as another stream has found)'), scalar @twins, 'and each says what it waits for');
+query_is($node, q(SELECT count(*) FROM feature_stream.dead_letter WHERE stream::text LIKE 'twin%' AND message ~ '^value has 2005 bytes, more than max_record_bytes'), scalar @twins,
+	'a record that is too long waits for no schema');
 add_schema(41 + $_, click_schema('Click', qw(user_id item_id))) for 0 .. $#twins;
 $registry->set_mode('ok');
-wait_for_read($node, $_, 1) for @twins;
+wait_for_read($node, $_, 2) for @twins;
 query_is($node, q(SELECT count(*) FROM feature_stream.stat_partition WHERE stream::text LIKE 'twin%' AND state <> 'parked' AND accepted_count = 1), scalar @twins, 'they all go on when it is back');
 $node->safe_psql('postgres', "SELECT feature_stream.drop_feature_view('${_}_features', drop_history => true); DROP FOREIGN TABLE $_") for @twins;
 
@@ -338,6 +340,14 @@ alter_server("SET registry 'http://169.254.1.1:1'");
 produce('clicks', [ 0, framed(1, click('last', 'i', 'c')) ]);
 wait_for_parked('link-local address');
 pass('a link-local address is not asked');
+for my $host (qw([::ffff:169.254.1.1] [::169.254.1.1] [64:ff9b::169.254.1.1] [2002:a9fe:101::1] [fe80::1]))
+{
+	my ($status, undef, $error) = $node->psql('postgres', "CREATE SERVER local FOREIGN DATA WRAPPER feature_stream_kafka
+		OPTIONS (brokers '127.0.0.1:1', registry 'http://$host:1');\nCALL feature_stream.import_schemas('local', 'x')");
+
+	like($error, qr/link-local address/, "nor is $host");
+	$node->safe_psql('postgres', 'DROP SERVER local');
+}
 for my $refused (qw(ftp://h http:// http://u:p@h http://h?x file:///etc), 'http://h x')
 {
 	my ($status, undef, $error) = $node->psql('postgres', "ALTER SERVER kafka OPTIONS (SET registry '$refused')");

