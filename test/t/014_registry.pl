@@ -293,6 +293,7 @@ ingest_pid($node, $_) for @twins;
 $kafka->produce_records($twins[$_], [ map { { partition => 0, value => $_ } } framed(46, 'x' x 2000), framed(41 + $_, click('t', 'i')) ]) for 0 .. $#twins;
 my @tries;
 wait_until('the registry to be asked again and again', sub { @tries = sort { $a <=> $b } map { $_->[0] } grep { $_->[1] =~ m{^/schemas/ids/4[1-5]$} } $registry->requests; @tries >= 12 });
+note('asked after ' . join(' ', map { sprintf '%.1f', $_ - $tries[0] } @tries));
 # Each may have asked before the first of them knew.
 cmp_ok($tries[-1] - $tries[0], '>=', @tries - @twins - 1, 'a registry that is down is asked once a second, however many streams wait for it (' . @tries . ' times)');
 query_becomes($node, q(SELECT count(*) FROM feature_stream.stat_partition WHERE state = 'parked' AND stream::text LIKE 'twin%'
