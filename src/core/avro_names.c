@@ -43,22 +43,23 @@ fs_avro_primitive(const char *name, FsAvroType *type)
 	return false;
 }
 
-/* Writes the path as $.fields[2].type; cut where it does not fit. */
+/* Writes the path as $.fields[2].type, cut where it does not fit; names in it can be longer than all of it. */
 static size_t
 write_path(const FsAvroParser *parser, char *out, size_t size)
 {
 	size_t		len = (size_t) snprintf(out, size, "$");
 
-	for (int i = 0; i < parser->depth && len < size / 2; i++)
+	for (int i = 0; i < parser->depth && len < size - 1; i++)
 	{
 		const FsAvroStep *step = &parser->path[i];
 		int			n = step->key == NULL ?
 			snprintf(out + len, size - len, "[%d]", step->index) :
 			snprintf(out + len, size - len, ".%s", step->key);
 
-		len += (size_t) n;
+		len = n < 0 || (size_t) n >= size - len ? size - 1 : len + (size_t) n;
 	}
-	return len;
+	/* no character may be cut in the middle */
+	return fs_utf8_valid_length(out, len);
 }
 
 /* See avro_parse.h. */
@@ -75,12 +76,11 @@ fs_avro_fail(FsAvroParser *parser, const char *format,...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	len = write_path(parser, parser->message, FS_AVRO_MESSAGE_SIZE);
+	len = write_path(parser, parser->message, FS_AVRO_MESSAGE_SIZE / 2);
 	len += (size_t) snprintf(parser->message + len, FS_AVRO_MESSAGE_SIZE - len,
 							 ": %s", text);
 	if (len >= FS_AVRO_MESSAGE_SIZE)
 		len = FS_AVRO_MESSAGE_SIZE - 1;
-	/* no character may be cut in the middle */
 	parser->message[fs_utf8_valid_length(parser->message, len)] = '\0';
 	return false;
 }

@@ -228,6 +228,27 @@ test_bounds(void)
 	free(text);
 }
 
+/* A message has room for what is wrong, however long the names are that lead there. */
+static void
+test_long_names(void)
+{
+	static const int lengths[] = {10, 200, 250, 254, 255, 256, 300, 505, 511, 600, 5000};
+	char		message[FS_AVRO_MESSAGE_SIZE];
+	char	   *name = malloc(5001);
+	char	   *text = malloc(6000);
+
+	for (int i = 0; i < (int) (sizeof(lengths) / sizeof(lengths[0])); i++)
+	{
+		memset(name, 'a', lengths[i]);
+		name[lengths[i]] = '\0';
+		sprintf(text, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"%s\",\"type\":\"int\",\"default\":\"x\"}]}", name);
+		CHECK(parse(text, message) == NULL && strlen(message) < sizeof(message) && strncmp(message, "$.", 2) == 0 &&
+			  strstr(message, "aaaaa") != NULL && strstr(message, ": the default must be a whole number of 32 bits") != NULL);
+	}
+	free(name);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -235,5 +256,6 @@ main(void)
 	test_graph();
 	test_references();
 	test_bounds();
+	test_long_names();
 	return unit_finish();
 }
