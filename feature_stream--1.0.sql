@@ -1437,7 +1437,7 @@ SELECT f.view,
        LEFT JOIN feature_stream.stream_state d ON d.stream OPERATOR(pg_catalog.=) f.stream::pg_catalog.oid;
 COMMENT ON VIEW feature_stream.stat_feature_view IS 'one row a feature view: entities, memory, and what became of the stream''s events there';
 COMMENT ON COLUMN feature_stream.stat_feature_view.frontier IS 'last window end fired and committed';
-COMMENT ON COLUMN feature_stream.stat_feature_view.complete_from IS 'from this window end on windows are fully covered by what was read';
+COMMENT ON COLUMN feature_stream.stat_feature_view.complete_from IS 'from this window end on windows are fully covered by what was read; NULL: all are, infinity: nobody knows yet';
 COMMENT ON COLUMN feature_stream.stat_feature_view.filtered_count IS 'events that the query''s WHERE left out';
 COMMENT ON COLUMN feature_stream.stat_feature_view.late_count IS 'accepted events that were too late for all windows of this view';
 COMMENT ON COLUMN feature_stream.stat_feature_view.expression_error_count IS 'events left out because an expression of the query raised an error for them; see dead_letter';

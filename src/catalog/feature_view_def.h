@@ -15,6 +15,7 @@
 #include "utils/array.h"
 
 #include "catalog/stream_def.h"
+#include "core/slice.h"
 
 /*
  * A value that a view takes from each event: a column of the stream, or an
@@ -269,6 +270,19 @@ static inline int64
 fs_view_max_window(const FsViewDef *view)
 {
 	return view->windows[view->nwindows - 1];
+}
+
+/*
+ * The first window end whose windows all begin where nothing is missing any
+ * more: 'covered', which is FS_TIME_MIN when nothing ever was, and FS_TIME_MAX
+ * while nobody knows; so is the result.
+ */
+static inline FsTime
+fs_view_complete_from(const FsViewDef *view, FsTime covered)
+{
+	if (covered == FS_TIME_MIN || covered == FS_TIME_MAX)
+		return covered;
+	return fs_time_ceil(covered, view->slide) + fs_view_max_window(view);
 }
 
 #endif							/* FS_CATALOG_FEATURE_VIEW_DEF_H */

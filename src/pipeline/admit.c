@@ -144,7 +144,7 @@ note_accepted(FsShard *shard, FsPartition *partition, const FsEvent *event)
 {
 	Assert(event->meta.late_bound == FS_TIME_MIN || event->meta.late_bound > event->meta.event_time);
 	if (partition->covered_from == FS_TIME_MIN && !partition->covers_all)
-		partition->covered_from = event->meta.event_time + shard->def->watermark_delay;
+		partition->covered_from = fs_event_covered_from(event, shard->def->watermark_delay);
 	fs_watermark_observe(&partition->clock, event->meta.event_time, event->meta.arrival,
 						 shard->def->watermark_delay);
 	fs_shard_move_live_end(shard, event->meta.event_time);

@@ -212,8 +212,7 @@ set_complete_from(Step *step, const FsBatchCover *cover)
 
 	if (!cover->log_complete)
 		covered = Max(covered, cover->log_from);
-	step->complete_from = covered == FS_TIME_MIN ? FS_TIME_MIN :
-		fs_time_ceil(covered, step->view->slide) + fs_view_max_window(step->view);
+	step->complete_from = fs_view_complete_from(step->view, covered);
 }
 
 /*

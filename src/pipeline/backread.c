@@ -184,7 +184,7 @@ fs_backread_covered_from(Oid view, Oid stream)
 	FsTime		covered;
 
 	SPI_connect();
-	fs_query_run("SELECT max(COALESCE(b.covered_from, CASE WHEN b.view IS NOT NULL THEN r.cut END, p.covered_from))"
+	fs_query_run("SELECT max(COALESCE(b.covered_from, CASE WHEN b.view IS NOT NULL THEN r.cut END, p.covered_from, 'infinity'))"
 				 " FROM feature_stream.partition_position p"
 				 " LEFT JOIN feature_stream.backread r ON r.view = $1 AND r.state = 'done'"
 				 " LEFT JOIN feature_stream.backread_position b ON b.view = r.view AND b.partition = p.partition"

@@ -286,7 +286,7 @@ take_event(FsBackread *backread, FsBackreadPartition *partition, FsEvent *event)
 	if (!is_older && fs_slice_start(slice, shard->def->slice) >= backread->cut)
 		return;
 	if (partition->covered_from == FS_TIME_MIN && !partition->covers_all)
-		partition->covered_from = event->meta.event_time + shard->def->watermark_delay;
+		partition->covered_from = fs_event_covered_from(event, shard->def->watermark_delay);
 	if ((event->error_mask & 1) != 0 && is_older)
 		refuse(backread, event, FS_REASON_EXPRESSION_ERROR, event->error);
 	if (((event->where_mask | event->error_mask) & 1) != 0)

@@ -77,7 +77,10 @@ freeze(FsShard *shard, FsCheckpoint *checkpoint)
 	memcpy(checkpoint->partitions, shard->partitions, sizeof(FsPartition) * shard->npartitions);
 	checkpoint->counts = MemoryContextAlloc(shard->context, sizeof(FsViewCounts) * shard->nviews);
 	for (int v = 0; v < shard->nviews; v++)
+	{
 		checkpoint->counts[v] = shard->views[v].counts;
+		shard->views[v].complete_from = fs_partitions_complete_from(shard, &shard->views[v]);
+	}
 	checkpoint->watermark = shard->watermark;
 	checkpoint->upto = fs_shard_is_replaying(shard) ? Min(shard->watermark, shard->closing) : shard->watermark;
 	if (checkpoint->pending.corrections != NIL)

@@ -29,7 +29,7 @@ typedef struct FsPartition
 	FsPosition	start;
 	FsPartitionClock clock;
 	FsTime		at_end_since;	/* FS_TIME_MIN: not at the end */
-	FsTime		covered_from;	/* event time from which on nothing is missing; FS_TIME_MIN until known */
+	FsTime		covered_from;	/* event time from which on nothing is missing; FS_TIME_MIN until known, which covers nothing */
 	bool		covers_all;		/* reading began at the very first record */
 	int64		durable_offset;
 	int64		read_count;
@@ -53,6 +53,18 @@ typedef struct FsEvent
 	char	   *error;			/* the latest one's message, in the batch's memory */
 	bool		corrects;		/* windows that have fired count it, too: see correction.h */
 } FsEvent;
+
+/*
+ * Event time from which on nothing is missing where 'event' is the first that
+ * was read: what came before it is older than the watermark allows for.  The
+ * event itself may be a straggler, so that holds from its record's time at the
+ * earliest.
+ */
+static inline FsTime
+fs_event_covered_from(const FsEvent *event, int64 watermark_delay)
+{
+	return Max(event->meta.event_time + watermark_delay, Min(event->record->record_time, event->meta.arrival));
+}
 
 /* What folding an event into a view looks up, and where. */
 typedef struct FsFoldKey

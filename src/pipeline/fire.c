@@ -64,16 +64,19 @@ fs_row_stamp_durable(const FsShard *shard, const FsView *view, uint32 row, uint3
 		(index == shard->durable_fire.view && (int64) hash <= shard->durable_fire.hash);
 }
 
-/* The first boundary after 'frontier' at which a list of 'touches' matters to 'view'; FS_TIME_MAX none. */
+/*
+ * The first boundary after 'frontier' at which a list of 'touches' matters to
+ * 'view'; FS_TIME_MAX none.  With emit 'every_slide' that is each at which the
+ * longest window has a touched slice, or has just lost it.
+ */
 static FsTime
 next_boundary_of_view(const FsShard *shard, const FsView *view, FsTime frontier)
 {
 	const FsViewDef *def = view->def;
+	bool		every_slide = def->emit_every_slide && !view->paused;
 	int64		slice = shard->def->slice;
 	FsTime		first = FS_TIME_MAX;
 
-	if (def->emit_every_slide && frontier != FS_TIME_MIN && view->shared->entities.count > 0 && !view->paused)
-		return fs_time_next(frontier, def->slide);
 	for (int i = 0; i < view->touches.n; i++)
 	{
 		FsTime		start = fs_slice_start(view->touches.lists[i].slice, slice);
@@ -81,6 +84,8 @@ next_boundary_of_view(const FsShard *shard, const FsView *view, FsTime frontier)
 
 		if (enter > frontier)
 			first = Min(first, enter);
+		else if (every_slide && enter + fs_view_max_window(def) > frontier)
+			return fs_time_next(frontier, def->slide);
 		for (int w = 0; w < def->nwindows; w++)
 			if (enter + def->windows[w] > frontier)
 				first = Min(first, enter + def->windows[w]);

@@ -58,6 +58,10 @@ take_start(FsShard *shard, FsPartition *partition, const FsSourcePartition *know
 	partition->start = known->start;
 	partition->position = known->start;
 	partition->covers_all = known->covers_all;
+
+	/* What is not read has come by now, and is no further ahead than counts. */
+	if (known->starts_live && !known->covers_all)
+		partition->covered_from = fs_clock_now() + shard->def->max_future;
 	shard->pending.dirty = true;
 	shard->new_starts = true;
 }
@@ -206,6 +210,24 @@ has_seen_events(const FsShard *shard)
 		if (shard->partitions[i].clock.watermark != FS_TIME_MIN || shard->partitions[i].accepted_count > 0)
 			return true;
 	return false;
+}
+
+/* See shard.h. */
+FsTime
+fs_partitions_complete_from(const FsShard *shard, const FsView *view)
+{
+	FsTime		covered = view->log_from;
+
+	if (view->has_backread)
+		covered = Max(covered, view->covered_from);
+	for (int i = 0; i < shard->npartitions && !view->has_backread; i++)
+	{
+		const FsPartition *p = &shard->partitions[i];
+
+		if (p->started && !p->covers_all)
+			covered = Max(covered, p->covered_from == FS_TIME_MIN ? FS_TIME_MAX : p->covered_from);
+	}
+	return fs_view_complete_from(view->def, covered);
 }
 
 /* Moves the shard's watermark as far as its partitions allow; it never falls. */

@@ -68,25 +68,6 @@ report_partition(const FsShard *shard, const FsPartition *p, FsSharedPartition *
 	}
 }
 
-/* Window ends from here on are fully covered by what was read. */
-static FsTime
-complete_from(const FsShard *shard, const FsView *view)
-{
-	FsTime		covered = view->log_from;
-
-	if (view->has_backread)
-		covered = Max(covered, view->covered_from);
-	for (int i = 0; i < shard->npartitions && !view->has_backread; i++)
-	{
-		const FsPartition *p = &shard->partitions[i];
-
-		if (p->started && !p->covers_all)
-			covered = Max(covered, p->covered_from);
-	}
-	return covered == FS_TIME_MIN ? FS_TIME_MIN :
-		fs_time_ceil(covered, view->def->slide) + fs_view_max_window(view->def);
-}
-
 /* Seconds of event time between two samples of a rate, and for which it is smoothed. */
 #define RATE_SAMPLE 10
 #define RATE_MEMORY 300
@@ -149,9 +130,8 @@ sample_rates(FsShard *shard)
 static void
 report_view(FsShard *shard, FsView *view, FsSharedView *out)
 {
-	view->complete_from = complete_from(shard, view);
 	out->relid = view->def->relid;
-	out->complete_from = view->complete_from;
+	out->complete_from = fs_partitions_complete_from(shard, view);
 	out->frontier = shard->durable_frontier == FS_TIME_MIN ? FS_TIME_MIN :
 		fs_time_floor(shard->durable_frontier, view->def->slide);
 	if (view->paused)

@@ -104,7 +104,7 @@ init_view(FsShard *shard, int index, FsViewDef *def)
 	view->shared->relid = def->relid;
 	view->shared->signature = fs_layout_signature(def, shard->def);
 	pg_atomic_init_u64(&view->shared->durable_frontier, 0);
-	view->complete_from = FS_TIME_MIN;
+	view->complete_from = FS_TIME_MAX;
 	view->log_from = FS_TIME_MIN;
 	view->covered_from = FS_TIME_MIN;
 	fs_layout_build(&view->layout, def, shard->def);

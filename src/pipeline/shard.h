@@ -352,6 +352,8 @@ extern FsShard *fs_shard_create_contract(Oid stream);
 extern void fs_partitions_update(FsShard *shard);
 extern int	fs_partitions_choose(FsShard *shard, int *order);
 extern void fs_partitions_advance(FsShard *shard, FsTime now);
+/* Window ends of the view from here on are fully covered by what was read; FS_TIME_MIN: all are, FS_TIME_MAX: none yet. */
+extern FsTime fs_partitions_complete_from(const FsShard *shard, const FsView *view);
 extern FsPartition *fs_partitions_find(FsShard *shard, int32 id);
 extern FsPartition *fs_partitions_add(FsShard *shard, int32 id);
 

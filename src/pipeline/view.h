@@ -101,7 +101,7 @@ typedef struct FsView
 	FsTime		log_from;		/* the log began here when the view was first loaded; FS_TIME_MIN: whole */
 	bool		has_backread;	/* older events were read for it: backread.h */
 	FsTime		covered_from;	/* and then nothing is missing from this event time on */
-	FsTime		complete_from;	/* window ends from here on are fully covered */
+	FsTime		complete_from;	/* window ends from here on are fully covered, as the checkpoint at work knows */
 	int			ngaps;
 	FsGap	   *gaps;			/* ascending */
 	bool		paused;

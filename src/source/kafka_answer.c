@@ -236,6 +236,7 @@ finish_resolve(FsKafkaWatch *watch, int index, const FsKafkaAskItem *item)
 	partition->start.offset = start;
 	partition->start.xid = 0;
 	partition->covers_all = (item->begin == 0 && start == 0);
+	partition->starts_live = start == item->end;
 	partition->state = FS_PARTITION_RESOLVED;
 	part->phase = FS_KAFKA_IDLE;
 }

@@ -67,6 +67,7 @@ typedef struct FsSourcePartition
 	FsPartitionState state;
 	FsPosition	start;			/* valid when RESOLVED */
 	bool		covers_all;		/* RESOLVED: nothing was ever removed before 'start' (log starts at offset 0) */
+	bool		starts_live;	/* RESOLVED: nothing was there yet from 'start' on */
 	int64		begin_offset;	/* first offset the peer still has; -1 not known */
 	int64		end_offset;		/* the peer's end (next offset to be written, last stable one); -1 not known */
 	int64		read_to;		/* Kafka, READING: every record below it was handed out; also moves past transaction markers */

@@ -193,15 +193,18 @@ table_resolve_start(FsSource *base, int index, bool from_beginning)
 	Oid			types[1] = {INT8OID};
 	Datum		values[1];
 	FsPosition	before_all = {.offset = PG_INT64_MIN, .xid = 0};
+	FsPosition	end;
 
 	Assert(index == 0);
 	source->partition.start = before_all;
-	source->partition.covers_all = false;
-	if (from_beginning || def->start_kind == FS_START_EARLIEST)
-		source->partition.covers_all = true;
-	else if (def->start_kind == FS_START_LATEST)
-		source->partition.start = query_position(source, psprintf("SELECT %s FROM %s WHERE %s %s", columns,
-																  table, settled, last), 0, NULL, NULL);
+	source->partition.covers_all = from_beginning || def->start_kind == FS_START_EARLIEST;
+	source->partition.starts_live = false;
+	source->partition.state = FS_PARTITION_RESOLVED;
+	if (source->partition.covers_all)
+		return;
+	end = query_position(source, psprintf("SELECT %s FROM %s WHERE %s %s", columns, table, settled, last), 0, NULL, NULL);
+	if (def->start_kind == FS_START_LATEST)
+		source->partition.start = end;
 	else if (def->start_kind == FS_START_OFFSETS)
 	{
 		values[0] = Int64GetDatum(def->nstart_offsets > 0 ? def->start_offsets[0].offset : 0);
@@ -219,7 +222,7 @@ table_resolve_start(FsSource *base, int index, bool from_beginning)
 														  columns, table, settled,
 														  quote_identifier(def->arrival), last), 1, types, values);
 	}
-	source->partition.state = FS_PARTITION_RESOLVED;
+	source->partition.starts_live = fs_position_compare(source->partition.start, end) >= 0;
 }
 
 static void
