@@ -62,7 +62,7 @@
  *		statistics.c, access.c, arguments.c, test_clock.c
  *		aggregate_*.c				the extension's own aggregates
  *	source/		Where records come from, behind the operations of source.h.
- *		kafka*.c, table.c, topic_message.c
+ *		kafka*.c, table*.c, topic_message.c
  *	online/		The online store, behind the operations of online.h.
  *		redis*.c
  *	offline/	Tables partitioned by time, and lakes.

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/slice.h"
 #include "ground/clock.h"
 #include "ground/settings.h"
 #include "pipeline/dead_letter_replay.h"
@@ -162,21 +163,30 @@ fs_ingest_announce_exhaustion(FsShard *shard)
 					 (long long) (shard->memory_needed / 1024 / 1024 + 1))));
 }
 
+/* How much of event time is in memory: from the oldest slice of any view to the newest event of any partition. */
+static int64
+span_in_memory(const FsShard *shard)
+{
+	FsTime		oldest = FS_TIME_MAX;
+	FsTime		newest = FS_TIME_MIN;
+
+	for (int v = 0; v < shard->nviews; v++)
+		if (shard->views[v].touches.n > 0)
+			oldest = Min(oldest, fs_slice_start(shard->views[v].touches.lists[0].slice, shard->def->slice));
+	for (int i = 0; i < shard->npartitions; i++)
+		newest = Max(newest, shard->partitions[i].clock.last_event_time);
+	if (oldest == FS_TIME_MAX || newest == FS_TIME_MIN)
+		return shard->def->slice;
+	return Max(newest - oldest, shard->def->slice);
+}
+
 /* How much of the window fits now, and so how much memory all of it would take. */
 static void
 note_exhaustion(FsShard *shard)
 {
-	FsTime		oldest = FS_TIME_MAX;
-	int64		span;
-
-	for (int v = 0; v < shard->nviews; v++)
-		if (shard->views[v].touches.n > 0)
-			oldest = Min(oldest, shard->views[v].touches.lists[0].slice * shard->def->slice);
-	span = oldest == FS_TIME_MAX ? shard->def->slice :
-		Max(shard->partitions[0].clock.last_event_time - FS_UNIX_EPOCH - oldest, shard->def->slice);
 	shard->memory_needed = (int64) (fs_arena_total() * 1.25 *
 									Max(1.0, (double) (shard->max_window + shard->max_slide +
-													   shard->def->watermark_delay) / span));
+													   shard->def->watermark_delay) / span_in_memory(shard)));
 	if (!shard->exhausted)
 		fs_ingest_announce_exhaustion(shard);
 	shard->exhausted = true;

@@ -66,6 +66,13 @@ take_start(FsShard *shard, FsPartition *partition, const FsSourcePartition *know
 	shard->new_starts = true;
 }
 
+/* Are records of the partition in hand, which wait for memory? */
+static bool
+is_in_hand(const FsShard *shard, const FsPartition *partition)
+{
+	return shard->nevents > 0 && shard->batch_partition == partition;
+}
+
 /*
  * Follows what the source knows: new partitions get a start, resolved and
  * committed ones are assigned.
@@ -90,8 +97,7 @@ fs_partitions_update(FsShard *shard)
 			else if (known->state == FS_PARTITION_RESOLVED)
 				take_start(shard, partition, known);
 		}
-		else if (known->read_to > partition->position.offset &&
-				 (shard->nevents == 0 || shard->batch_partition != partition))
+		else if (known->read_to > partition->position.offset && !is_in_hand(shard, partition))
 		{
 			/* Behind the last record came transaction markers: never to be asked for again. */
 			partition->position.offset = known->read_to;
@@ -179,7 +185,7 @@ update_idleness(FsShard *shard, FsPartition *partition, FsTime now)
 {
 	const FsSourcePartition *known = known_of(shard, partition);
 	bool		at_end = known != NULL && known->state == FS_PARTITION_READING &&
-		known->at_end && shard->source->connected;
+		known->at_end && shard->source->connected && !is_in_hand(shard, partition);
 	FsTime		since;
 
 	/* A clock that was set back begins anew, else nothing were idle until it is there again. */
@@ -194,12 +200,15 @@ update_idleness(FsShard *shard, FsPartition *partition, FsTime now)
 												 shard->def->idle_after);
 }
 
-/* Is the partition left out of the shard's watermark? */
+/*
+ * Is the partition left out of the shard's watermark?  Never while records of its
+ * are in hand: the first of them was judged by the partition's own watermark.
+ */
 static bool
 is_left_out(const FsShard *shard, const FsPartition *partition)
 {
-	return partition->clock.idle ||
-		(shard->def->exclude_stopped && is_stopped(shard, partition));
+	return !is_in_hand(shard, partition) &&
+		(partition->clock.idle || (shard->def->exclude_stopped && is_stopped(shard, partition)));
 }
 
 /* Any event ever?  Dead letters that came back have not moved a watermark. */
@@ -230,14 +239,17 @@ fs_partitions_complete_from(const FsShard *shard, const FsView *view)
 	return fs_view_complete_from(view->def, covered);
 }
 
-/* Moves the shard's watermark as far as its partitions allow; it never falls. */
+/*
+ * Moves the shard's watermark as far as its partitions allow; it never falls.
+ * Not while dead letters that come back are in hand: they are late by what is closed.
+ */
 void
 fs_partitions_advance(FsShard *shard, FsTime now)
 {
 	FsTime		least = FS_TIME_MAX;
 	int			holder = -1;
 
-	if (shard->npartitions == 0)
+	if (shard->npartitions == 0 || fs_shard_is_replaying(shard))
 		return;
 	for (int i = 0; i < shard->npartitions; i++)
 	{

@@ -33,6 +33,10 @@
 
 #define IDLE_WAIT 100			/* ms: how often idleness and time are looked at without events */
 
+/* A stream that memory was too small for tries again so long after it failed, when that part of all memory has become free. */
+#define TRY_AGAIN_USEC (5 * FS_USEC_PER_SEC)
+#define MEMORY_PARTS 64
+
 /* The one shard of this process, for cleanup. */
 static FsShard *my_shard = NULL;
 
@@ -116,8 +120,7 @@ turn(FsShard *shard)
 	fs_parking_step(shard);
 	busy = fs_ingest(shard);
 	busy |= fs_ingest_replayed(shard);
-	if (!shard->exhausted && shard->nevents == 0)
-		fs_partitions_advance(shard, fs_clock_now());
+	fs_partitions_advance(shard, fs_clock_now());	/* also while memory is out: what fires makes room */
 	if (fs_checkpoint_is_due(shard))
 	{
 		fs_checkpoint(shard, interleave);
@@ -147,6 +150,14 @@ run(FsShard *shard)
 	return end;
 }
 
+static void
+wait_for_news(void)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000L,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}
+
 /* Waits, showing 'state', until asked to end. */
 static FsPipelineEnd
 wait_in_state(FsShard *shard, FsStreamState state)
@@ -155,10 +166,74 @@ wait_in_state(FsShard *shard, FsStreamState state)
 
 	fs_shard_set_state(shard, state);
 	while (!should_end(shard, &end))
+		wait_for_news();
+	return end;
+}
+
+/*
+ * Does any other stream take up its memory, or is about to?  Then what is free says
+ * nothing.  Caller must hold 'lock'.
+ */
+static bool
+others_are_starting(const FsSharedStream *slot)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	Assert(LWLockHeldByMe(fs_shared->lock));
+	for (int i = 0; i < fs_shared->max_streams; i++)
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000L,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
+		const FsSharedStream *other = &fs_shared->streams[i];
+
+		if (other == slot || !OidIsValid(other->database) || !other->wanted)
+			continue;
+		if (other->pid == 0 ? other->not_before <= now :
+			(other->stats.state == FS_STREAM_STARTING || other->stats.state == FS_STREAM_RECOVERING))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is more memory free than the stream could get when it had too little?  One stream
+ * at a time: the others see that it is starting.
+ */
+static bool
+may_try_again(FsShard *shard, int64 had)
+{
+	bool		may;
+
+	if (fs_arena_available(&shard->arena) < had + fs_arena_total() / MEMORY_PARTS)
+		return false;
+	LWLockAcquire(fs_shared->lock, LW_EXCLUSIVE);
+	may = !others_are_starting(shard->slot);
+	if (may)
+		fs_shard_set_state(shard, FS_STREAM_STARTING);
+	LWLockRelease(fs_shared->lock);
+	return may;
+}
+
+/*
+ * Memory is too small for the windows: waits until asked to end, or until others
+ * need less of it.  What the stream had got is of no use to it, but may be to them.
+ */
+static FsPipelineEnd
+wait_for_memory(FsShard *shard)
+{
+	int64		had = fs_arena_available(&shard->arena) + shard->arena.blocks * FS_ARENA_BLOCK;
+	int64		begin = fs_clock_monotonic();
+	FsPipelineEnd end;
+
+	shard->exhausted = true;
+	fs_ingest_announce_exhaustion(shard);
+	for (int v = 0; v < shard->nviews; v++)
+		shard->views[v].shared = NULL;
+	fs_arena_open(&shard->arena, shard->slot_index);
+	fs_shard_set_state(shard, FS_STREAM_MEMORY_EXHAUSTED);
+	while (!should_end(shard, &end))
+	{
+		if (fs_clock_monotonic() - begin >= TRY_AGAIN_USEC && may_try_again(shard, had))
+			return FS_END_RELOAD;
+		wait_for_news();
 	}
 	return end;
 }
@@ -316,16 +391,15 @@ fs_pipeline_run(FsSharedStream *slot)
 	fs_stuck_settle(slot);
 	shard = load(slot, &end);
 	if (shard == NULL)
+	{
+		fs_arena_release_slot(fs_shared_slot(slot));	/* others may have what the worker before had */
 		return end == FS_END_STOP ? wait_for_views(slot, generation) : end;
+	}
 	Assert(my_shard == NULL);	/* a process has one in its life */
 	shard->generation = generation;
 	my_shard = shard;
 	if (shard->exhausted || !recover(shard))
-	{
-		shard->exhausted = true;
-		fs_ingest_announce_exhaustion(shard);
-		return wait_in_state(shard, FS_STREAM_MEMORY_EXHAUSTED);
-	}
+		return wait_for_memory(shard);
 	if (!should_end(shard, &end))
 	{
 		open_peers(shard);

@@ -11,7 +11,7 @@
 typedef enum FsPipelineEnd
 {
 	FS_END_STOP,				/* asked to stop; everything read so far is committed */
-	FS_END_RELOAD,				/* a definition changed: start again at once */
+	FS_END_RELOAD,				/* a definition changed, or memory was too small and has become free: start again at once */
 	FS_END_GONE,				/* the stream or the extension does not exist any more */
 	FS_END_PAUSED,				/* pause_stream: stay away until resumed */
 	FS_END_FAILED				/* broken definition: stay away until it changes; slot->last_error says why */

@@ -70,7 +70,7 @@ typedef struct FsSourcePartition
 	bool		starts_live;	/* RESOLVED: nothing was there yet from 'start' on */
 	int64		begin_offset;	/* first offset the peer still has; -1 not known */
 	int64		end_offset;		/* the peer's end (next offset to be written, last stable one); -1 not known */
-	int64		read_to;		/* Kafka, READING: every record below it was handed out; also moves past transaction markers */
+	int64		read_to;		/* Kafka, READING: every record below it was handed out; also moves past transaction markers.  Table: PG_INT64_MIN */
 	bool		at_end;			/* everything up to the peer's end has been handed out by poll(), as far as the peer has told lately */
 	char		error[FS_SOURCE_ERROR_SIZE];	/* STOPPED: the reason, a sentence */
 } FsSourcePartition;

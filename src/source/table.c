@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/params.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -25,6 +26,7 @@
 
 #include "ground/settings.h"
 #include "source/source.h"
+#include "source/table_rows.h"
 
 /* An idle table is looked at this often. */
 #define LOOK_INTERVAL (100 * INT64CONST(1000))
@@ -50,15 +52,18 @@ enter_owner(const FsStreamDef *def, Oid *user, int *security)
 	SetUserIdAndSecContext(def->owner, *security | SECURITY_RESTRICTED_OPERATION);
 }
 
-/* A column's payload as bytea. */
+/*
+ * A column's payload, as bytes: those of bytea, text and json as they are stored
+ * (databases are in UTF8), so that their length is known before they are read.
+ */
 static const char *
 bytes_expression(Oid table, const char *column)
 {
 	Oid			type = get_atttype(table, get_attnum(table, column));
 
-	if (type == BYTEAOID)
+	if (type == BYTEAOID || type == TEXTOID || type == JSONOID)
 		return quote_identifier(column);
-	return psprintf("pg_catalog.convert_to(%s::pg_catalog.text, 'UTF8')", quote_identifier(column));
+	return psprintf("%s::pg_catalog.text", quote_identifier(column));
 }
 
 /*
@@ -103,6 +108,7 @@ table_open_source(const FsStreamDef *stream)
 	source->partition.id = 0;
 	source->partition.state = FS_PARTITION_FOUND;
 	source->partition.begin_offset = source->partition.end_offset = -1;
+	source->partition.read_to = PG_INT64_MIN;	/* order_by may be negative: the position moves by rows alone */
 	source->context = CurrentMemoryContext;
 	source->rows = AllocSetContextCreate(CurrentMemoryContext, "feature_stream table rows",
 										 ALLOCSET_DEFAULT_SIZES);
@@ -235,46 +241,6 @@ table_assign(FsSource *base, int index, FsPosition position)
 	source->partition.at_end = false;
 }
 
-/* A copy of a bytea's content in source->rows; NULL for SQL NULL. */
-static const char *
-copy_bytes(FsTableSource *source, Datum datum, bool isnull, size_t *len)
-{
-	bytea	   *bytes;
-	char	   *copy;
-
-	*len = 0;
-	if (isnull)
-		return NULL;
-	bytes = DatumGetByteaPP(datum);
-	*len = VARSIZE_ANY_EXHDR(bytes);
-	copy = MemoryContextAllocHuge(source->rows, *len + 1);
-	memcpy(copy, VARDATA_ANY(bytes), *len);
-	return copy;
-}
-
-/*
- * One row as a record, copied into source->rows: SPI's memory goes before the
- * batch is done with.
- */
-static void
-fill_record(FsTableSource *source, HeapTuple tuple, FsRecord *record)
-{
-	TupleDesc	desc = SPI_tuptable->tupdesc;
-	bool		isnull;
-	Datum		datum;
-
-	memset(record, 0, sizeof(FsRecord));
-	record->offset = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
-	record->xid = (uint64) DatumGetInt64(SPI_getbinval(tuple, desc, 2, &isnull));
-	datum = SPI_getbinval(tuple, desc, 3, &isnull);
-	record->value = copy_bytes(source, datum, isnull, &record->value_len);
-	datum = SPI_getbinval(tuple, desc, 4, &isnull);
-	record->key = copy_bytes(source, datum, isnull, &record->key_len);
-	datum = SPI_getbinval(tuple, desc, 5, &isnull);
-	record->arrival = isnull ? FS_TIME_MIN : DatumGetTimestampTz(datum);
-	record->record_time = record->arrival;
-}
-
 /*
  * A poll goes on where the last one ended, by an index.  A plan that was made
  * when the table was small, or not analyzed, would sort all that is left of it
@@ -291,13 +257,11 @@ begin_poll_settings(void)
 	return level;
 }
 
-/* Executes the poll query; the plan is kept. */
-static void
-execute_poll(FsTableSource *source, int max)
+/* The poll query, prepared once. */
+static SPIPlanPtr
+get_poll_plan(FsTableSource *source)
 {
 	Oid			types[3] = {TEXTOID, INT8OID, INT8OID};
-	Datum		values[3];
-	int			level = begin_poll_settings();
 
 	if (source->poll_plan == NULL)
 	{
@@ -306,12 +270,38 @@ execute_poll(FsTableSource *source, int max)
 			elog(ERROR, "could not prepare the query of stream %s", source->source.stream->name);
 		SPI_keepplan(source->poll_plan);
 	}
-	values[0] = CStringGetTextDatum(psprintf(UINT64_FORMAT, source->position.xid));
-	values[1] = Int64GetDatum(source->position.offset);
-	values[2] = Int64GetDatum(max);
-	if (SPI_execute_plan(source->poll_plan, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the table of stream %s", source->source.stream->name);
+	return source->poll_plan;
+}
+
+/* The values of its parameters. */
+static ParamListInfo
+make_poll_parameters(const FsTableSource *source, int max)
+{
+	ParamListInfo params = makeParamList(3);
+	Datum		values[3] = {CStringGetTextDatum(psprintf(UINT64_FORMAT, source->position.xid)),
+		Int64GetDatum(source->position.offset), Int64GetDatum(max)};
+
+	for (int i = 0; i < 3; i++)
+	{
+		params->params[i].value = values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = i == 0 ? TEXTOID : INT8OID;
+	}
+	return params;
+}
+
+/* Executes the poll query; returns how many rows were taken as records. */
+static int
+execute_poll(FsTableSource *source, FsRecord *records, int max)
+{
+	int			level = begin_poll_settings();
+	int			n = fs_table_rows_take(get_poll_plan(source), make_poll_parameters(source, max),
+									   source->source.stream, source->rows, records);
+
 	AtEOXact_GUC(false, level);
+	Assert(n <= max);
+	return n;
 }
 
 /* See source.h.  An empty look is not repeated at once: there is nothing that would wake us. */
@@ -325,10 +315,7 @@ table_poll(FsSource *base, int index, FsRecord *records, int max)
 	if (source->partition.state != FS_PARTITION_READING || GetCurrentTimestamp() < source->next_look)
 		return 0;
 	begin_look(base->stream, &look);
-	execute_poll(source, max);
-	n = (int) SPI_processed;
-	for (int i = 0; i < n; i++)
-		fill_record(source, SPI_tuptable->vals[i], &records[i]);
+	n = execute_poll(source, records, max);
 	end_look(&look);
 	source->partition.at_end = n == 0;
 	source->next_look = n == 0 ? GetCurrentTimestamp() + LOOK_INTERVAL : 0;

@@ -31,6 +31,7 @@
 #include "pipeline/backfill.h"
 #include "pipeline/backread.h"
 #include "pipeline/lake_export.h"
+#include "state/arena.h"
 #include "state/shared.h"
 #include "worker/database_worker.h"
 #include "worker/export_worker.h"
@@ -183,6 +184,7 @@ publish_wish(const StreamWish *wish)
 	if (wish->paused && stream->pid == 0 && !stream->starting &&
 		stream->stats.state != FS_STREAM_PAUSED)
 	{
+		fs_arena_release_slot(fs_shared_slot(stream));
 		fs_stats_begin_change(stream);
 		stream->stats.state = FS_STREAM_PAUSED;
 		stream->stats.state_since = GetCurrentTimestamp();

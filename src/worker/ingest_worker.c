@@ -21,6 +21,7 @@
 
 #include "ground/deadline.h"
 #include "pipeline/pipeline.h"
+#include "state/arena.h"
 #include "state/shared.h"
 #include "worker/ingest_worker.h"
 #include "worker/launcher.h"
@@ -106,6 +107,8 @@ detach_stream(int code, Datum arg)
 	fs_stats_end_change(stream);
 	stream->pid = 0;
 	stream->latch = NULL;
+	if (!stream->wanted)
+		fs_arena_release_slot(fs_shared_slot(stream));	/* no worker follows that would */
 	fs_launcher_poke();
 	LWLockRelease(fs_shared->lock);
 }
