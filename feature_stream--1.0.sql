@@ -831,7 +831,7 @@ COMMENT ON FUNCTION feature_stream.pause_stream(regclass) IS 'stops reading a st
 CREATE FUNCTION feature_stream.resume_stream(stream regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_resume_stream' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.resume_stream(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.resume_stream(regclass) IS 'goes on reading a paused stream where it stopped';
+COMMENT ON FUNCTION feature_stream.resume_stream(regclass) IS 'goes on reading a paused stream where it stopped, and has stopped partitions tried again';
 
 CREATE FUNCTION feature_stream.checkpoint_stream(stream regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_checkpoint_stream' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;

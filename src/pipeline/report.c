@@ -242,8 +242,8 @@ fs_report_turn(FsShard *shard)
 	note_trouble(shard, source->error);
 	note_trouble(shard, fs_parking_trouble(shard));
 	note_trouble(shard, fs_dead_letter_topic_trouble(shard));
-	for (int i = 0; i < shard->npartitions; i++)
-		note_trouble(shard, shard->partitions[i].stopped);
+	for (int i = 0; i < shard->npartitions && !shard->exhausted; i++)
+		note_trouble(shard, shard->partitions[i].stopped);	/* or it hid why memory is full, and what to do */
 	if (shard->state != state)
 		fs_shard_set_state(shard, state);
 	else

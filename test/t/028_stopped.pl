@@ -9,7 +9,7 @@ use FeatureStream;
 use Test::More;
 
 my $kafka = new_kafka();
-my $node = new_node('stopped');
+my $node = new_node('stopped', 'feature_stream.memory' => '16MB');
 my $now = 1705322400;    # 2024-01-15 12:40:00+00
 my $views = 0;
 $node->safe_psql('postgres', "SELECT feature_stream.set_test_clock(to_timestamp($now))");
@@ -157,6 +157,23 @@ resume('moved');
 wait_for_read($node, 'moved', 40);
 query_is($node, q(SELECT cluster <> 'elsewhere' FROM feature_stream.stream_state), 't', 'who resumes it says that it is the same topic');
 drop('moved');
+
+# --- One that has stopped holds the watermark, until memory is full.
+create_read('crammed', 2);
+$node->safe_psql('postgres', q(SELECT feature_stream.create_feature_view('items',
+	'SELECT user_id, max(item_id) AS item FROM crammed GROUP BY user_id', windows => '{1 hour}', slide => '1 min')));
+pause('crammed');
+produce('crammed', 10, 0);
+$kafka->delete_records('crammed', 0, 15);
+resume('crammed');
+stopped_are('crammed', '0', 'retention removed offsets 10 to 14', 'lost retention stops a partition');
+$kafka->produce('crammed', 1, [ map { sprintf('{"user_id": "x%d", "item_id": "%s", "timestamp": %s}', $_, $_ x 40, $now) } 1 .. 100000 ]);
+wait_for_state($node, 'crammed', 'memory_exhausted');
+query_becomes($node, 'SELECT last_error FROM feature_stream.stat_stream',
+	'feature_stream.memory is full, since partition 0 has stopped and holds the watermark', 'memory that is full for it says so');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile),
+	qr/stream public\.crammed waits: .*partition 0 has stopped.*\n.*DETAIL:.*retention removed.*\n.*HINT:.*"on_stopped"/, 'the log says what to do');
+drop('crammed');
 
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/TRAP:|terminated by signal/, 'nothing crashed');
 
