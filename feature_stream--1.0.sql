@@ -78,13 +78,14 @@ SELECT pg_catalog.pg_extension_config_dump('feature_stream.schema_version', '');
 --
 
 -- What users' commands say of a stream: 'paused' is pause_stream's and resume_stream's, and the worker's where
--- "on_limit" has it, who leaves the 'alert' of which that was; the rest, recorded by the event trigger, is the part
+-- "on_limit" has it, who leaves the 'alert' of which that was; 'resumed_count' is resume_stream's; the rest, recorded by the event trigger, is the part
 -- of the definition that state depends on.  Apart from stream_state, so that no checkpoint ever waits for a user's
 -- transaction.
 CREATE TABLE feature_stream.stream_definition (
     stream             oid PRIMARY KEY,
     paused             boolean NOT NULL DEFAULT false,
     alert              text,
+    resumed_count      bigint NOT NULL DEFAULT 0,
     slice              interval,
     source             text,
     event_time         int2,
@@ -143,6 +144,9 @@ CREATE TABLE feature_stream.stream_state (
     fire_view          oid,
     fire_hash          bigint,
     checkpoint_time    timestamptz,
+    start_partitions   int NOT NULL DEFAULT 0,
+    cluster            text,
+    resumed_count      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (stream, shard)
 ) WITH (fillfactor = 50);
 
@@ -165,6 +169,7 @@ CREATE TABLE feature_stream.partition_position (
     accepted_count        bigint NOT NULL DEFAULT 0,
     partially_late_count  bigint NOT NULL DEFAULT 0,
     dead_letter_count     bigint NOT NULL DEFAULT 0,
+    stopped               text,
     PRIMARY KEY (stream, shard, partition)
 ) WITH (fillfactor = 50);
 
@@ -603,6 +608,7 @@ COMMENT ON COLUMN feature_stream.schema_version.fingerprint IS 'SHA-256 of the s
 COMMENT ON COLUMN feature_stream.schema_version.content_hash IS 'the same with aliases, defaults and logical types: schemas of one hash are one version';
 COMMENT ON TABLE feature_stream.stream_definition IS 'whether streams are paused, and what of their definitions their state depends on';
 COMMENT ON COLUMN feature_stream.stream_definition.alert IS 'why the stream was paused by its option on_limit, until it is resumed';
+COMMENT ON COLUMN feature_stream.stream_definition.resumed_count IS 'calls of resume_stream: each lets stopped partitions be tried again';
 COMMENT ON TABLE feature_stream.stream_contract IS 'the columns of streams in their versions, and from which records on each is in force';
 COMMENT ON COLUMN feature_stream.stream_contract.columns IS 'number, name, type, options, default and not_null of each';
 COMMENT ON COLUMN feature_stream.stream_contract.missing IS 'what events that were read before a column was added have in it, by the column''s number: its DEFAULT at that time, as text; null where there is none';
@@ -614,7 +620,11 @@ COMMENT ON COLUMN feature_stream.registry_schema.registry IS 'address of the reg
 COMMENT ON COLUMN feature_stream.registry_schema.id IS 'number of the schema there, or its GUID';
 COMMENT ON COLUMN feature_stream.registry_schema.referenced IS 'schemas that it refers to, each before those that refer to it';
 COMMENT ON TABLE feature_stream.stream_state IS 'durable state of streams: frontier, watermark, fire cursor';
+COMMENT ON COLUMN feature_stream.stream_state.start_partitions IS 'partitions known at the first start: option "start" says where those below this number begin; the others begin at their beginning; 0: nothing was read yet';
+COMMENT ON COLUMN feature_stream.stream_state.cluster IS 'id of the Kafka cluster that the positions are of';
+COMMENT ON COLUMN feature_stream.stream_state.resumed_count IS 'calls of resume_stream that the worker knew';
 COMMENT ON TABLE feature_stream.partition_position IS 'durable offsets, watermarks and counters of partitions';
+COMMENT ON COLUMN feature_stream.partition_position.stopped IS 'why the partition is not read any more, until resume_stream; null: it is not stopped';
 COMMENT ON TABLE feature_stream.partition_wakeup IS 'idle partitions that woke up behind the frontier';
 COMMENT ON TABLE feature_stream.event_log IS 'accepted events of all streams, in immutable segments';
 COMMENT ON COLUMN feature_stream.event_log.late_bound IS 'the latest bound that a late event of the segment counts behind; null: none was late';
@@ -821,7 +831,7 @@ COMMENT ON FUNCTION feature_stream.pause_stream(regclass) IS 'stops reading a st
 CREATE FUNCTION feature_stream.resume_stream(stream regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_resume_stream' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION feature_stream.resume_stream(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION feature_stream.resume_stream(regclass) IS 'goes on reading a paused stream where it stopped';
+COMMENT ON FUNCTION feature_stream.resume_stream(regclass) IS 'goes on reading a paused stream where it stopped, and has stopped partitions tried again';
 
 CREATE FUNCTION feature_stream.checkpoint_stream(stream regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'fs_checkpoint_stream' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -1335,7 +1345,7 @@ SELECT coalesce(l.stream, p.stream)::pg_catalog.regclass AS stream,
        coalesce(l.accepted_count, p.accepted_count) AS accepted_count,
        coalesce(l.partially_late_count, p.partially_late_count) AS partially_late_count,
        coalesce(l.dead_letter_count, p.dead_letter_count) AS dead_letter_count,
-       l.error
+       CASE WHEN l.stream IS NULL THEN p.stopped ELSE l.error END AS error
   FROM feature_stream.partition_position p
        FULL JOIN feature_stream.stat_get_partition() l
        ON l.stream OPERATOR(pg_catalog.=) p.stream AND l.partition OPERATOR(pg_catalog.=) p.partition;

@@ -318,6 +318,18 @@ fs_stream_state_pause(Oid relid, bool paused)
 }
 
 /* See stream_state.h. */
+void
+fs_stream_state_resume(Oid relid)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(relid)};
+
+	fs_stream_state_pause(relid, false);
+	fs_owner_execute("UPDATE feature_stream.stream_definition SET resumed_count = resumed_count + 1"
+					 " WHERE stream = $1", SPI_OK_UPDATE, 1, types, values, NULL);
+}
+
+/* See stream_state.h. */
 bool
 fs_stream_state_is_paused(Oid relid)
 {

@@ -21,4 +21,7 @@ extern bool fs_stream_state_remove(Oid relid);
 extern void fs_stream_state_pause(Oid relid, bool paused);
 extern bool fs_stream_state_is_paused(Oid relid);
 
+/* The same, not paused; and has the next worker try again what had stopped for good. */
+extern void fs_stream_state_resume(Oid relid);
+
 #endif							/* FS_CATALOG_STREAM_STATE_H */

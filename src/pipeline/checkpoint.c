@@ -55,7 +55,7 @@ fs_checkpoint_is_due(FsShard *shard)
 	if (!pending->dirty && pending->events == 0 && pending->ndead == 0)
 		return false;
 	return fs_pending_bytes(pending) >= FS_PENDING_BYTES ||
-		GetCurrentTimestamp() >= shard->checkpoint_due || shard->new_starts;
+		GetCurrentTimestamp() >= shard->checkpoint_due || shard->urgent;
 }
 
 /* Ingestion while a checkpoint stands still. */
@@ -63,6 +63,21 @@ static bool
 ingest_nothing(FsShard *shard)
 {
 	return false;
+}
+
+/*
+ * With the first position that is committed it is settled of which partitions
+ * the option 'start' says where they begin: of those known by then, also if their
+ * own start is found much later.
+ */
+static int
+settle_start(const FsShard *shard)
+{
+	bool		started = false;
+
+	for (int i = 0; i < shard->npartitions; i++)
+		started |= shard->partitions[i].started;
+	return shard->start_partitions > 0 || !started ? shard->start_partitions : shard->npartitions;
 }
 
 /* Sets aside what is to be written; ingestion begins a new pending set. */
@@ -75,6 +90,7 @@ freeze(FsShard *shard, FsCheckpoint *checkpoint)
 	checkpoint->partitions = MemoryContextAlloc(shard->context,
 												sizeof(FsPartition) * Max(shard->npartitions, 1));
 	memcpy(checkpoint->partitions, shard->partitions, sizeof(FsPartition) * shard->npartitions);
+	checkpoint->start_partitions = settle_start(shard);
 	checkpoint->counts = MemoryContextAlloc(shard->context, sizeof(FsViewCounts) * shard->nviews);
 	for (int v = 0; v < shard->nviews; v++)
 	{
@@ -264,8 +280,8 @@ publish_durable(FsShard *shard, const FsCheckpoint *checkpoint)
 		if (checkpoint->partitions[i].new_start)
 			partition->new_start = false;
 	}
-	shard->first_start = false;
-	shard->new_starts = false;
+	shard->start_partitions = checkpoint->start_partitions;
+	shard->urgent = false;
 	fs_replay_done(shard, &checkpoint->pending);
 }
 

@@ -19,7 +19,7 @@
 #include "pipeline/partial_log.h"
 #include "pipeline/row.h"
 
-#define MAX_PARAMETERS 16
+#define MAX_PARAMETERS 17
 
 /* A statement, and its plan once it was first executed. */
 typedef struct Statement
@@ -88,19 +88,19 @@ write_position(FsShard *shard, const FsPartition *p)
 	static Statement statement = {
 		"INSERT INTO feature_stream.partition_position AS p (stream, shard, partition, next_offset, next_xid, "
 		"watermark, last_event_time, last_arrival, idle, covered_from, covers_all, start_offset, "
-		"read_count, accepted_count, partially_late_count, dead_letter_count, start_xid) "
+		"read_count, accepted_count, partially_late_count, dead_letter_count, start_xid, stopped) "
 		"VALUES ($1, 0, $2, $3, $4::pg_catalog.text::pg_catalog.xid8, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
-		"$16::pg_catalog.text::pg_catalog.xid8) "
+		"$16::pg_catalog.text::pg_catalog.xid8, $17) "
 		"ON CONFLICT (stream, shard, partition) DO UPDATE SET next_offset = excluded.next_offset, "
 		"next_xid = excluded.next_xid, watermark = excluded.watermark, last_event_time = excluded.last_event_time, "
 		"last_arrival = excluded.last_arrival, idle = excluded.idle, covered_from = excluded.covered_from, "
 		"covers_all = excluded.covers_all, read_count = excluded.read_count, "
 		"accepted_count = excluded.accepted_count, partially_late_count = excluded.partially_late_count, "
-		"dead_letter_count = excluded.dead_letter_count",
-		16, {OIDOID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID,
-		TIMESTAMPTZOID, BOOLOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID}, SPI_OK_INSERT};
-	Datum		values[16];
-	char		nulls[16];
+		"dead_letter_count = excluded.dead_letter_count, stopped = excluded.stopped",
+		17, {OIDOID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID,
+		TIMESTAMPTZOID, BOOLOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTOID}, SPI_OK_INSERT};
+	Datum		values[17];
+	char		nulls[17];
 
 	Assert(p->started && p->read_count == p->accepted_count + p->dead_letter_count);
 	memset(nulls, ' ', sizeof(nulls));
@@ -120,6 +120,7 @@ write_position(FsShard *shard, const FsPartition *p)
 	values[13] = Int64GetDatum(p->partially_late_count);
 	values[14] = Int64GetDatum(p->dead_letter_count);
 	values[15] = CStringGetTextDatum(psprintf(UINT64_FORMAT, p->start.xid));
+	values[16] = message_datum(p->stopped, &nulls[16]);
 	execute(&statement, values, nulls);
 }
 
@@ -262,15 +263,16 @@ write_state(FsShard *shard, const FsCheckpoint *checkpoint)
 {
 	static Statement statement = {
 		"UPDATE feature_stream.stream_state SET checkpoint = $3, frontier = $4, watermark = $5, "
-		"fire_window_end = $6, fire_view = $7, fire_hash = $8, checkpoint_time = $9 "
+		"fire_window_end = $6, fire_view = $7, fire_hash = $8, checkpoint_time = $9, "
+		"start_partitions = $10, cluster = $11 "
 		"WHERE stream OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
 		"AND epoch OPERATOR(pg_catalog.=) $2",
-		9, {OIDOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, OIDOID, INT8OID,
-		TIMESTAMPTZOID}, SPI_OK_UPDATE};
+		11, {OIDOID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, OIDOID, INT8OID,
+		TIMESTAMPTZOID, INT4OID, TEXTOID}, SPI_OK_UPDATE};
 	const FsFireCursor *fire = &shard->fire;
 	bool		mid_view = fire->active && fire->view < shard->nviews;
-	char		nulls[9];
-	Datum		values[9];
+	char		nulls[11];
+	Datum		values[11];
 
 	Assert(checkpoint->number > shard->checkpoint);
 	memset(nulls, ' ', sizeof(nulls));
@@ -285,6 +287,8 @@ write_state(FsShard *shard, const FsCheckpoint *checkpoint)
 	values[7] = Int64GetDatum(fire->hash);
 	nulls[7] = mid_view ? ' ' : 'n';
 	values[8] = TimestampTzGetDatum(fs_clock_now());
+	values[9] = Int32GetDatum(checkpoint->start_partitions);
+	values[10] = message_datum(shard->cluster, &nulls[10]);
 	if (execute(&statement, values, nulls) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -23,6 +23,7 @@ typedef struct FsPartition
 	bool		started;		/* has a position (durable or just resolved) */
 	bool		new_start;		/* position resolved, not committed yet: not read before that */
 	bool		assigned;
+	char		stopped[FS_SOURCE_ERROR_SIZE];	/* why it is not to be read until resume_stream(); "": it is not stopped */
 	bool		parked;			/* waits for the schema of the record at 'position'; see parking.c */
 	FsWireHeader parked_for;
 	FsPosition	position;		/* next to read */

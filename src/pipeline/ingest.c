@@ -143,6 +143,41 @@ take_batch(FsShard *shard, FsPartition *partition, const FsReplay *replays, int 
 }
 
 /*
+ * The partition that has stopped and holds the watermark, so that no window ends
+ * and memory only fills; NULL: there is none.
+ */
+static const FsPartition *
+stopped_holder(const FsShard *shard)
+{
+	for (int i = 0; i < shard->npartitions && !shard->def->exclude_stopped; i++)
+	{
+		const FsPartition *p = &shard->partitions[i];
+
+		if (p->stopped[0] != '\0' && p->clock.watermark <= shard->watermark)
+			return p;
+	}
+	return NULL;
+}
+
+/* Says in the log why the stream waits, and what to do. */
+static void
+log_exhaustion(const FsShard *shard, const FsPartition *holder)
+{
+	long long	megabytes = shard->memory_needed / 1024 / 1024 + 1;
+
+	if (holder != NULL)
+		ereport(LOG,
+				(errmsg("stream %s waits: %s", shard->def->name, shard->error),
+				 errdetail("%s", holder->stopped),
+				 errhint("Set the stream's option \"on_stopped\" to 'exclude', so that windows end without the partition, or have it read again. For that \"feature_stream.memory\" may have to be raised to about %lld MB.",
+						 megabytes)));
+	else
+		ereport(LOG,
+				(errmsg("stream %s waits: %s", shard->def->name, shard->error),
+				 errhint("Raise \"feature_stream.memory\" to about %lld MB and restart the server.", megabytes)));
+}
+
+/*
  * Says that the stream waits for memory, and for how much.  Windows that just
  * do not fit are exhausted again and again: the log has it once a minute.
  */
@@ -151,16 +186,18 @@ fs_ingest_announce_exhaustion(FsShard *shard)
 {
 	static TimestampTz next = 0;
 	TimestampTz now = GetCurrentTimestamp();
+	const FsPartition *holder = stopped_holder(shard);
+	char		message[FS_ERROR_SIZE] = "feature_stream.memory is too small for its windows";
 
 	Assert(shard->memory_needed > 0);
-	fs_shard_set_error(shard, "feature_stream.memory is too small for its windows");
+	if (holder != NULL)
+		snprintf(message, sizeof(message),
+				 "feature_stream.memory is full, since partition %d has stopped and holds the watermark", holder->id);
+	fs_shard_set_error(shard, message);
 	if (now < next)
 		return;
 	next = TimestampTzPlusMilliseconds(now, EXHAUSTED_LOG_INTERVAL);
-	ereport(LOG,
-			(errmsg("stream %s waits: feature_stream.memory is too small for its windows", shard->def->name),
-			 errhint("Raise \"feature_stream.memory\" to about %lld MB and restart the server.",
-					 (long long) (shard->memory_needed / 1024 / 1024 + 1))));
+	log_exhaustion(shard, holder);
 }
 
 /* How much of event time is in memory: from the oldest slice of any view to the newest event of any partition. */

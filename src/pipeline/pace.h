@@ -13,6 +13,7 @@ typedef struct FsCheckpoint
 	FsPending	pending;
 	FsPartition *partitions;
 	int			npartitions;
+	int			start_partitions;	/* shard's, from the commit on */
 	FsViewCounts *counts;		/* by view */
 	FsTime		watermark;
 	FsTime		upto;			/* fire windows up to here */

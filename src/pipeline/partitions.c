@@ -63,7 +63,39 @@ take_start(FsShard *shard, FsPartition *partition, const FsSourcePartition *know
 	if (known->starts_live && !known->covers_all)
 		partition->covered_from = fs_clock_now() + shard->def->max_future;
 	shard->pending.dirty = true;
-	shard->new_starts = true;
+	shard->urgent = true;
+}
+
+/*
+ * Follows what makes reading stop.  The first reason stays, across restarts,
+ * until resume_stream().  That of a partition without position is not durable: its
+ * start is looked for anew, by an option that may have been corrected.
+ */
+static void
+follow_stop(FsShard *shard, FsPartition *partition, const FsSourcePartition *known)
+{
+	if (known->state != FS_PARTITION_STOPPED || partition->stopped[0] != '\0')
+		return;
+	strlcpy(partition->stopped, known->error, sizeof(partition->stopped));
+	if (partition->started)
+		shard->pending.dirty = shard->urgent = true;
+}
+
+/* Follows in which cluster the source has seen the topic first. */
+static void
+follow_cluster(FsShard *shard)
+{
+	if (strcmp(shard->cluster, shard->source->cluster) == 0)
+		return;
+	strlcpy(shard->cluster, shard->source->cluster, sizeof(shard->cluster));
+	shard->pending.dirty = true;
+}
+
+/* Is it the option 'start' that says where the partition begins?  Those found later are read whole. */
+static bool
+begins_by_option(const FsShard *shard, const FsPartition *partition)
+{
+	return shard->start_partitions == 0 || partition->id < shard->start_partitions;
 }
 
 /* Are records of the partition in hand, which wait for memory? */
@@ -82,6 +114,7 @@ fs_partitions_update(FsShard *shard)
 {
 	FsSource   *source = shard->source;
 
+	follow_cluster(shard);
 	for (int i = 0; i < source->npartitions; i++)
 	{
 		FsSourcePartition *known = &source->partitions[i];
@@ -90,10 +123,11 @@ fs_partitions_update(FsShard *shard)
 		if (partition == NULL)
 			partition = fs_partitions_add(shard, known->id);
 		partition->source_index = i;
+		follow_stop(shard, partition, known);
 		if (!partition->started)
 		{
 			if (known->state == FS_PARTITION_FOUND)
-				source->ops->resolve_start(source, i, !shard->first_start);
+				source->ops->resolve_start(source, i, !begins_by_option(shard, partition));
 			else if (known->state == FS_PARTITION_RESOLVED)
 				take_start(shard, partition, known);
 		}
@@ -103,7 +137,7 @@ fs_partitions_update(FsShard *shard)
 			partition->position.offset = known->read_to;
 			shard->pending.dirty = true;
 		}
-		else if (!partition->assigned && !partition->new_start &&
+		else if (!partition->assigned && !partition->new_start && partition->stopped[0] == '\0' &&
 				 (known->state == FS_PARTITION_FOUND || known->state == FS_PARTITION_RESOLVED))
 		{
 			source->ops->assign(source, i, partition->position);
@@ -125,7 +159,8 @@ is_stopped(const FsShard *shard, const FsPartition *partition)
 {
 	const FsSourcePartition *known = known_of(shard, partition);
 
-	return known != NULL && known->state == FS_PARTITION_STOPPED;
+	return partition->stopped[0] != '\0' ||
+		(known != NULL && known->state == FS_PARTITION_STOPPED);
 }
 
 /* The least watermark that the others must not run away from; FS_TIME_MAX when there is none. */

@@ -266,6 +266,18 @@ recover(FsShard *shard)
 	return true;
 }
 
+/* Tells the source what is known of it from before: positions are of partitions that were there. */
+static void
+remember_source(FsShard *shard)
+{
+	int			n = shard->start_partitions;
+
+	for (int i = 0; i < shard->npartitions; i++)
+		n = Max(n, shard->partitions[i].id + 1);
+	if (shard->source->ops->remember != NULL)
+		shard->source->ops->remember(shard->source, n, shard->cluster);
+}
+
 /* Connects to the peers. */
 static void
 open_peers(FsShard *shard)
@@ -279,6 +291,7 @@ open_peers(FsShard *shard)
 	shard->records = palloc(sizeof(FsRecord) * FS_POLL_BATCH_MAX);
 	shard->source = (shard->def->kind == FS_SOURCE_KAFKA ? &fs_source_kafka_ops :
 					 &fs_source_table_ops)->open(shard->def);
+	remember_source(shard);
 	fs_parking_open(shard);
 	fs_publish_open(shard);
 	fs_dead_letter_topic_open(shard);

@@ -43,6 +43,37 @@ set_cursor(FsShard *shard)
 	shard->durable_fire.hash = shard->fire.hash;
 }
 
+/* A column of a row of the last query into a buffer; NULL is "". */
+static void
+load_text(uint64 row, int column, char *text, size_t size)
+{
+	strlcpy(text, fs_query_is_null(row, column) ? "" :
+			SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column), size);
+}
+
+/*
+ * resume_stream() was called since a worker last looked: partitions that had
+ * stopped are to be tried again, whatever cluster it is now.  The call itself only
+ * counts, or checkpoints had to wait for its transaction.
+ */
+static void
+take_resumption(FsShard *shard)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(shard->def->relid)};
+
+	fs_query_run("UPDATE feature_stream.stream_state s SET resumed_count = d.resumed_count, cluster = NULL "
+				 "FROM feature_stream.stream_definition d WHERE d.stream OPERATOR(pg_catalog.=) s.stream "
+				 "AND s.stream OPERATOR(pg_catalog.=) $1 AND s.shard OPERATOR(pg_catalog.=) 0 "
+				 "AND s.resumed_count OPERATOR(pg_catalog.<>) d.resumed_count",
+				 SPI_OK_UPDATE, 1, types, values, NULL);
+	if (SPI_processed == 0)
+		return;
+	fs_query_run("UPDATE feature_stream.partition_position SET stopped = NULL "
+				 "WHERE stream OPERATOR(pg_catalog.=) $1 AND stopped IS NOT NULL",
+				 SPI_OK_UPDATE, 1, types, values, NULL);
+}
+
 /*
  * Raises the epoch, which fences off every older worker of the stream, and
  * reads frontier and cursor.
@@ -55,7 +86,8 @@ load_state_row(FsShard *shard)
 
 	fs_query_run("UPDATE feature_stream.stream_state SET epoch = epoch OPERATOR(pg_catalog.+) 1 "
 				 "WHERE stream OPERATOR(pg_catalog.=) $1 AND shard OPERATOR(pg_catalog.=) 0 "
-				 "RETURNING epoch, checkpoint, frontier, watermark, fire_window_end, fire_view, fire_hash",
+				 "RETURNING epoch, checkpoint, frontier, watermark, fire_window_end, fire_view, fire_hash, "
+				 "start_partitions, cluster",
 				 SPI_OK_UPDATE_RETURNING, 1, types, values, NULL);
 	if (SPI_processed != 1)
 		ereport(ERROR,
@@ -66,6 +98,8 @@ load_state_row(FsShard *shard)
 	shard->checkpoint = fs_query_int64(0, 2, 0);
 	shard->frontier = shard->durable_frontier = fs_query_time(0, 3);
 	shard->watermark = fs_query_time(0, 4);
+	shard->start_partitions = fs_query_int32(0, 8);
+	load_text(0, 9, shard->cluster, sizeof(shard->cluster));
 	set_cursor(shard);
 	Assert(shard->epoch > 0 && (!shard->fire.active || shard->fire.boundary > shard->frontier));
 	shard->closing = shard->fire.active ? shard->fire.boundary : shard->frontier;
@@ -91,10 +125,11 @@ load_position(FsShard *shard, uint64 row)
 	p->partially_late_count = fs_query_int64(row, 12, 0);
 	p->dead_letter_count = fs_query_int64(row, 13, 0);
 	p->start.xid = (uint64) fs_query_int64(row, 14, 0);
+	load_text(row, 15, p->stopped, sizeof(p->stopped));
 	Assert(p->read_count == p->accepted_count + p->dead_letter_count);
 }
 
-/* All partitions that a checkpoint ever saw; without any this is the stream's first start. */
+/* All partitions that a checkpoint ever wrote. */
 static void
 load_positions(FsShard *shard)
 {
@@ -103,13 +138,12 @@ load_positions(FsShard *shard)
 
 	fs_query_run("SELECT partition, next_offset, next_xid::pg_catalog.text::pg_catalog.int8, watermark, "
 				 "last_event_time, last_arrival, covered_from, covers_all, start_offset, read_count, "
-				 "accepted_count, partially_late_count, dead_letter_count, start_xid::pg_catalog.text::pg_catalog.int8 "
-				 "FROM feature_stream.partition_position WHERE stream OPERATOR(pg_catalog.=) $1 "
+				 "accepted_count, partially_late_count, dead_letter_count, start_xid::pg_catalog.text::pg_catalog.int8, "
+				 "stopped FROM feature_stream.partition_position WHERE stream OPERATOR(pg_catalog.=) $1 "
 				 "AND shard OPERATOR(pg_catalog.=) 0 ORDER BY partition",
 				 SPI_OK_SELECT, 1, types, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		load_position(shard, i);
-	shard->first_start = SPI_processed == 0;
 }
 
 /*
@@ -142,6 +176,7 @@ fs_recover_state(FsShard *shard)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
+	take_resumption(shard);
 	load_state_row(shard);
 	load_positions(shard);
 	note_contract(shard);

@@ -60,7 +60,9 @@ report_partition(const FsShard *shard, const FsPartition *p, FsSharedPartition *
 	out->accepted_count = p->accepted_count;
 	out->partially_late_count = p->partially_late_count;
 	out->dead_letter_count = p->dead_letter_count;
-	strlcpy(out->error, known == NULL ? "" : known->error, sizeof(out->error));
+	strlcpy(out->error, p->stopped[0] != '\0' || known == NULL ? p->stopped : known->error, sizeof(out->error));
+	if (p->stopped[0] != '\0')
+		out->state = FS_PARTITION_STOPPED;
 	if (p->parked && out->state == FS_PARTITION_READING)
 	{
 		out->state = FS_PARTITION_PARKED;
@@ -220,9 +222,8 @@ fs_report_turn(FsShard *shard)
 	note_trouble(shard, source->error);
 	note_trouble(shard, fs_parking_trouble(shard));
 	note_trouble(shard, fs_dead_letter_topic_trouble(shard));
-	for (int i = 0; i < source->npartitions; i++)
-		if (source->partitions[i].state == FS_PARTITION_STOPPED)
-			note_trouble(shard, source->partitions[i].error);
+	for (int i = 0; i < shard->npartitions && !shard->exhausted; i++)
+		note_trouble(shard, shard->partitions[i].stopped);	/* or it hid why memory is full, and what to do */
 	if (shard->state != state)
 		fs_shard_set_state(shard, state);
 	else

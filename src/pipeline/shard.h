@@ -218,7 +218,8 @@ typedef struct FsShard
 	/* Event time */
 	int			npartitions;
 	FsPartition *partitions;
-	bool		first_start;	/* nothing was ever committed: partitions begin where 'start' says */
+	int			start_partitions;	/* of so many the option 'start' says where they begin; 0: of all, nothing was ever committed */
+	char		cluster[FS_SOURCE_CLUSTER_SIZE];	/* source->cluster, as the next checkpoint writes it */
 	FsTime		watermark;		/* shard's; FS_TIME_MIN none yet */
 	FsTime		live_end;		/* as readers see it: see FsSharedRoot */
 	int			held_back_by;	/* partition id; -1 none */
@@ -234,7 +235,7 @@ typedef struct FsShard
 	int64		checkpoint;		/* number of the last committed one */
 	TimestampTz checkpoint_due; /* real clock */
 	uint64		checkpoint_requested;
-	bool		new_starts;		/* start positions wait to be committed */
+	bool		urgent;			/* start positions, or that a partition has stopped, wait to be committed */
 
 	/* Batch in hand: records polled but not all folded (memory was out) */
 	FsRecord   *records;

@@ -60,6 +60,12 @@ kafka_open(const FsStreamDef *stream)
 	return &k->watch.base;
 }
 
+static void
+kafka_remember(FsSource *source, int npartitions, const char *cluster)
+{
+	fs_kafka_watch_remember(&fs_kafka_source(source)->watch, npartitions, cluster);
+}
+
 /* Shows an error of the client as a whole.  ALL_BROKERS_DOWN follows a better one. */
 static void
 take_error(FsKafkaSource *k, int64 now, rd_kafka_resp_err_t err, const char *text)
@@ -263,6 +269,7 @@ kafka_close(FsSource *source)
 const FsSourceOps fs_source_kafka_ops = {
 	.name = "kafka",
 	.open = kafka_open,
+	.remember = kafka_remember,
 	.service = kafka_service,
 	.resolve_start = kafka_resolve_start,
 	.distance = kafka_distance,

@@ -15,6 +15,10 @@
  * What a single answer could get wrong (brokers learn of each other's doings
  * with a delay) must be confirmed: CONFIRM_COUNT answers over CONFIRM_TIME.
  *
+ * A new process is told what the one before it knew (fs_kafka_watch_remember()),
+ * so all this holds across its start; that a partition was stopped it does not
+ * hear here: it is never assigned again.
+ *
  * Not detected here: a topic that was deleted, recreated and filled beyond both
  * our position and the greatest end seen, all while nobody looked.  librdkafka
  * 2.0 does not know topic ids.
@@ -73,6 +77,18 @@ add_partitions(FsKafkaWatch *watch, int n)
 	MemoryContextSwitchTo(old);
 }
 
+/* See kafka_watch.h. */
+void
+fs_kafka_watch_remember(FsKafkaWatch *watch, int npartitions, const char *cluster)
+{
+	Assert(watch->base.npartitions == 0 && !watch->existed);
+	strlcpy(watch->base.cluster, cluster, sizeof(watch->base.cluster));
+	if (npartitions == 0)
+		return;
+	watch->existed = true;
+	add_partitions(watch, npartitions);
+}
+
 /* Has something odd been answered often and long enough to believe it? */
 static bool
 confirm(int64 now, int64 *since, int *count)
@@ -111,22 +127,30 @@ take_odd_topic(FsKafkaWatch *watch, int64 now, const FsKafkaInquiry *inquiry)
 		stop_all(watch, message);
 }
 
-/* Stops everything when the addresses lead to another cluster than before. */
-static void
-check_cluster(FsKafkaWatch *watch, const char *cluster)
+/*
+ * Stops everything when the addresses lead to another cluster than before;
+ * false then, and what it says of the topic is of another topic.  As long as
+ * there was none, any cluster will do.
+ */
+static bool
+check_cluster(FsKafkaWatch *watch, int64 now, const char *cluster)
 {
 	char		message[FS_SOURCE_ERROR_SIZE];
 
-	if (cluster[0] == '\0' || strcmp(watch->cluster, cluster) == 0)
-		return;
-	if (watch->cluster[0] != '\0')
+	if (cluster[0] == '\0' || strcmp(watch->base.cluster, cluster) == 0)
+		return true;
+	if (watch->existed && watch->base.cluster[0] != '\0')
 	{
 		snprintf(message, sizeof(message),
 				 "the brokers belong to cluster \"%s\" now and belonged to cluster \"%s\" before",
-				 cluster, watch->cluster);
+				 cluster, watch->base.cluster);
 		stop_all(watch, message);
+		fs_kafka_watch_error(watch, now, message);
+		watch->topic_ask_at = now + FS_KAFKA_TOPIC_PERIOD;
+		return false;
 	}
-	strlcpy(watch->cluster, cluster, sizeof(watch->cluster));
+	strlcpy(watch->base.cluster, cluster, sizeof(watch->base.cluster));
+	return true;
 }
 
 /* The topic is there and as large as we know it, or larger. */
@@ -141,6 +165,22 @@ take_good_topic(FsKafkaWatch *watch, int64 now, const FsKafkaInquiry *inquiry)
 	watch->topic_ask_at = now + FS_KAFKA_TOPIC_PERIOD;
 	if (inquiry->npartitions > watch->base.npartitions)
 		add_partitions(watch, inquiry->npartitions);
+}
+
+/* The brokers of our cluster have answered: whether the topic is there, and how large. */
+static void
+weigh_topic(FsKafkaWatch *watch, int64 now, const FsKafkaInquiry *inquiry)
+{
+	if (inquiry->outcome == FS_KAFKA_REFUSED)
+	{
+		watch->topic_ask_at = now + 2 * FS_KAFKA_TOPIC_HURRY;
+		fs_kafka_watch_error(watch, now, inquiry->message);
+	}
+	else if (inquiry->outcome == FS_KAFKA_NO_TOPIC ||
+			 inquiry->npartitions < watch->base.npartitions)
+		take_odd_topic(watch, now, inquiry);
+	else
+		take_good_topic(watch, now, inquiry);
 }
 
 /*
@@ -161,17 +201,8 @@ take_topic(FsKafkaWatch *watch, int64 now, const FsKafkaInquiry *inquiry)
 		return;
 	}
 	watch->topic_failures = 0;
-	check_cluster(watch, inquiry->cluster);
-	if (inquiry->outcome == FS_KAFKA_REFUSED)
-	{
-		watch->topic_ask_at = now + 2 * FS_KAFKA_TOPIC_HURRY;
-		fs_kafka_watch_error(watch, now, inquiry->message);
-	}
-	else if (inquiry->outcome == FS_KAFKA_NO_TOPIC ||
-			 inquiry->npartitions < watch->base.npartitions)
-		take_odd_topic(watch, now, inquiry);
-	else
-		take_good_topic(watch, now, inquiry);
+	if (check_cluster(watch, now, inquiry->cluster))
+		weigh_topic(watch, now, inquiry);
 	watch->base.connected = true;
 }
 

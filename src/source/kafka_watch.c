@@ -42,8 +42,8 @@ fs_kafka_watch_disconnected(FsKafkaWatch *watch)
 }
 
 /*
- * Stops a partition for good, for this process: only the operator knows what
- * is right now.  The first reason is kept, as later ones follow from it.
+ * Stops a partition for good: only the operator knows what is right now.  The
+ * first reason is kept, as later ones follow from it.
  */
 void
 fs_kafka_watch_stop(FsKafkaWatch *watch, int index, const char *format,...)

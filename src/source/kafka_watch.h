@@ -77,7 +77,7 @@ typedef struct FsKafkaInquiry
 	FsKafkaOutcome outcome;
 	char		message[FS_SOURCE_ERROR_SIZE];	/* not ANSWERED: why */
 	int			npartitions;	/* TOPIC */
-	char		cluster[64];	/* TOPIC: cluster id, "" not known */
+	char		cluster[FS_SOURCE_CLUSTER_SIZE];	/* TOPIC: cluster id, "" not known */
 } FsKafkaInquiry;
 
 typedef struct FsKafkaPartition
@@ -105,12 +105,11 @@ typedef struct FsKafkaWatch
 	FsKafkaPartition *parts;	/* of base.partitions, same index */
 
 	/* Topic */
-	bool		existed;		/* seen at least once */
+	bool		existed;		/* seen at least once, by this process or one before it */
 	int64		topic_ask_at;
 	int64		topic_odd_since;	/* since when it is missing or has too few partitions; 0 it is not */
 	int			topic_odd_count;
 	int			topic_failures; /* questions about it in a row without an answer */
-	char		cluster[64];
 
 	/* Offsets */
 	int64		refresh_at;		/* next round of begin and end offsets */
@@ -134,6 +133,9 @@ extern void fs_kafka_watch_answer(FsKafkaWatch *watch, int64 now, const FsKafkaI
 extern void fs_kafka_watch_resolve(FsKafkaWatch *watch, int index, bool from_beginning);
 extern void fs_kafka_watch_assign(FsKafkaWatch *watch, int index, int64 offset);
 extern void fs_kafka_watch_rewind(FsKafkaWatch *watch, int index, int64 offset);
+
+/* What an earlier process knew; to be called before anything else.  Makes its partitions. */
+extern void fs_kafka_watch_remember(FsKafkaWatch *watch, int npartitions, const char *cluster);
 
 /* What was met while reading a partition. */
 extern void fs_kafka_watch_high(FsKafkaWatch *watch, int index, int64 high);

@@ -5,6 +5,7 @@
  * Call order, all from the one ingest worker that owns the shard:
  *
  *	open
+ *	remember
  *	{ service
  *	  resolve_start for each partition that has no durable position
  *	      ... until its state is FS_PARTITION_RESOLVED; the caller commits that
@@ -24,6 +25,7 @@
 #include "catalog/stream.h"
 
 #define FS_SOURCE_ERROR_SIZE 256
+#define FS_SOURCE_CLUSTER_SIZE 64
 
 /* One record as handed out; all pointers are valid until release(). */
 typedef struct FsRecord
@@ -56,7 +58,7 @@ typedef enum FsPartitionState
 	FS_PARTITION_RESOLVING,		/* start position asked for -> RESOLVED, STOPPED */
 	FS_PARTITION_RESOLVED,		/* 'start' is valid, not read yet -> READING */
 	FS_PARTITION_READING,		/* assigned -> STOPPED */
-	FS_PARTITION_STOPPED,		/* cannot go on without the operator; 'error' says why (final) */
+	FS_PARTITION_STOPPED,		/* cannot go on without the operator; 'error' says why (final; the shard makes it durable) */
 	FS_PARTITION_PARKED			/* READING, as statistics show it while the worker does not read on; no state of a source's */
 } FsPartitionState;
 
@@ -82,6 +84,7 @@ typedef struct FsSource
 	const FsStreamDef *stream;
 	int			npartitions;
 	FsSourcePartition *partitions;	/* grows only; sorted by id; index != id in general */
+	char		cluster[FS_SOURCE_CLUSTER_SIZE];	/* id of the Kafka cluster that the topic was seen in first; "" not known */
 	bool		connected;		/* the peer answered lately */
 	char		error[FS_SOURCE_ERROR_SIZE];	/* last trouble with the peer, "" when all is well */
 	FsTime		error_time;
@@ -93,6 +96,14 @@ typedef struct FsSourceOps
 
 	/* Starts to connect; returns at once.  Memory is the worker's (TopMemoryContext child). */
 	FsSource   *(*open) (const FsStreamDef *stream);
+
+	/*
+	 * Tells what an earlier source of the stream knew: there were at least
+	 * 'npartitions' partitions, in 'cluster' ("": not known).  Without it a
+	 * topic that vanished or shrank meanwhile looked like one not yet made.
+	 * NULL: the peer cannot change so.
+	 */
+	void		(*remember) (FsSource *source, int npartitions, const char *cluster);
 
 	/*
 	 * Looks after the peer: serves its events, notices new partitions, lost

@@ -53,7 +53,7 @@ fs_resume_stream(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	fs_argument_own_stream(relid);
-	fs_stream_state_pause(relid, false);
+	fs_stream_state_resume(relid);
 	fs_ddl_touch_stream(relid);
 	PG_RETURN_VOID();
 }
