@@ -287,3 +287,6 @@ DROP ROLE fs_err_user;
 
 DROP SERVER fs_err_kafka, fs_err_table, fs_err_redis CASCADE;
 DROP SCHEMA fs_err CASCADE;
+
+-- The arena is no larger than what its handles can name.
+SELECT max_val, unit FROM pg_settings WHERE name = 'feature_stream.memory';

@@ -26,7 +26,7 @@
  *		encode_json.c, encode_avro.c	columns as the JSON or Avro of a record, for INSERT
  *		log_columns.c		events of the log by the columns that the stream has now
  *		checkpoint.c, checkpoint_state.c, pace.c	one transaction that makes all of it durable together
- *		publish.c, online_key.c			rows in force, to the online store
+ *		publish.c, online_key.c, left.c	rows in force, to the online store
  *		recover*.c			from the tables back to memory: positions, log, rows in force
  *		gap.c				window ends that a view does not fire when they are due
  *		stuck.c				views that are set aside, since their expressions do not end

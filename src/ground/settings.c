@@ -80,7 +80,7 @@ fs_settings_define(void)
 							"Sets the shared memory that holds the window state of all streams.",
 							NULL,
 							&fs_memory,
-							256, 16, 65535,
+							256, 16, FS_MEMORY_MAX,
 							PGC_POSTMASTER, GUC_UNIT_MB,
 							NULL, NULL, NULL);
 	DefineCustomRealVariable("feature_stream.partial_log_ratio",

@@ -10,6 +10,9 @@
 /* Largest feature_stream.poll_batch_size. */
 #define FS_POLL_BATCH_MAX 10000
 
+/* Largest feature_stream.memory, in MB: what handles can name (state/arena.h). */
+#define FS_MEMORY_MAX 32767
+
 /* Largest feature_stream.max_topic_readers. */
 #define FS_MAX_TOPIC_READERS 64
 

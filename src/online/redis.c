@@ -377,8 +377,10 @@ redis_timeout(FsOnline *online)
 		due = redis->retry_at;
 	else if (redis->state == FS_REDIS_CONNECTING)
 		due = redis->deadline;
+	else if (oldest)
+		due = redis->last_progress + fs_redis_command_timeout(redis);
 	else
-		due = redis->last_progress + (oldest ? fs_redis_command_timeout(redis) : FS_REDIS_HEARTBEAT);
+		due = redis->last_claim + FS_REDIS_HEARTBEAT;
 	return (long) Max(due - fs_redis_now(), 0);
 }
 

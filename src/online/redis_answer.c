@@ -178,6 +178,7 @@ refuse_reply(FsRedis *redis, FsRedisCommandKind kind, const FsRedisReply *reply)
 static void
 handle_claim(FsRedis *redis, bool was_ours)
 {
+	redis->is_claiming = false;
 	if (redis->state != FS_REDIS_READY)
 	{
 		if (!was_ours && redis->run_id[0] != '\0')

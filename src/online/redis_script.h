@@ -21,7 +21,8 @@
 /*
  * Takes the fence KEYS[1] for epoch ARGV[1].  Returns 1 when it was ours
  * already, 0 when it was older or not there.  Writes in any case: a server that
- * takes no writes is found out before rows are sent to it.
+ * takes no writes is found out before rows are sent to it.  The fence lasts for
+ * ARGV[2] ms more, so that it goes some time after its last writer.
  */
 #define FS_REDIS_SCRIPT_CLAIM \
 	"local held = redis.pcall('GET', KEYS[1])\n" \
@@ -30,7 +31,7 @@
 	"if held and (#held > #mine or (#held == #mine and held > mine)) then\n" \
 	"  return redis.error_reply('FENCED by epoch ' .. held)\n" \
 	"end\n" \
-	"local done = redis.pcall('SET', KEYS[1], mine)\n" \
+	"local done = redis.pcall('SET', KEYS[1], mine, 'PX', ARGV[2])\n" \
 	"if done.err then return done end\n" \
 	"return held == mine and 1 or 0\n"
 

@@ -99,7 +99,7 @@ end_connection(FsRedis *redis)
 		fs_buffer_free(&redis->output);
 	fs_buffer_reset(&redis->output);
 	redis->sent = 0;
-	redis->is_out_of_memory = false;
+	redis->is_out_of_memory = redis->is_claiming = false;
 	redis->first = redis->ncommands = 0;
 	redis->base.connected = false;
 }
@@ -233,7 +233,18 @@ send_claim(FsRedis *redis)
 {
 	send_words(redis, FS_REDIS_COMMAND_CLAIM,
 			   (const char *const[]) {"EVAL", FS_REDIS_SCRIPT_CLAIM, "1",
-				redis->fence, redis->epoch, NULL});
+				redis->fence, redis->epoch, FS_REDIS_FENCE_LIFE, NULL});
+	redis->last_claim = fs_redis_now();
+	redis->is_claiming = true;
+}
+
+/* Is the fence to be looked at again?  Not behind a question that is not answered: bytes sent would hide the silence. */
+static bool
+is_claim_due(const FsRedis *redis)
+{
+	return redis->state == FS_REDIS_READY && !redis->is_claiming &&
+		redis->ncommands < FS_REDIS_MAX_COMMANDS &&
+		fs_redis_now() - redis->last_claim >= FS_REDIS_HEARTBEAT;
 }
 
 /* The server is one to write to: makes it ours. */
@@ -310,19 +321,18 @@ fs_redis_continue_connection(FsRedis *redis)
 	}
 }
 
-/* The next step of a session once all its commands are answered. */
+/* The heartbeat when it is due; the next step of a session once all its commands are answered. */
 void
 fs_redis_advance_session(FsRedis *redis)
 {
+	if (is_claim_due(redis))
+		send_claim(redis);
 	if (redis->ncommands > 0)
 		return;
 	if (redis->state == FS_REDIS_GREETING)
 		send_preparation(redis);
 	else if (redis->state == FS_REDIS_CLAIMING)
 		become_ready(redis);
-	else if (redis->state == FS_REDIS_READY &&
-			 fs_redis_now() - redis->last_progress >= FS_REDIS_HEARTBEAT)
-		send_claim(redis);
 }
 
 /* Gives up a connection that is silent, or that we can no longer serve. */

@@ -21,7 +21,8 @@
 #define FS_REDIS_MAX_COMMANDS 1000	/* not yet answered */
 #define FS_REDIS_READ_SIZE (16 * 1024)
 #define FS_REDIS_MAX_IDLE_OUTPUT (4 * 1024 * 1024)	/* a larger buffer is given back */
-#define FS_REDIS_HEARTBEAT 10000	/* ms of silence, then the fence is looked at */
+#define FS_REDIS_HEARTBEAT 10000	/* ms from one look at the fence to the next */
+#define FS_REDIS_FENCE_LIFE "2592000000"	/* ms, 30 days after the last look: longer than a worker that hangs, or an old primary, stays unnoticed */
 #define FS_REDIS_SHA_SIZE 41
 #define FS_REDIS_RUN_ID_SIZE 64
 
@@ -79,6 +80,8 @@ typedef struct FsRedis
 	int64		deadline;		/* CONNECTING: when to give up */
 	int64		last_progress;	/* when bytes were last taken, or a reply came */
 	int64		retry_at;		/* WAITING */
+	int64		last_claim;		/* when the fence was last asked for ... */
+	bool		is_claiming;	/* ... and there is no answer yet */
 	int			failures;		/* connections lost since a row was last written */
 
 	/* The store */

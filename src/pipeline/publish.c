@@ -49,6 +49,7 @@ fs_publish_open(FsShard *shard)
 		fence = psprintf("%s:%u", fs_identity_database(), view->def->relid);
 		view->online = fs_online_redis_ops.open(view->def->online_server, view->def->owner, fence, epoch);
 		view->resync = true;
+		view->settled = FS_TIME_MIN;
 		view->queue_max = 1024;
 		view->queue = MemoryContextAllocHuge(shard->context, sizeof(FsHandle) * view->queue_max);
 	}
@@ -115,7 +116,7 @@ dequeue(FsView *view)
 void
 fs_publish_enqueue(FsView *view, FsHandle handle)
 {
-	/* Without a connection nothing piles up: the next one begins with everybody. */
+	/* Without a connection nothing piles up: the next one begins with everybody, and left.c finds who is gone. */
 	if (view->online != NULL && view->online->connected && !view->online->fenced)
 		enqueue(view, handle);
 }
@@ -200,6 +201,13 @@ time_to_live(FsShard *shard, FsView *view)
 	return ttl / 1000;
 }
 
+/* Milliseconds that an empty row is to stand yet, by the clock. */
+static int64
+empty_time_to_live(const FsView *view, FsTime computed_at)
+{
+	return (fs_left_row_life(view->def) - Max(fs_clock_now() - computed_at, 0)) / 1000;
+}
+
 /* Renders the fields of a row into fields[]; returns their number. */
 static int
 render_fields(FsShard *shard, FsView *view, const FsEntity *entity, FsTime window_end, FsTime computed_at, FsOnlineField *fields)
@@ -256,9 +264,9 @@ publish_entity(FsShard *shard, FsView *view, FsHandle handle)
 		return;
 	fs_entity_events(entity, &view->layout, &view->set);
 	empty = fs_row_is_empty(view->def, &view->set, window_end);
-	ttl = empty && view->def->on_empty == FS_ON_EMPTY_SET ?
-		(view->def->online_ttl > 0 ? view->def->online_ttl : fs_view_max_window(view->def)) / 1000 :
+	ttl = empty && view->def->on_empty == FS_ON_EMPTY_SET ? empty_time_to_live(view, computed_at) :
 		time_to_live(shard, view);
+	view->unanswered++;
 	key = fs_online_key_render(shard, view, entity, &key_len);
 	if ((empty && view->def->on_empty == FS_ON_EMPTY_DELETE) || ttl <= 0)
 	{
@@ -274,6 +282,7 @@ publish_entity(FsShard *shard, FsView *view, FsHandle handle)
 static void
 take_results(FsView *view, const FsOnlineResult *results, int n)
 {
+	view->unanswered -= n;
 	for (int i = 0; i < n; i++)
 	{
 		Assert(results[i].tag == TAG_PUT || results[i].tag == TAG_DELETE);
@@ -301,6 +310,7 @@ follow_connection(FsShard *shard, FsView *view)
 		view->incarnation = online->incarnation;
 		view->resync = true;
 		view->resync_bucket = 0;
+		fs_left_connected(view);
 	}
 }
 
@@ -362,6 +372,8 @@ publish_view(FsShard *shard, FsView *view)
 	follow_connection(shard, view);
 	if (!online->connected || online->fenced)
 		return n > 0 || (!online->connected && view->queue_count > 0);
+	if (fs_left_step(shard, view))
+		n++;
 	if (!put_some(shard, view))
 		return n > 0;
 

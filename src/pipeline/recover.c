@@ -47,6 +47,8 @@ typedef struct Recovery
 	bool		ended;			/* so it has: what comes of it would be thrown away */
 	bool		full;			/* memory is out */
 	uint32		views;			/* bit i: view i counts the events at hand */
+	uint32		without;		/* bit i: view i is left out */
+	bool		publishes;		/* STAMP_LEFT while the stream runs, for the online store alone */
 
 	/* What no view wants from the log, since the records are stored: slices skip_from <= slice < skip_until ... */
 	FsTime		skip_from;
@@ -88,6 +90,22 @@ first_in_window(const FsShard *shard, const FsView *view)
 	return fs_time_floor(shard->frontier, view->def->slide) - fs_view_max_window(view->def);
 }
 
+/* Makes the entity of an event at 'time' that is not in memory, if the online store may want it; false when memory is out. */
+static bool
+make_left(Recovery *recovery, FsView *view, FsTime time, const FsFoldKey *key, FsHandle *handle)
+{
+	bool		full = false;
+
+	if (!recovery->publishes)
+		*handle = fs_recover_make_left(recovery->shard, view, time, key, &full);
+	else if (time < first_in_window(recovery->shard, view))
+	{
+		*handle = fs_left_make(recovery->shard, view, key);
+		full = *handle == 0;
+	}
+	return !full;
+}
+
 /* One event of the log into one view; false when memory is out. */
 static bool
 recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_mask)
@@ -109,15 +127,9 @@ recover_event(Recovery *recovery, int v, const FsEventMeta *meta, uint32 where_m
 		!fs_fold_view(shard, view, meta, fs_shard_slice(shard, meta->event_time), recovery->values, &key))
 		return false;
 	handle = fs_entity_find(&view->shared->entities, key.bytes, key.len, &key.places[0]);
-	if (handle == 0 && recovery->pass == STAMP_LEFT)
-	{
-		bool		full = false;
-
-		handle = fs_recover_make_left(shard, view, meta->event_time, &key, &full);
-		if (full)
-			return false;
-	}
-	if (handle == 0)
+	if (handle == 0 && recovery->pass == STAMP_LEFT && !make_left(recovery, view, meta->event_time, &key, &handle))
+		return false;
+	if (handle == 0 || (recovery->publishes && ((FsEntity *) fs_arena_ptr(handle))->nevents > 0))
 		return true;
 	if (folds && view->def->is_condensed)
 		fs_condense_recovered(shard, view, fs_arena_ptr(handle));
@@ -276,12 +288,12 @@ scan(Recovery *recovery, FsTime from, FsTime until, Pass pass)
 	recovery->bytes_total = scan_size(recovery, from, skip_from, skip_until, until);
 	for (int v = 0; v < shard->nviews && !is_over(recovery); v++)
 	{
-		if (!shard->views[v].has_backread)
+		if (!shard->views[v].has_backread || (recovery->without & ((uint32) 1 << v)) != 0)
 			continue;
 		recovery->views = (uint32) 1 << v;
 		fs_event_log_scan_view(shard->views[v].def->relid, from, until, recover_segment, recovery);
 	}
-	recovery->views = PG_UINT32_MAX;
+	recovery->views = ~recovery->without;
 	scan_log(recovery, from, skip_from, FS_TIME_MIN);
 	if (pass != STAMP_LEFT)
 		scan_records(recovery, from, until);
@@ -416,6 +428,22 @@ fs_recover_stamps(FsShard *shard)
 	shard->batch = batch;
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+}
+
+/* See shard.h. */
+bool
+fs_recover_left(FsShard *shard, FsView *view, FsTime from, FsTime until)
+{
+	Recovery	recovery = {.shard = shard, .publishes = true, .without = ~((uint32) 1 << (view - shard->views))};
+	MemoryContext batch = shard->batch;
+
+	Assert(IsTransactionState() && shard->frontier != FS_TIME_MIN);
+	shard->batch = CurTransactionContext;	/* the batch in hand stays */
+	begin_recovery(&recovery);
+	scan(&recovery, from, until, STAMP_LEFT);
+	fs_corrected_stamp(shard, recovery.corrected);
+	shard->batch = batch;
+	return !recovery.full;
 }
 
 /*

@@ -157,13 +157,6 @@ fs_recover_stamp(FsShard *shard, const FsFired *fired, int v, FsEntity *entity, 
 		stamp_standing(shard, fired, v, entity, meta->event_time, enter, after);
 }
 
-/* How long an empty row is to live in the online store. */
-static int64
-empty_row_life(const FsViewDef *def)
-{
-	return def->online_ttl > 0 ? def->online_ttl : fs_view_max_window(def);
-}
-
 /*
  * May the online store still have keys of before this gap, or lack empty rows
  * of it?  Filling the gap tells nothing of that: the store may be away, or a
@@ -177,7 +170,7 @@ is_unsettled(const FsShard *shard, const FsView *view, const FsGap *gap)
 	if (!OidIsValid(def->online_server) || view->paused || !gap->by_pause || gap->after == FS_TIME_MIN)
 		return false;
 	return gap->pending ||
-		shard->frontier - gap->until < Max(empty_row_life(def), fs_view_max_window(def)) + def->slide;
+		shard->frontier - gap->until < Max(fs_left_row_life(def), fs_view_max_window(def)) + def->slide;
 }
 
 /* The first event time whose window end may have been the last one before the gap. */
@@ -196,7 +189,7 @@ static bool
 is_left(const FsShard *shard, const FsView *view, FsTime time)
 {
 	bool		is_recent = view->def->on_empty == FS_ON_EMPTY_SET &&
-		time >= shard->frontier - empty_row_life(view->def) - fs_view_max_window(view->def) - view->def->slide;
+		time >= shard->frontier - fs_left_row_life(view->def) - fs_view_max_window(view->def) - view->def->slide;
 
 	for (int i = 0; i < view->ngaps; i++)
 	{

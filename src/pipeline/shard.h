@@ -42,6 +42,7 @@
  *	backfill.c		their rows, by batch*.c (in a worker of its own)
  *	correction_plan.c, correction_rows.c	rows that are corrected (in the same)
  *	publish.c		rows in force -> online store
+ *	left.c			empty rows that it missed
  *	report.c		statistics -> shared memory
  *
  * The worker is single-threaded, so nothing here needs a lock.  Memory has
@@ -436,6 +437,18 @@ extern void fs_recover_stamps(FsShard *shard);
 /* gap.c */
 extern void fs_gaps_load(FsShard *shard);
 extern FsTime fs_gap_computed_at(const FsView *view, FsTime window_end);
+
+/* Goes over the log of such event times, within a transaction, for entities of a view that have left: fs_left_make().  False: memory is out. */
+extern bool fs_recover_left(FsShard *shard, FsView *view, FsTime from, FsTime until);
+
+/*
+ * left.c: a connection has begun; when nothing is queued, one step of looking for
+ * empty rows that the store may lack, outside of a transaction, true when it has done anything.
+ */
+extern void fs_left_connected(FsView *view);
+extern bool fs_left_step(FsShard *shard, FsView *view);
+extern FsHandle fs_left_make(FsShard *shard, FsView *view, const FsFoldKey *key);	/* the entity, queued; 0: memory is out */
+extern int64 fs_left_row_life(const FsViewDef *def);	/* how long an empty row is to live in the online store */
 
 /* publish.c */
 extern void fs_publish_open(FsShard *shard);

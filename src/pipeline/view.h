@@ -125,6 +125,12 @@ typedef struct FsView
 	uint32		queue_head;
 	uint32		queue_count;
 	uint32		queue_max;
+	int64		unanswered;		/* rows put, of this connection */
+	bool		left_wanted;	/* left.c is to look for empty rows that the store lacks ... */
+	FsTime		left_from;		/* ... and goes over these event times, from the end; equal: it is done */
+	FsTime		left_until;
+	int64		left_span;		/* the longest stretch to be read at once */
+	FsTime		settled;		/* the store has had all rows up to this window end; FS_TIME_MIN: nobody knows */
 
 	/* Statistics */
 	FsViewCounts counts;		/* durable with the checkpoint */

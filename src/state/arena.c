@@ -23,6 +23,9 @@ typedef struct FsSharedArena
 	uint16		owner[FLEXIBLE_ARRAY_MEMBER];	/* slot + 1; 0 free */
 } FsSharedArena;
 
+StaticAssertDecl((uint64) FS_MEMORY_MAX * 1024 * 1024 / FS_ARENA_UNIT < FS_HANDLE_MARK,
+				 "handles of the largest arena leave the mark free");
+
 char	   *fs_arena_base = NULL;
 uint64		fs_arena_bytes = 0;
 static FsSharedArena *shared_arena = NULL;

@@ -22,6 +22,9 @@
 /* Offset from the arena's start in units of 16 bytes; 0 is "none". */
 typedef uint32 FsHandle;
 
+/* No handle has this bit: whoever keeps handles may mark some with it. */
+#define FS_HANDLE_MARK 0x80000000U
+
 /*
  * A worker's allocator: private to the process, lost with it.  The blocks it
  * took are recorded in shared memory and given back by fs_arena_open().

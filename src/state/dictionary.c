@@ -13,7 +13,7 @@
 #define SWEEP_AHEAD 16
 
 /* A code's slot holds the entry's handle, or with this bit the next free code. */
-#define FREE_CODE_BIT 0x80000000U
+#define FREE_CODE_BIT FS_HANDLE_MARK
 
 static Size
 entry_size(uint32 len)

@@ -13,7 +13,7 @@
 #include "state/arena.h"
 
 /* Set in an item whose event came late: the entity is due only if its events say so. */
-#define FS_TOUCH_VERIFY 0x80000000U
+#define FS_TOUCH_VERIFY FS_HANDLE_MARK
 
 typedef struct FsTouchBlock
 {
