@@ -19,7 +19,9 @@ my %cases = (
 	'malformed' => [$category, qq(, format 'avro', schema '$avro')],
 	'missing_field' => ["$category, device text NOT NULL", ''],
 	'bad_value' => ['int', ''],
-	'check_violation' => ["$category CHECK (left(category, 1) = 'x')", '']);
+	'check_violation' => ["$category CHECK (left(category, 1) = 'x')", ''],
+	'CHECK that raises' => ["$category CHECK ((category || 'x')::int > 0)", ''],
+	'expression_error' => [$category, '', "WHERE (category || 'x')::int > 0"]);
 my $kafka = new_kafka();
 my $redis = new_redis();
 my $node = new_node('storm', 'fsync' => 'on', 'max_wal_size' => '8GB', 'feature_stream.memory' => '2GB',
@@ -38,7 +40,9 @@ sub cpu_of
 # Reads all of a topic; gives nanoseconds an event, rows stored, and dead letters by reason.
 sub drain
 {
-	my ($topic, $category, $options) = @_;
+	my ($topic, $category, $options, $where) = @_;
+
+	$where //= '';
 
 	value(qq(
 		CREATE FOREIGN TABLE clicks (
@@ -48,7 +52,7 @@ sub drain
 			clicked_at timestamptz OPTIONS (field 'timestamp', unit 's') NOT NULL
 		) SERVER kafka OPTIONS (topic '$topic', event_time 'clicked_at', start 'earliest'$options);
 		SELECT feature_stream.create_feature_view('session_features', 'SELECT user_id, array_agg(item_id) AS items_clicked, count(*) AS n
-			FROM clicks GROUP BY user_id', windows => '{30 min}', slide => '1 min', history => 'none')));
+			FROM clicks @{[ $where =~ s/'/''/gr ]} GROUP BY user_id', windows => '{30 min}', slide => '1 min', history => 'none')));
 	$node->poll_query_until('postgres', "SELECT sum(read_count) = $events FROM feature_stream.stat_partition") or die 'the stream was not read';
 	value("SELECT feature_stream.checkpoint_stream('clicks')");
 	my $ns = cpu_of(value('SELECT pid FROM feature_stream.stat_stream')) * 1e9 / $events;
