@@ -583,11 +583,16 @@ def packed(case):
     return head + b"".join(string(p.encode()) + struct.pack("<II", t, u) for p, t, u in cols) + string(datum)
 
 
+def holds_nothing(schema, named):
+    """Is there but one value of the type?"""
+    schema = named.get(schema, schema) if isinstance(schema, str) else schema
+    return kind(schema) == "null" or (kind(schema) == "record" and all(holds_nothing(f["type"], named) for f in schema["fields"]))
+
+
 def has_empty_branch(schema, named):
-    """Is there a record without fields in a union?"""
+    """Is there a record that holds nothing in a union?"""
     if isinstance(schema, list):
-        branches = [named.get(b, b) if isinstance(b, str) else b for b in schema]
-        return any(kind(b) == "record" and not b["fields"] for b in branches) or any(has_empty_branch(b, named) for b in schema)
+        return any(b != "null" and holds_nothing(b, named) for b in schema) or any(has_empty_branch(b, named) for b in schema)
     if isinstance(schema, str):
         return False
     return any(has_empty_branch(f["type"], named) for f in schema.get("fields", [])) or \
@@ -597,7 +602,7 @@ def has_empty_branch(schema, named):
 def check_written(case, lines, written, named):
     """None when fastavro reads the record that was written of the columns as it read the one they were read from.
 
-    Which branch of a union it was no column tells when one of them is a record without fields.
+    Which branch of a union it was no column tells when one of them is a record that holds nothing.
     """
     if written.startswith("R"):
         # a field without column and default; a default or promotion of the reader's that the writer's type does not hold
