@@ -19,4 +19,11 @@
 /* Captures the current values in view->settings, and view->force_replay. */
 extern void fs_settings_capture(FsViewDef *view);
 
+/*
+ * Is 'value' the value of the setting 'name' now?  Asked for every event, so the
+ * settings that views capture are looked at where they are kept, not by name;
+ * 'at' is the setting's place among those captured (-1: none).
+ */
+extern bool fs_setting_is_in_force(int at, const char *name, const char *value);
+
 #endif							/* FS_CATALOG_PINNED_H */

@@ -5,34 +5,17 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/pg_locale.h"
 
+#include "catalog/pinned.h"
 #include "catalog/run_as.h"
 
-/* The value of a setting; some need not be searched for by name, which costs more than all else here. */
-static const char *
-look_at(const char *name)
-{
-	if (strcmp(name, "lc_monetary") == 0)
-		return locale_monetary;
-	if (strcmp(name, "lc_numeric") == 0)
-		return locale_numeric;
-	if (strcmp(name, "lc_time") == 0)
-		return locale_time;
-	if (strcmp(name, "quote_all_identifiers") == 0)
-		return quote_all_identifiers ? "on" : "off";
-	return GetConfigOption(name, false, false);
-}
-
-/* Setting a value costs far more than looking at it. */
+/* Setting a value costs far more than looking whether it is in force. */
 static void
 set_for_scope(const char *name, const char *value)
 {
-	if (strcmp(look_at(name), value) == 0)
-		return;
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }
@@ -41,9 +24,16 @@ set_for_scope(const char *name, const char *value)
 void
 fs_run_as_pin(List *settings)
 {
-	set_for_scope("search_path", "");
+	if (namespace_search_path[0] != '\0')
+		set_for_scope("search_path", "");
 	for (int i = 0; i < list_length(settings); i += 2)
-		set_for_scope(list_nth(settings, i), list_nth(settings, i + 1));
+	{
+		const char *name = list_nth(settings, i);
+		const char *value = list_nth(settings, i + 1);
+
+		if (!fs_setting_is_in_force(i / 2, name, value))
+			set_for_scope(name, value);
+	}
 }
 
 /* See run_as.h. */

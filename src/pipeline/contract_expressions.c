@@ -199,6 +199,21 @@ fs_contract_message(MemoryContext context, const char *message)
 }
 
 /*
+ * Is there nothing to evaluate behind the view that raised?  The views before it
+ * have their values: they are in memory that outlives the error.
+ */
+static bool
+is_last_view(const FsShard *shard, int view)
+{
+	for (int v = view + 1; v < shard->nviews; v++)
+	{
+		if (shard->views[v].has_expressions)
+			return false;
+	}
+	return true;
+}
+
+/*
  * Books an error raised by an event's expressions.  Returns true when the
  * event is done with, false when it is to be evaluated again (without the view
  * that raised).
@@ -214,13 +229,13 @@ book_error(FsShard *shard, FsContract *contract, const ErrorData *error)
 	{
 		event->error_mask |= (uint32) 1 << contract->view;
 		if (contract->only_views)
-			return false;		/* nobody asks why, and there may be millions */
+			return is_last_view(shard, contract->view);	/* nobody asks why, and there may be millions */
 	}
 	message = fs_contract_message(CurrentMemoryContext, error->message);
 	if (contract->view >= 0)
 	{
 		event->error = psprintf("feature view \"%s\": %s", shard->views[contract->view].def->name, message);
-		return false;
+		return is_last_view(shard, contract->view);
 	}
 	if (contract->check >= 0)
 		fs_contract_refuse(shard, event, FS_REASON_CHECK_VIOLATION,
